@@ -1,0 +1,73 @@
+"""Reading and steering runs (protocol A.5-A.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from trigger_core.api.call import Call, reading
+from trigger_core.schemas.runs import (
+    CanceledRun,
+    LogPage,
+    ReplayedRun,
+    RunDetail,
+    RunPage,
+    RunWhy,
+    SnapshotPage,
+)
+
+__all__ = ["cancel", "list_page", "logs", "replay", "retrieve", "snapshots", "why"]
+
+
+def _run(version: str, run_id: str, suffix: str = "") -> str:
+    return f"/api/{version}/runs/{quote(run_id, safe='')}{suffix}"
+
+
+def retrieve(run_id: str) -> Call[RunDetail]:
+    """Read one run with payload, output, error and attempts."""
+    return Call("GET", _run("v3", run_id), reading(RunDetail))
+
+
+def list_page(
+    *,
+    size: int = 25,
+    after: str | None = None,
+    status: Sequence[str] = (),
+    task: Sequence[str] = (),
+    tag: Sequence[str] = (),
+) -> Call[RunPage]:
+    """Read a page of runs, newest first."""
+    params = {
+        "page[size]": str(size),
+        "page[after]": after or "",
+        "filter[status]": ",".join(status),
+        "filter[taskIdentifier]": ",".join(task),
+        "filter[tag]": ",".join(tag),
+    }
+    given = {key: value for key, value in params.items() if value}
+    return Call("GET", "/api/v1/runs", reading(RunPage), params=given)
+
+
+def cancel(run_id: str) -> Call[CanceledRun]:
+    """Cancel a run in whatever state it is."""
+    return Call("POST", _run("v2", run_id, "/cancel"), reading(CanceledRun))
+
+
+def replay(run_id: str) -> Call[ReplayedRun]:
+    """Create a new run with the same task, payload and options."""
+    return Call("POST", _run("v1", run_id, "/replay"), reading(ReplayedRun), idempotent=False)
+
+
+def logs(run_id: str, *, after: int = 0) -> Call[LogPage]:
+    """Read lines a run wrote, those after the line with id ``after``."""
+    return Call("GET", _run("v1", run_id, "/logs"), reading(LogPage), params={"after": str(after)})
+
+
+def snapshots(run_id: str) -> Call[SnapshotPage]:
+    """Read every transition of a run."""
+    return Call("GET", _run("v1", run_id, "/snapshots"), reading(SnapshotPage))
+
+
+def why(run_id: str) -> Call[RunWhy]:
+    """Ask what a run is waiting for."""
+    return Call("GET", _run("v1", run_id, "/why"), reading(RunWhy))

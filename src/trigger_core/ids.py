@@ -1,0 +1,115 @@
+"""Identifiers: ``<prefix>_<body>`` with exactly one underscore (protocol section G).
+
+Bodies made here sort by time: a 48-bit millisecond timestamp, 72 random bits, a region character and a
+version character, 26 characters of lower-case base32hex in all.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import secrets
+from typing import NewType
+
+__all__ = [
+    "BatchId",
+    "EnvironmentId",
+    "RunId",
+    "WaitpointId",
+    "WorkerId",
+    "access_token",
+    "batch_id",
+    "environment_id",
+    "is_run_id",
+    "project_ref",
+    "queue_id",
+    "run_id",
+    "secret_key",
+    "sequence_of_snapshot",
+    "snapshot_id",
+    "waitpoint_id",
+    "worker_id",
+]
+
+RunId = NewType("RunId", str)
+BatchId = NewType("BatchId", str)
+WaitpointId = NewType("WaitpointId", str)
+WorkerId = NewType("WorkerId", str)
+EnvironmentId = NewType("EnvironmentId", str)
+
+_ALPHABET = "0123456789abcdefghijklmnopqrstuv"
+_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
+_REGION_AND_VERSION = "01"
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_RUN_ID = re.compile(r"run_[0-9a-z]{21,26}\Z")
+
+
+def _body(now: int, rng: random.Random) -> str:
+    number = (now << 72) | rng.getrandbits(72)
+    digits = [_PAIRS[(number >> shift) & 1023] for shift in range(110, -10, -10)]
+    return "".join(digits) + _REGION_AND_VERSION
+
+
+def run_id(now: int, rng: random.Random) -> RunId:
+    """Return a fresh run id that sorts after every id of an earlier millisecond."""
+    return RunId("run_" + _body(now, rng))
+
+
+def batch_id(now: int, rng: random.Random) -> BatchId:
+    """Return a fresh batch id."""
+    return BatchId("batch_" + _body(now, rng))
+
+
+def waitpoint_id(now: int, rng: random.Random) -> WaitpointId:
+    """Return a fresh waitpoint id."""
+    return WaitpointId("waitpoint_" + _body(now, rng))
+
+
+def worker_id(now: int, rng: random.Random) -> WorkerId:
+    """Return a fresh id for one registered version of the user's code."""
+    return WorkerId("worker_" + _body(now, rng))
+
+
+def environment_id(now: int, rng: random.Random) -> EnvironmentId:
+    """Return a fresh environment id; environments carry no prefix on the wire."""
+    return EnvironmentId(_body(now, rng))
+
+
+def queue_id(now: int, rng: random.Random) -> str:
+    """Return a fresh queue id."""
+    return "queue_" + _body(now, rng)
+
+
+def snapshot_id(run: str, sequence: int) -> str:
+    """Return the id of a run's execution snapshot; ids of one run sort by sequence."""
+    return f"snapshot_{run.removeprefix('run_')}{sequence:08d}"
+
+
+def sequence_of_snapshot(snapshot: str) -> int:
+    """Return the sequence number inside an id made by :func:`snapshot_id`.
+
+    Raises:
+        ValueError: the text is not such an id.
+    """
+    return int(snapshot.removeprefix("snapshot_")[-8:])
+
+
+def is_run_id(text: str) -> bool:
+    """Tell whether the text has the form of a run id."""
+    return _RUN_ID.match(text) is not None
+
+
+def project_ref() -> str:
+    """Return a fresh project reference: ``proj_`` and 20 lower-case letters."""
+    return "proj_" + "".join(secrets.choice(_LETTERS) for _ in range(20))
+
+
+def secret_key(slug: str) -> str:
+    """Return a fresh root secret key of an environment, for example ``tr_dev_…``."""
+    return f"tr_{slug}_" + "".join(secrets.choice(_BASE62) for _ in range(24))
+
+
+def access_token() -> str:
+    """Return a fresh personal access token."""
+    return "tr_pat_" + "".join(secrets.choice(_BASE62) for _ in range(40))

@@ -1,0 +1,17 @@
+"""Error bodies (protocol 0.4): ``error`` for every client, and the keys of our failure shape beside it."""
+
+from __future__ import annotations
+
+from trigger_core.schemas.base import WireModel
+
+__all__ = ["ErrorBody"]
+
+
+class ErrorBody(WireModel):
+    """What an unsuccessful answer carries."""
+
+    error: str
+    code: str | None = None
+    because: str | None = None
+    fix: str | None = None
+    docs: str | None = None

@@ -1,0 +1,24 @@
+"""Projects, environments and who is asking (protocol B.2, D.1)."""
+
+from __future__ import annotations
+
+from trigger_core.schemas.base import WireModel
+
+__all__ = ["ProjectEnvironment", "Whoami"]
+
+
+class ProjectEnvironment(WireModel):
+    """The answer of ``GET /api/v1/projects/{ref}/{env}``."""
+
+    api_key: str
+    name: str
+    api_url: str
+    project_id: str
+
+
+class Whoami(WireModel):
+    """The answer of ``GET /api/v2/whoami``."""
+
+    user_id: str
+    email: str
+    dashboard_url: str

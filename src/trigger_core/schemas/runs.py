@@ -1,0 +1,200 @@
+"""Reading runs (protocol A.5, A.6, A.7) and what belongs to them: logs, snapshots, the reason they wait."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from pydantic import Field
+
+from trigger_core.schemas.base import WireModel
+
+__all__ = [
+    "AttemptDetail",
+    "CanceledRun",
+    "LogPage",
+    "LogRecord",
+    "Page",
+    "RelatedRuns",
+    "ReplayedRun",
+    "RunDetail",
+    "RunError",
+    "RunPage",
+    "RunStatus",
+    "RunSummary",
+    "RunWhy",
+    "SnapshotDetail",
+    "SnapshotPage",
+]
+
+RunStatus: TypeAlias = Literal[
+    "PENDING_VERSION",
+    "DELAYED",
+    "QUEUED",
+    "DEQUEUED",
+    "EXECUTING",
+    "WAITING",
+    "COMPLETED",
+    "CANCELED",
+    "FAILED",
+    "CRASHED",
+    "SYSTEM_FAILURE",
+    "EXPIRED",
+    "TIMED_OUT",
+]
+
+
+class RunError(WireModel):
+    """Why a run or attempt failed, as reads show it. ``code`` stands for failures of the system."""
+
+    message: str
+    name: str | None = None
+    stack_trace: str | None = None
+    code: str | None = None
+
+
+class RunSummary(WireModel):
+    """A run without its payload and output."""
+
+    id: str
+    status: RunStatus
+    task_identifier: str
+    version: str | None = None
+    idempotency_key: str | None = None
+    is_queued: bool
+    is_executing: bool
+    is_waiting: bool
+    is_completed: bool
+    is_success: bool
+    is_failed: bool
+    is_cancelled: bool
+    is_test: bool
+    created_at: str
+    updated_at: str
+    started_at: str | None = None
+    finished_at: str | None = None
+    delayed_until: str | None = None
+    ttl: str | None = None
+    expired_at: str | None = None
+    tags: list[str] = []
+    cost_in_cents: float = 0
+    base_cost_in_cents: float = 0
+    duration_ms: int = 0
+    metadata: dict[str, Any] | None = None
+    depth: int = 0
+    trigger_function: str = "trigger"
+    batch_id: str | None = None
+    queue: str | None = Field(
+        default=None, description="The name of the queue, an addition of ours."
+    )
+
+
+class RelatedRuns(WireModel):
+    """The run's family."""
+
+    root: RunSummary | None = None
+    parent: RunSummary | None = None
+    children: list[RunSummary] = []
+
+
+class AttemptDetail(WireModel):
+    """One attempt of a run."""
+
+    number: int
+    status: Literal["EXECUTING", "COMPLETED", "FAILED", "CANCELED"]
+    started_at: str
+    completed_at: str | None = None
+    error: RunError | None = None
+
+
+class RunDetail(RunSummary):
+    """The answer of ``GET /api/v3/runs/{id}``."""
+
+    payload: Any = None
+    output: Any = None
+    error: RunError | None = None
+    attempt_count: int = 0
+    attempts: list[AttemptDetail] = []
+    related_runs: RelatedRuns = RelatedRuns()
+
+
+class Page(WireModel):
+    """Cursors of a page: pass them as ``page[after]`` or ``page[before]``."""
+
+    next: str | None = None
+    previous: str | None = None
+
+
+class RunPage(WireModel):
+    """The answer of ``GET /api/v1/runs``, newest first."""
+
+    data: list[RunSummary]
+    pagination: Page = Page()
+
+
+class CanceledRun(WireModel):
+    """The answer to a cancel."""
+
+    id: str
+
+
+class ReplayedRun(WireModel):
+    """The answer to a replay: the new run."""
+
+    id: str
+
+
+class SnapshotDetail(WireModel):
+    """One transition of a run."""
+
+    id: str
+    sequence: int
+    execution_status: str
+    run_status: str
+    attempt_number: int | None = None
+    description: str
+    created_at: str
+
+
+class SnapshotPage(WireModel):
+    """The transitions of a run, oldest first."""
+
+    data: list[SnapshotDetail]
+
+
+class LogRecord(WireModel):
+    """One line a run wrote.
+
+    ``source`` tells stdout, stderr, the standard library's ``logging`` and the SDK's ``logger`` apart.
+    """
+
+    id: int = 0
+    attempt: int
+    time: str
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+    source: Literal["stdout", "stderr", "logging", "logger", "system"]
+    message: str
+    attributes: dict[str, Any] | None = None
+
+
+class LogPage(WireModel):
+    """Lines of a run in the order they were written; ``next`` continues after the last one."""
+
+    data: list[LogRecord]
+    next: int
+
+
+class RunWhy(WireModel):
+    """Why a run is where it is.
+
+    ``blocked_by`` names what holds it, ``clear`` what does not, ``next`` what will move it.
+    """
+
+    id: str
+    status: RunStatus
+    execution_status: str
+    since: str
+    task: str
+    queue: str
+    blocked_by: list[str]
+    clear: list[str]
+    next: str

@@ -1,0 +1,106 @@
+"""Triggering runs: one (protocol A.2) or a batch (protocol A.3, older form)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from trigger_core.machines import MachineName
+from trigger_core.schemas.base import WireModel
+
+__all__ = [
+    "BatchItem",
+    "BatchTriggered",
+    "IdempotencyKeyOptions",
+    "QueueChoice",
+    "TriggerBatch",
+    "TriggerOptions",
+    "TriggerTask",
+    "Triggered",
+]
+
+Tag = Annotated[str, StringConstraints(max_length=128)]
+Key = Annotated[str, StringConstraints(max_length=2048)]
+
+
+class QueueChoice(WireModel):
+    """The queue a run goes to, by name."""
+
+    name: str
+
+
+class IdempotencyKeyOptions(WireModel):
+    """The key as the user wrote it, and what it was salted with."""
+
+    key: str
+    scope: Literal["run", "attempt", "global"]
+
+
+class TriggerOptions(WireModel):
+    """Everything about a run but its payload; all optional."""
+
+    payload_type: str | None = None
+    payload_size: int | None = None
+    queue: QueueChoice | None = None
+    concurrency_key: str | int | float | None = None
+    delay: str | None = None
+    ttl: str | int | None = None
+    idempotency_key: Key | None = None
+    idempotency_key_ttl: str | None = Field(default=None, alias="idempotencyKeyTTL")
+    idempotency_key_options: IdempotencyKeyOptions | None = None
+    machine: MachineName | None = None
+    max_attempts: Annotated[int, Field(ge=1)] | None = None
+    max_duration: float | None = None
+    metadata: Any = None
+    metadata_type: str | None = None
+    tags: list[Tag] | Tag | None = None
+    test: bool = False
+    priority: float | None = None
+    lock_to_version: str | None = None
+    parent_run_id: str | None = None
+
+
+class TriggerTask(WireModel):
+    """The body of ``POST /api/v1/tasks/{taskId}/trigger``."""
+
+    payload: Any = None
+    context: Any = None
+    options: TriggerOptions = TriggerOptions()
+
+
+class Triggered(WireModel):
+    """The answer to a trigger."""
+
+    id: str
+    is_cached: bool
+
+
+class BatchItem(WireModel):
+    """One run of a batch."""
+
+    task: str
+    payload: Any = None
+    options: TriggerOptions = TriggerOptions()
+
+
+class TriggerBatch(WireModel):
+    """The body of ``POST /api/v1/tasks/batch``."""
+
+    items: Annotated[list[BatchItem], Field(min_length=1, max_length=1000)]
+
+
+class BatchRun(WireModel):
+    """One run of a created batch."""
+
+    id: str
+    task_identifier: str
+    is_cached: bool
+
+
+class BatchTriggered(WireModel):
+    """The answer to a batch trigger; runs stand in the order of the items."""
+
+    id: str
+    is_cached: bool = False
+    runs: list[BatchRun]

@@ -1,0 +1,319 @@
+"""The channel between a worker and the platform.
+
+A worker *instance* (one process tree, named by a random boot id) connects, registers *workers* (versions of
+the user's code, protocol D.5), and then makes two kinds of batched calls: ``poll`` (long-polled: runs to
+start, and signals about runs it holds) and ``report`` (what happened since the last report).
+
+A run is handed out with a *lease*: the number of the transition that handed it out. Every word about the
+run carries the lease; the platform refuses a stale one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field
+
+from trigger_core.schemas.base import WireModel
+from trigger_core.schemas.runs import LogRecord
+
+__all__ = [
+    "Assignment",
+    "Completion",
+    "Connect",
+    "Connected",
+    "Failed",
+    "Held",
+    "LogLine",
+    "Poll",
+    "Polled",
+    "QueueDeclaration",
+    "RegisterWorker",
+    "Registered",
+    "Report",
+    "Reported",
+    "RetryPlan",
+    "Signal",
+    "StartRetry",
+    "Started",
+    "Succeeded",
+    "TaskDeclaration",
+    "TaskError",
+    "Verdict",
+    "WaitStarted",
+    "WaitUntil",
+    "WorkerMetadata",
+]
+
+
+class QueueDeclaration(WireModel):
+    """A queue as code declares it."""
+
+    name: str
+    concurrency_limit: int | None = None
+
+
+class MachineDeclaration(WireModel):
+    """A machine preset by name."""
+
+    preset: str
+
+
+class TaskDeclaration(WireModel):
+    """A task as the indexer found it (protocol D.5, with our additions ``line`` and ``isolation``)."""
+
+    id: str
+    file_path: str
+    export_name: str = ""
+    line: int | None = None
+    description: str | None = None
+    queue: QueueDeclaration | None = None
+    retry: dict[str, Any] | None = None
+    machine: MachineDeclaration | None = None
+    max_duration: float | None = None
+    ttl: str | int | None = None
+    isolation: Literal["process", "reuse"] = "process"
+    payload_schema: dict[str, Any] | None = None
+
+
+class WorkerMetadata(WireModel):
+    """What one version of the user's code consists of."""
+
+    package_version: str
+    cli_package_version: str | None = None
+    content_hash: str
+    runtime: str | None = None
+    runtime_version: str | None = None
+    tasks: list[TaskDeclaration]
+    queues: list[QueueDeclaration] = []
+
+
+class RegisterWorker(WireModel):
+    """The body of ``POST /api/v1/projects/{ref}/background-workers``."""
+
+    local_only: bool = True
+    metadata: WorkerMetadata
+
+
+class Registered(WireModel):
+    """The answer: the version's id and name."""
+
+    id: str
+    version: str
+    content_hash: str
+
+
+class Connect(WireModel):
+    """The body of ``POST /engine/v1/worker/connect``.
+
+    ``instance`` is the seat the process takes (for ``trigger dev`` always ``dev``). Connecting with a new
+    ``boot_id`` ends the leases of whichever process held the seat before, so its runs move on at once.
+    """
+
+    instance: str
+    boot_id: str
+
+
+class Connected(WireModel):
+    """What a worker needs to know: how often to report, and for how long a lease lasts."""
+
+    heartbeat_ms: int
+    lease_ms: int
+
+
+class Poll(WireModel):
+    """The body of ``POST /engine/v1/worker/poll``; answered when there is something, or after ``wait_ms``.
+
+    ``workers`` are the ids of the versions the instance can run, newest last; ``limit`` is how many more
+    runs it can take (0: only signals).
+    """
+
+    boot_id: str
+    workers: list[str]
+    limit: Annotated[int, Field(ge=0, le=500)]
+    wait_ms: Annotated[int, Field(ge=0, le=30_000)] = 10_000
+
+
+class Assignment(WireModel):
+    """A run to execute: its attempt number ``attempt``, under ``lease``."""
+
+    run_id: str
+    lease: int
+    attempt: int
+    worker_id: str
+    task: str
+    payload: str | None = None
+    payload_type: str = "application/json"
+    queue: str
+    concurrency_key: str | None = None
+    tags: list[str] = []
+    metadata: dict[str, Any] | None = None
+    created_at: int
+    started_at: int
+    attempt_started_at: int
+    max_attempts: int
+    max_duration: float | None = None
+    machine: str | None = Field(default=None, description="Set when a machine was asked for.")
+    is_test: bool = False
+    is_replay: bool = False
+    idempotency_key: str | None = None
+    parent_run_id: str | None = None
+    root_run_id: str | None = None
+    batch_id: str | None = None
+    version: str
+    priority: float = 0
+
+
+class Signal(WireModel):
+    """Something a worker must know about a run it holds.
+
+    ``cancel``: end it. ``resume``: its wait is over. ``stop``: the lease is gone, kill it unreported.
+    """
+
+    kind: Literal["cancel", "resume", "stop"]
+    run_id: str
+    lease: int
+    waitpoint_id: str | None = None
+
+
+class Polled(WireModel):
+    """The answer to a poll."""
+
+    runs: list[Assignment] = []
+    signals: list[Signal] = []
+
+
+class TaskError(WireModel):
+    """The error union of protocol 0.11."""
+
+    type: Literal["BUILT_IN_ERROR", "CUSTOM_ERROR", "STRING_ERROR", "INTERNAL_ERROR"]
+    name: str | None = None
+    message: str | None = None
+    stack_trace: str | None = None
+    raw: str | None = None
+    code: str | None = None
+
+
+class Succeeded(WireModel):
+    """The attempt returned."""
+
+    ok: Literal[True] = True
+    run_id: str
+    lease: int
+    output: str | None = None
+    output_type: str = "application/json"
+    duration_ms: int = 0
+
+
+class RetryPlan(WireModel):
+    """When the worker means to try again: ``delay`` in ms from now."""
+
+    delay: int
+
+
+class Failed(WireModel):
+    """The attempt failed. ``retry`` is absent when the worker knows that trying again is useless."""
+
+    ok: Literal[False] = False
+    run_id: str
+    lease: int
+    error: TaskError
+    retry: RetryPlan | None = None
+    skip_retrying: bool = False
+    duration_ms: int = 0
+
+
+Completion: TypeAlias = Annotated[Succeeded | Failed, Field(discriminator="ok")]
+
+
+class Started(WireModel):
+    """The attempt's code began to run at ``at`` (ms since the epoch).
+
+    A completion, wait or heartbeat implies it; a run that was handed out and never got this far goes back
+    to the queue without having used up an attempt.
+    """
+
+    run_id: str
+    lease: int
+    at: int
+
+
+class Held(WireModel):
+    """A heartbeat: the worker still has this run; ``waiting`` are the waitpoints it waits for."""
+
+    run_id: str
+    lease: int
+    waiting: list[str] = []
+
+
+class WaitUntil(WireModel):
+    """The run waits until a moment (ms since the epoch); ``ref`` is the worker's own name for the wait."""
+
+    run_id: str
+    lease: int
+    ref: str
+    until: int
+
+
+class StartRetry(WireModel):
+    """The pause before an immediate retry is over: start the next attempt under a new lease."""
+
+    run_id: str
+    lease: int
+
+
+class LogLine(WireModel):
+    """A line written by a run."""
+
+    run_id: str
+    record: LogRecord
+
+
+class Report(WireModel):
+    """The body of ``POST /engine/v1/worker/report``: what happened, all of it committed together.
+
+    ``claim`` asks for up to that many new runs in the same transaction, for ``workers``.
+    """
+
+    boot_id: str
+    started: list[Started] = []
+    completions: list[Completion] = []
+    held: list[Held] = []
+    waits: list[WaitUntil] = []
+    retries: list[StartRetry] = []
+    logs: list[LogLine] = []
+    claim: Annotated[int, Field(ge=0, le=500)] = 0
+    workers: list[str] = []
+
+
+class Verdict(WireModel):
+    """What became of one completion.
+
+    ``finished``: the run is final, with ``status``. ``retry_now``: pause ``delay`` ms, then send
+    :class:`StartRetry` with ``lease``. ``retry_queued``: forget the run, it comes back through the queue after
+    ``delay`` ms. ``stale``: the lease was gone and nothing was written. An answer repeated for a repeated
+    report is the same answer.
+    """
+
+    run_id: str
+    lease: int
+    kind: Literal["finished", "retry_now", "retry_queued", "stale"]
+    status: str | None = None
+    delay: int | None = None
+
+
+class WaitStarted(WireModel):
+    """The wait ``ref`` of a run is recorded; it ends with a ``resume`` signal of this waitpoint."""
+
+    run_id: str
+    ref: str
+    waitpoint_id: str
+
+
+class Reported(WireModel):
+    """The answer to a report; ``runs`` holds started retries and newly claimed runs."""
+
+    verdicts: list[Verdict] = []
+    waits: list[WaitStarted] = []
+    runs: list[Assignment] = []
+    signals: list[Signal] = []

@@ -1,0 +1,141 @@
+"""The worker's side of the engine: take a seat, look for work, report what happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from trigger_core import clock
+from trigger_core.schemas.workers import (
+    Connect,
+    Connected,
+    LogLine,
+    Poll,
+    Polled,
+    Report,
+    Reported,
+    Signal,
+    Started,
+    WaitStarted,
+    WaitUntil,
+)
+from trigger_platform.engine import (
+    concurrency,
+    dequeue,
+    execution_snapshot,
+    heartbeat,
+    run_attempt,
+    signals,
+    waitpoint,
+)
+from trigger_platform.engine.execution_snapshot import LEASE_MS
+from trigger_platform.engine.states import ExecutionStatus
+from trigger_platform.engine.unit import Unit
+from trigger_platform.store.rows import EnvironmentRow, InstanceRow
+
+__all__ = ["connect", "poll", "report"]
+
+
+def connect(u: Unit, environment: EnvironmentRow, request: Connect) -> Connected:
+    """Give the seat to a process; the runs of the one that had it before move on at once."""
+    before = u.tx.maybe(
+        "instance_get", InstanceRow, environment_id=environment.id, name=request.instance
+    )
+    if before is not None and before.boot_id != request.boot_id:
+        heartbeat.lose(u, before.boot_id)
+    u.tx.run(
+        "instance_seat",
+        environment_id=environment.id,
+        name=request.instance,
+        boot_id=request.boot_id,
+        now=u.now,
+    )
+    return Connected(heartbeat_ms=heartbeat.HEARTBEAT_MS, lease_ms=LEASE_MS)
+
+
+def poll(u: Unit, environment: EnvironmentRow, request: Poll) -> Polled:
+    """Look once for signals and for runs to claim."""
+    if not _seated(u, environment, request.boot_id):
+        return Polled()
+    told = signals.fetch(u, request.boot_id)
+    runs = dequeue.claim(u, environment, request.boot_id, request.workers, request.limit)
+    return Polled.model_construct(runs=runs, signals=told)
+
+
+def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
+    """Write down what happened to runs, then hand out new ones if asked to; all in this transaction."""
+    boot_id = request.boot_id
+    _write_logs(u, environment, request.logs)
+    _begin(u, boot_id, request.started)
+    waits = _wait(u, boot_id, request.waits)
+    verdicts = run_attempt.complete(u, boot_id, request.completions)
+    retried = run_attempt.retry(u, boot_id, request.retries)
+    missed = heartbeat.extend(u, boot_id, request.held)
+    if request.completions or request.waits:
+        concurrency.admit_resuming(u, environment.id)
+    runs = dequeue.assignments(u, retried)
+    told: list[Signal] = []
+    if _seated(u, environment, boot_id):
+        told = signals.fetch(u, boot_id)
+        runs += dequeue.claim(u, environment, boot_id, request.workers, request.claim)
+    return Reported.model_construct(
+        verdicts=verdicts, waits=waits, runs=runs, signals=[*told, *missed]
+    )
+
+
+def _seated(u: Unit, environment: EnvironmentRow, boot_id: str) -> bool:
+    """A process that lost its seat gets no more work; it also shows that the process is alive."""
+    return u.tx.run("instance_seen", environment_id=environment.id, boot_id=boot_id, now=u.now) > 0
+
+
+def _begin(u: Unit, boot_id: str, started: Sequence[Started]) -> None:
+    runs = run_attempt.runs_by_id(u, [one.run_id for one in started])
+    execution_snapshot.apply(
+        u,
+        [
+            run_attempt.begin(u, runs[one.run_id], one.at)
+            for one in started
+            if one.run_id in runs
+            and run_attempt.owns(runs[one.run_id], boot_id, one.lease)
+            and runs[one.run_id].execution_status == ExecutionStatus.PENDING_EXECUTING
+        ],
+    )
+
+
+def _wait(u: Unit, boot_id: str, waits: Sequence[WaitUntil]) -> list[WaitStarted]:
+    answers: list[WaitStarted] = []
+    for one in waits:
+        run = run_attempt.runs_by_id(u, [one.run_id]).get(one.run_id)
+        if run is None or not run_attempt.owns(run, boot_id, one.lease):
+            continue
+        if run.execution_status == ExecutionStatus.PENDING_EXECUTING:
+            step = run_attempt.begin(u, run)
+            execution_snapshot.apply(u, [step])
+            run = step.run
+        if run.execution_status == ExecutionStatus.PENDING_CANCEL:
+            continue
+        found = waitpoint.wait_until(u, run, one.ref, one.until)
+        answers.append(WaitStarted(run_id=run.id, ref=one.ref, waitpoint_id=found))
+    return answers
+
+
+def _write_logs(u: Unit, environment: EnvironmentRow, lines: Sequence[LogLine]) -> None:
+    for run_id in {line.run_id for line in lines}:
+        u.emit(environment.id, "run.logged", run_id, 0)
+    u.tx.many(
+        "log_insert",
+        [
+            {
+                "run_id": line.run_id,
+                "attempt": line.record.attempt,
+                "time": clock.from_iso(line.record.time),
+                "level": line.record.level,
+                "source": line.record.source,
+                "message": line.record.message,
+                "attributes": json.dumps(line.record.attributes)
+                if line.record.attributes
+                else None,
+            }
+            for line in lines
+        ],
+    )

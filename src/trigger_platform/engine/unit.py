@@ -1,0 +1,155 @@
+"""A unit of work: one transaction, one moment, and what must be told to others once it has committed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from trigger_core.clock import Clock
+from trigger_platform.store.database import Database, Tx
+
+__all__ = ["Event", "Notice", "Unit", "Units"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact for the outbox: what happened to which subject, at which of its transitions."""
+
+    environment_id: str
+    kind: str
+    subject_id: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a commit means for those who wait.
+
+    Attributes:
+        runnable: environments in which a run became claimable.
+        boots: worker instances that have signals to fetch.
+        due: the earliest deadline that was set (ms), if any.
+        outbox: whether events wait in the outbox.
+    """
+
+    runnable: frozenset[str]
+    boots: frozenset[str]
+    due: int | None
+    outbox: bool
+
+
+@dataclass(slots=True)
+class Unit:
+    """What an engine function works with.
+
+    Attributes:
+        tx: the open transaction.
+        now: the moment of the whole unit, in ms since the epoch.
+        rng: the source of chance.
+    """
+
+    tx: Tx
+    now: int
+    rng: random.Random
+    events: list[Event] = field(default_factory=list)
+    runnable: set[str] = field(default_factory=set)
+    boots: set[str] = field(default_factory=set)
+    due: int | None = None
+
+    def emit(self, environment_id: str, kind: str, subject_id: str, sequence: int) -> None:
+        """Put a fact into the outbox, in this transaction."""
+        self.events.append(Event(environment_id, kind, subject_id, sequence))
+
+    def expect(self, due_at: int | None) -> None:
+        """Note a deadline, so that the timers wake in time."""
+        if due_at is not None and (self.due is None or due_at < self.due):
+            self.due = due_at
+
+    def notice(self) -> Notice:
+        """Return what the commit of this unit means for others."""
+        return Notice(
+            frozenset(self.runnable), frozenset(self.boots), self.due, outbox=bool(self.events)
+        )
+
+
+class Units:
+    """Opens units on a database and calls engine functions with them."""
+
+    def __init__(self, db: Database, clock: Clock, rng: random.Random) -> None:
+        self.db = db
+        self.clock = clock
+        self._rng = rng
+        self._listeners: list[Callable[[Notice], None]] = []
+
+    def subscribe(self, listener: Callable[[Notice], None]) -> None:
+        """Call ``listener`` after every commit that concerns others, on the writer's event loop."""
+        self._listeners.append(listener)
+
+    async def write(
+        self, function: Callable[Concatenate[Unit, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run an engine function in a transaction; return its result once it is committed."""
+        work = self._work(function, *args, **kwargs)
+        _, result = await self.db.write(work, self._committed)
+        return result
+
+    def submit(
+        self, function: Callable[Concatenate[Unit, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[tuple[Unit, T]]:
+        """Queue an engine function from a thread without an event loop."""
+        return self.db.submit(self._work(function, *args, **kwargs), self._committed)
+
+    def write_sync(
+        self, function: Callable[Concatenate[Unit, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run an engine function in a transaction and block until it is committed."""
+        return self.submit(function, *args, **kwargs).result()[1]
+
+    async def read(
+        self, function: Callable[Concatenate[Unit, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a function that only reads on a snapshot."""
+        now = self.clock.now()
+        return await self.db.read(lambda tx: function(Unit(tx, now, self._rng), *args, **kwargs))
+
+    def _work(
+        self, function: Callable[Concatenate[Unit, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Callable[[Tx], tuple[Unit, T]]:
+        def work(tx: Tx) -> tuple[Unit, T]:
+            u = Unit(tx, self.clock.now(), self._rng)
+            result = function(u, *args, **kwargs)
+            _flush(u)
+            return u, result
+
+        return work
+
+    def _committed(self, outcome: tuple[Unit, Any]) -> None:
+        u = outcome[0]
+        if not (u.events or u.runnable or u.boots or u.due is not None):
+            return
+        notice = u.notice()
+        for listener in self._listeners:
+            listener(notice)
+
+
+def _flush(u: Unit) -> None:
+    if u.events:
+        u.tx.many(
+            "outbox_insert",
+            [
+                {
+                    "environment_id": event.environment_id,
+                    "kind": event.kind,
+                    "subject_id": event.subject_id,
+                    "sequence": event.sequence,
+                    "created_at": u.now,
+                }
+                for event in u.events
+            ],
+        )

@@ -1,0 +1,173 @@
+"""Why a run is where it is: what holds it, what does not, and what will move it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from trigger_core import clock
+from trigger_core.duration import describe
+from trigger_core.errors import NotFoundError
+from trigger_core.schemas.runs import RunWhy
+from trigger_platform.engine import concurrency, states
+from trigger_platform.engine.states import EXECUTING_STATES, ExecutionStatus
+from trigger_platform.engine.unit import Unit
+from trigger_platform.store.rows import EnvironmentRow, QueueRow, RunRow
+
+__all__ = ["explain", "public_status"]
+
+_WORKER_ONLINE_MS = 15_000
+_PUBLIC = {
+    "PENDING": "QUEUED",
+    "WAITING_TO_RESUME": "WAITING",
+    "COMPLETED_SUCCESSFULLY": "COMPLETED",
+    "COMPLETED_WITH_ERRORS": "FAILED",
+}
+
+
+@dataclass(slots=True)
+class _Findings:
+    blocked_by: list[str] = field(default_factory=list)
+    clear: list[str] = field(default_factory=list)
+    next: str = ""
+
+
+def public_status(status: str) -> str:
+    """Return the current API vocabulary's word for a status (protocol H.1)."""
+    return _PUBLIC.get(status, status)
+
+
+def explain(u: Unit, environment: EnvironmentRow, run_id: str) -> RunWhy:
+    """Explain a run.
+
+    Raises:
+        NotFoundError: the environment has no such run.
+    """
+    run = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=environment.id)
+    if run is None:
+        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+    found = _findings(u, environment, run)
+    return RunWhy.model_validate(
+        {
+            "id": run.id,
+            "status": public_status(run.status),
+            "execution_status": run.execution_status,
+            "since": clock.to_iso(run.updated_at),
+            "task": run.task,
+            "queue": run.queue,
+            "blocked_by": found.blocked_by,
+            "clear": found.clear,
+            "next": found.next,
+        }
+    )
+
+
+def _findings(u: Unit, environment: EnvironmentRow, run: RunRow) -> _Findings:
+    if states.is_final(run.status) and run.execution_status == ExecutionStatus.FINISHED:
+        return _Findings(next="nothing: the run is final; `trigger runs replay` starts a new one")
+    if run.execution_status == ExecutionStatus.DELAYED:
+        return _delayed(u, run)
+    if run.execution_status == ExecutionStatus.RUN_CREATED:
+        return _without_version(run)
+    if run.execution_status == ExecutionStatus.QUEUED:
+        return _queued(u, environment, run)
+    return _with_worker(u, run)
+
+
+def _delayed(u: Unit, run: RunRow) -> _Findings:
+    until = run.delay_until or u.now
+    return _Findings(
+        blocked_by=[f"its delay, until {clock.to_iso(until)}"],
+        next=f"it is queued in {describe(max(0, until - u.now))}",
+    )
+
+
+def _without_version(run: RunRow) -> _Findings:
+    return _Findings(
+        blocked_by=[f"no version has the task {run.task!r} ({run.status_reason})"],
+        next="it is queued as soon as a version with that task is registered",
+    )
+
+
+def _queued(u: Unit, environment: EnvironmentRow, run: RunRow) -> _Findings:
+    found = _Findings()
+    if run.available_at is not None:
+        wait = describe(max(0, run.available_at - u.now))
+        found.blocked_by.append(f"the pause after attempt {run.attempt}")
+        found.next = f"it can be claimed in {wait}"
+    else:
+        found.clear.append("no delay and no retry pause")
+    _limits(u, environment, run, found)
+    _workers(u, environment, found)
+    if run.due_at is not None and run.available_at is None:
+        found.clear.append(f"it expires in {describe(max(0, run.due_at - u.now))} unless it starts")
+    found.next = found.next or (
+        "it is claimed when a slot is free"
+        if found.blocked_by
+        else "the next poll of a worker claims it"
+    )
+    return found
+
+
+def _limits(u: Unit, environment: EnvironmentRow, run: RunRow, found: _Findings) -> None:
+    free = concurrency.room(u, environment)
+    queue = next(
+        (
+            row
+            for row in u.tx.all("queues_limited", QueueRow, environment_id=environment.id)
+            if row.name == run.queue
+        ),
+        None,
+    )
+    held = free.held.get((run.queue, run.concurrency_key), 0)
+    if queue is not None and queue.paused:
+        found.blocked_by.append(f"queue {run.queue} is paused")
+    elif queue is not None and free.of_queue(run.queue, run.concurrency_key) <= 0:
+        found.blocked_by.append(f"queue {run.queue} concurrency {held}/{queue.concurrency_limit}")
+    else:
+        found.clear.append(f"queue {run.queue} has room ({held} held)")
+    if environment.paused:
+        found.blocked_by.append("the environment is paused")
+    elif free.environment <= 0:
+        found.blocked_by.append(
+            f"environment concurrency {environment.concurrency_limit} is used up"
+        )
+    else:
+        found.clear.append(f"environment has {free.environment} free slots")
+
+
+def _workers(u: Unit, environment: EnvironmentRow, found: _Findings) -> None:
+    seen = u.tx.scalar("instance_newest", environment_id=environment.id)
+    if seen is None or u.now - seen > _WORKER_ONLINE_MS:
+        found.blocked_by.append("no worker is connected; start `trigger dev`")
+    else:
+        found.clear.append("a worker is connected")
+
+
+def _with_worker(u: Unit, run: RunRow) -> _Findings:
+    lease = describe(max(0, (run.due_at or u.now) - u.now))
+    if run.execution_status == ExecutionStatus.PENDING_CANCEL:
+        return _Findings(
+            blocked_by=["its process, which was told to end"],
+            next=f"it is final when the process has ended, or in {lease} if the worker is gone",
+        )
+    if run.execution_status == ExecutionStatus.EXECUTING_WITH_WAITPOINTS:
+        return _Findings(
+            blocked_by=["a wait inside the task"],
+            clear=["it holds no slot while it waits"],
+            next="it goes on when the wait is over and a slot is free",
+        )
+    if run.execution_status == ExecutionStatus.QUEUED_EXECUTING:
+        return _Findings(
+            blocked_by=["concurrency: its wait is over, all slots are taken"],
+            next="it gets the next free slot, before any run that has not started",
+        )
+    if run.execution_status in EXECUTING_STATES and run.attempt_started_at is None:
+        pause = describe(max(0, (run.available_at or u.now) - u.now))
+        return _Findings(
+            blocked_by=[f"the pause after attempt {run.attempt}"],
+            next=f"attempt {run.attempt + 1} starts in {pause}",
+        )
+    return _Findings(
+        clear=[f"attempt {max(run.attempt, 1)} runs in version {run.version}"],
+        next=f"it ends when its code ends; a silent worker loses it in {lease}",
+    )

@@ -1,0 +1,164 @@
+"""Versions of the user's code: registering one makes it current and releases the runs that waited for it."""
+
+from __future__ import annotations
+
+import json
+
+from trigger_core import clock, duration, ids, version
+from trigger_core.errors import UsageError
+from trigger_core.schemas.workers import (
+    Registered,
+    RegisterWorker,
+    TaskDeclaration,
+)
+from trigger_platform.engine import execution_snapshot, queue_name
+from trigger_platform.engine.states import ExecutionStatus, RunStatus
+from trigger_platform.engine.unit import Unit
+from trigger_platform.store.rows import Count, EnvironmentRow, RunRow, WorkerRow
+
+__all__ = ["register"]
+
+_RELEASE_AT_ONCE = 10_000
+
+
+def register(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> Registered:
+    """Register a version; code that equals the current version's keeps that version.
+
+    Raises:
+        UsageError: two tasks have one id.
+        InvalidDurationError: a task's ttl cannot be read.
+    """
+    _refuse_duplicates(request.metadata.tasks)
+    current = _current(u, environment)
+    if current is not None and current.content_hash == request.metadata.content_hash:
+        _release(u, environment, request.metadata.tasks)
+        return Registered(id=current.id, version=current.version, content_hash=current.content_hash)
+    worker = _insert(u, environment, request)
+    for task in request.metadata.tasks:
+        _insert_task(u, environment, worker.id, task)
+    for queue in request.metadata.queues:
+        _declare(u, environment, queue.name, "custom", queue.concurrency_limit)
+    u.tx.run("environment_promote", id=environment.id, worker_id=worker.id)
+    _release(u, environment, request.metadata.tasks)
+    u.emit(environment.id, "worker.registered", worker.id, 0)
+    return Registered(id=worker.id, version=worker.version, content_hash=worker.content_hash)
+
+
+def _refuse_duplicates(tasks: list[TaskDeclaration]) -> None:
+    seen: dict[str, TaskDeclaration] = {}
+    for task in tasks:
+        other = seen.setdefault(task.id, task)
+        if other is not task:
+            raise UsageError(
+                f"two tasks have the id {task.id!r}",
+                code="TASK_ID_DUPLICATE",
+                because=f"{other.file_path}:{other.line} and {task.file_path}:{task.line}",
+                hint="give one of them another id",
+            )
+
+
+def _current(u: Unit, environment: EnvironmentRow) -> WorkerRow | None:
+    fresh = u.tx.one("environment_by_id", EnvironmentRow, id=environment.id)
+    if fresh.current_worker_id is None:
+        return None
+    return u.tx.one("worker_by_id", WorkerRow, id=fresh.current_worker_id)
+
+
+def _insert(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> WorkerRow:
+    today = clock.to_datetime(u.now).strftime("%Y%m%d")
+    taken = u.tx.all(
+        "worker_versions_of_day", Count, environment_id=environment.id, day=f"{today}.%"
+    )
+    latest = max((row.name for row in taken), key=version.sort_key, default=None)
+    meta = request.metadata
+    worker = WorkerRow(
+        id=ids.worker_id(u.now, u.rng),
+        environment_id=environment.id,
+        version=version.next_version(latest, today),
+        content_hash=meta.content_hash,
+    )
+    u.tx.run(
+        "worker_insert",
+        id=worker.id,
+        environment_id=environment.id,
+        version=worker.version,
+        content_hash=worker.content_hash,
+        sdk_version=meta.package_version,
+        metadata=json.dumps({"runtime": meta.runtime, "runtimeVersion": meta.runtime_version}),
+        now=u.now,
+    )
+    return worker
+
+
+def _insert_task(
+    u: Unit, environment: EnvironmentRow, worker_id: str, task: TaskDeclaration
+) -> None:
+    queue = _queue_of(u, environment, task)
+    u.tx.run(
+        "task_insert",
+        worker_id=worker_id,
+        task=task.id,
+        file_path=task.file_path,
+        line=task.line,
+        description=task.description,
+        queue=queue,
+        retry=json.dumps(task.retry) if task.retry else None,
+        machine=task.machine.preset if task.machine else None,
+        max_duration=task.max_duration,
+        ttl_ms=_ttl_ms(task),
+        isolation=task.isolation,
+        payload_schema=json.dumps(task.payload_schema) if task.payload_schema else None,
+    )
+
+
+def _queue_of(u: Unit, environment: EnvironmentRow, task: TaskDeclaration) -> str:
+    own = queue_name.of_task(task.id)
+    named = queue_name.sanitize(task.queue.name) if task.queue else ""
+    limit = task.queue.concurrency_limit if task.queue else None
+    kind = "custom" if named and named != own else "task"
+    _declare(u, environment, named or own, kind, limit)
+    return named or own
+
+
+def _declare(u: Unit, environment: EnvironmentRow, name: str, kind: str, limit: int | None) -> None:
+    u.tx.run(
+        "queue_upsert",
+        environment_id=environment.id,
+        name=queue_name.sanitize(name),
+        id=ids.queue_id(u.now, u.rng),
+        type=kind,
+        concurrency_limit=limit,
+        now=u.now,
+    )
+
+
+def _ttl_ms(task: TaskDeclaration) -> int | None:
+    if task.ttl is None:
+        return None
+    return task.ttl * 1000 if isinstance(task.ttl, int) else duration.parse_ms(task.ttl)
+
+
+def _release(u: Unit, environment: EnvironmentRow, tasks: list[TaskDeclaration]) -> None:
+    """Queue the runs that waited for one of these tasks; their time to live begins now."""
+    runs = u.tx.all(
+        "runs_pending_version",
+        RunRow,
+        environment_id=environment.id,
+        tasks=json.dumps([task.id for task in tasks]),
+        limit=_RELEASE_AT_ONCE,
+    )
+    execution_snapshot.apply(
+        u,
+        [
+            execution_snapshot.move(
+                u,
+                run,
+                ExecutionStatus.QUEUED,
+                RunStatus.PENDING,
+                "A version with the task is here",
+                status_reason=None,
+                due_at=u.now + run.ttl_ms if run.ttl_ms and run.started_at is None else None,
+            )
+            for run in runs
+        ],
+    )

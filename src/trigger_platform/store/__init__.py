@@ -1,0 +1,3 @@
+"""The database: one writer, snapshot readers, named SQL, typed rows."""
+
+__all__: list[str] = []

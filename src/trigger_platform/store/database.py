@@ -1,0 +1,78 @@
+"""What the engine may expect of a database, whichever it is.
+
+A write is a function over a transaction. Writes may be committed in groups, but each is atomic by itself: one
+that raises leaves nothing behind and does not disturb its neighbours. A caller is answered after the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
+
+__all__ = ["Database", "Tx"]
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Tx(Protocol):
+    """An open transaction; statements are called by the name they have in the ``.sql`` files."""
+
+    def one(self, name: str, row: type[R], /, **params: Any) -> R:
+        """Return the only row.
+
+        Raises:
+            LookupError: there is none.
+        """
+        ...
+
+    def maybe(self, name: str, row: type[R], /, **params: Any) -> R | None:
+        """Return the first row, or ``None``."""
+        ...
+
+    def all(self, name: str, row: type[R], /, **params: Any) -> list[R]:
+        """Return every row."""
+        ...
+
+    def scalar(self, name: str, /, **params: Any) -> Any:
+        """Return the first column of the first row, or ``None``."""
+        ...
+
+    def run(self, name: str, /, **params: Any) -> int:
+        """Execute a statement; return how many rows it touched."""
+        ...
+
+    def many(self, name: str, rows: Sequence[Mapping[str, Any]], /) -> int:
+        """Execute a statement once per row; return how many rows were touched in all."""
+        ...
+
+
+class Database(Protocol):
+    """A database that lives as long as its server."""
+
+    def submit(
+        self, work: Callable[[Tx], T], on_commit: Callable[[T], None] | None = None
+    ) -> Future[T]:
+        """Queue a write; the future holds its result once it is committed.
+
+        ``on_commit`` is called with the result on the writer's thread, before the future is resolved.
+        """
+        ...
+
+    async def write(
+        self, work: Callable[[Tx], T], on_commit: Callable[[T], None] | None = None
+    ) -> T:
+        """Run a write and wait for its commit; ``on_commit`` is called on the caller's event loop.
+
+        It is called even when the caller has stopped waiting.
+        """
+        ...
+
+    async def read(self, work: Callable[[Tx], T]) -> T:
+        """Run reads on one consistent snapshot, beside the writer."""
+        ...
+
+    def close(self) -> None:
+        """Finish the writes that were accepted and let go of the files."""
+        ...

@@ -1,0 +1,58 @@
+-- name: setting_get
+-- A named value.
+select value from setting where name = :name;
+
+-- name: setting_set
+-- Keep a named value.
+insert into setting (name, value) values (:name, :value)
+on conflict (name) do update set value = excluded.value;
+
+-- name: project_by_ref
+-- A project by its reference.
+select id, ref, name from project where ref = :ref;
+
+-- name: project_by_id
+-- A project by its id.
+select id, ref, name from project where id = :id;
+
+-- name: project_insert
+-- A new project.
+insert into project (id, ref, name, created_at) values (:id, :ref, :name, :now);
+
+-- name: environment_insert
+-- A new environment.
+insert into environment (
+    id, project_id, slug, type, secret_key, concurrency_limit, burst_factor, default_ttl_ms, created_at
+) values (
+    :id, :project_id, :slug, :type, :secret_key, :concurrency_limit, :burst_factor, :default_ttl_ms, :now
+);
+
+-- name: environment_by_key
+-- The environment a secret key opens.
+select id, project_id, slug, type, secret_key, concurrency_limit, burst_factor, paused, default_ttl_ms,
+    current_worker_id
+from environment where secret_key = :secret_key;
+
+-- name: environment_by_id
+-- An environment by its id.
+select id, project_id, slug, type, secret_key, concurrency_limit, burst_factor, paused, default_ttl_ms,
+    current_worker_id
+from environment where id = :id;
+
+-- name: environment_by_slug
+-- An environment of a project.
+select id, project_id, slug, type, secret_key, concurrency_limit, burst_factor, paused, default_ttl_ms,
+    current_worker_id
+from environment where project_id = :project_id and slug = :slug;
+
+-- name: environment_promote
+-- Make a version the current one.
+update environment set current_worker_id = :worker_id where id = :id;
+
+-- name: access_token_insert
+-- A personal access token, as its hash.
+insert into access_token (id, token_hash, name, created_at) values (:id, :token_hash, :name, :now);
+
+-- name: access_token_find
+-- Whether a token exists.
+select id from access_token where token_hash = :token_hash;

@@ -1,0 +1,65 @@
+-- name: worker_insert
+-- A new version.
+insert into worker (id, environment_id, version, content_hash, sdk_version, metadata, created_at)
+values (:id, :environment_id, :version, :content_hash, :sdk_version, :metadata, :now);
+
+-- name: worker_by_id
+-- A version by its id.
+select id, environment_id, version, content_hash from worker where id = :id;
+
+-- name: worker_by_version
+-- A version by its name.
+select id, environment_id, version, content_hash from worker
+where environment_id = :environment_id and version = :version;
+
+-- name: worker_versions_of_day
+-- The versions of one day; :day is like 20261124.%.
+select version as name, 0 as count from worker
+where environment_id = :environment_id and version like :day;
+
+-- name: task_insert
+-- A task of a version.
+insert into worker_task (
+    worker_id, task, file_path, line, description, queue, retry, machine, max_duration, ttl_ms, isolation,
+    payload_schema
+) values (
+    :worker_id, :task, :file_path, :line, :description, :queue, :retry, :machine, :max_duration, :ttl_ms,
+    :isolation, :payload_schema
+);
+
+-- name: task_of_worker
+-- A task of a version.
+select worker_id, task, file_path, line, description, queue, retry, machine, max_duration, ttl_ms, isolation,
+    payload_schema
+from worker_task where worker_id = :worker_id and task = :task;
+
+-- name: task_known
+-- Whether any version of an environment ever had the task.
+select 1 from worker_task t join worker w on w.id = t.worker_id
+where w.environment_id = :environment_id and t.task = :task
+limit 1;
+
+-- name: instance_get
+-- Who holds a seat.
+select environment_id, name, boot_id, last_seen_at from worker_instance
+where environment_id = :environment_id and name = :name;
+
+-- name: instance_by_boot
+-- The seat a process holds.
+select environment_id, name, boot_id, last_seen_at from worker_instance
+where environment_id = :environment_id and boot_id = :boot_id;
+
+-- name: instance_newest
+-- When a worker was last heard of.
+select max(last_seen_at) from worker_instance where environment_id = :environment_id;
+
+-- name: instance_seat
+-- Take a seat.
+insert into worker_instance (environment_id, name, boot_id, connected_at, last_seen_at)
+values (:environment_id, :name, :boot_id, :now, :now)
+on conflict (environment_id, name) do update
+set boot_id = excluded.boot_id, connected_at = excluded.connected_at, last_seen_at = excluded.last_seen_at;
+
+-- name: instance_seen
+-- The process is alive.
+update worker_instance set last_seen_at = :now where environment_id = :environment_id and boot_id = :boot_id;

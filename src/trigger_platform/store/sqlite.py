@@ -1,0 +1,306 @@
+"""SQLite behind the :class:`~trigger_platform.store.database.Database` interface.
+
+One thread writes. Whatever arrives while a commit is in flight forms the next group; within a group each
+write is a savepoint. Readers have connections of their own and see the last commit (WAL).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from trigger_core.errors import StoreError
+from trigger_platform.store import migrate, statements
+
+__all__ = ["MEMORY", "SqliteDatabase", "open_database"]
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+MEMORY = ":memory:"
+_GROUP_LIMIT = 64
+_READERS = 2
+_BUSY_MS = 5_000
+
+
+class SqliteTx:
+    """Named statements on one connection."""
+
+    def __init__(self, connection: sqlite3.Connection, named: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._named = named
+        self._checked: set[tuple[str, type]] = set()
+
+    def one(self, name: str, row: type[R], /, **params: Any) -> R:
+        """Return the only row; raise ``LookupError`` when there is none."""
+        found = self.maybe(name, row, **params)
+        if found is None:
+            raise LookupError(f"statement {name!r} found no row")
+        return found
+
+    def maybe(self, name: str, row: type[R], /, **params: Any) -> R | None:
+        """Return the first row, or ``None``."""
+        cursor = self._connection.execute(self._named[name], params)
+        self._check(name, row, cursor)
+        values = cursor.fetchone()
+        cursor.close()
+        return None if values is None else row(*values)
+
+    def all(self, name: str, row: type[R], /, **params: Any) -> list[R]:
+        """Return every row."""
+        cursor = self._connection.execute(self._named[name], params)
+        self._check(name, row, cursor)
+        return [row(*values) for values in cursor]
+
+    def scalar(self, name: str, /, **params: Any) -> Any:
+        """Return the first column of the first row, or ``None``."""
+        values = self._connection.execute(self._named[name], params).fetchone()
+        return None if values is None else values[0]
+
+    def run(self, name: str, /, **params: Any) -> int:
+        """Execute a statement; return how many rows it touched."""
+        return self._connection.execute(self._named[name], params).rowcount
+
+    def many(self, name: str, rows: Sequence[Mapping[str, Any]], /) -> int:
+        """Execute a statement once per row; return how many rows were touched in all."""
+        if not rows:
+            return 0
+        return self._connection.executemany(self._named[name], rows).rowcount
+
+    def _check(self, name: str, row: type[Any], cursor: sqlite3.Cursor) -> None:
+        """Rows are built by position: once per statement, compare the column names with the fields."""
+        if (name, row) in self._checked:
+            return
+        columns = [column[0] for column in cursor.description]
+        expected = [f.name for f in fields(row)]
+        if columns != expected:
+            raise TypeError(
+                f"statement {name!r} selects {columns}, but {row.__name__} has {expected}"
+            )
+        self._checked.add((name, row))
+
+
+@dataclass(slots=True)
+class _Job:
+    work: Callable[[SqliteTx], Any]
+    settle: Callable[[Any, BaseException | None], None]
+    result: Any = None
+    error: BaseException | None = None
+
+
+class SqliteDatabase:
+    """One SQLite file, or a database in memory."""
+
+    def __init__(self, path: str | Path, *, durable: bool) -> None:
+        """Open the file, creating it when missing, and bring its schema up to date.
+
+        Args:
+            path: the file, or ``":memory:"``.
+            durable: whether an acknowledged write survives a power cut (``synchronous=FULL``) and not only
+                the death of the process.
+
+        Raises:
+            StoreTooNewError: a newer version of this software wrote the file.
+            StoreDamagedError: the file is no database of ours or is damaged.
+            StoreError: the file cannot be opened or created.
+        """
+        self._path = str(path)
+        self._named = statements.load("sqlite")
+        self._connection = _open(self._path, durable=durable)
+        self._tx = SqliteTx(self._connection, self._named)
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._local = threading.local()
+        self._reader_connections: list[sqlite3.Connection] = []
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
+        self._closing = threading.Lock()
+        self._closed = False
+        self._writer = threading.Thread(target=self._write_loop, name="store-writer", daemon=True)
+        self._writer.start()
+
+    def submit(
+        self, work: Callable[[SqliteTx], T], on_commit: Callable[[T], None] | None = None
+    ) -> Future[T]:
+        """Queue a write; the future holds its result once it is committed."""
+        future: Future[T] = Future()
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            if error is not None:
+                future.set_exception(error)
+                return
+            if on_commit is not None:
+                on_commit(result)
+            future.set_result(result)
+
+        self._put(_Job(work, settle))
+        return future
+
+    async def write(
+        self, work: Callable[[SqliteTx], T], on_commit: Callable[[T], None] | None = None
+    ) -> T:
+        """Run a write and wait for its commit; ``on_commit`` is called on this event loop."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def arrive(result: Any, error: BaseException | None) -> None:
+            if error is None and on_commit is not None:
+                on_commit(result)
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            with suppress(RuntimeError):  # the loop was closed: nobody is left to be told
+                loop.call_soon_threadsafe(arrive, result, error)
+
+        self._put(_Job(work, settle))
+        return await future
+
+    async def read(self, work: Callable[[SqliteTx], T]) -> T:
+        """Run reads on one consistent snapshot, beside the writer."""
+        if self._path == MEMORY:
+            return await self.write(work)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._read, work)
+
+    def close(self) -> None:
+        """Finish the writes that were accepted and close the connections."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._jobs.put(None)
+        self._writer.join()
+        self._readers.shutdown()
+        for connection in self._reader_connections:
+            connection.close()
+        self._connection.close()
+
+    def _put(self, job: _Job) -> None:
+        with self._closing:
+            if self._closed:
+                raise StoreError("the database is closed", code="STORE_CLOSED")
+            self._jobs.put(job)
+
+    def _read(self, work: Callable[[SqliteTx], T]) -> T:
+        tx = getattr(self._local, "tx", None)
+        if tx is None:
+            connection = sqlite3.connect(
+                self._path, isolation_level=None, check_same_thread=False, cached_statements=256
+            )
+            connection.execute("pragma query_only = 1")
+            self._reader_connections.append(connection)
+            tx = self._local.tx = SqliteTx(connection, self._named)
+        connection = tx._connection  # noqa: SLF001 - the transaction is ours
+        connection.execute("begin")
+        try:
+            return work(tx)
+        except sqlite3.Error as error:
+            raise _translate(error, self._path) from error
+        finally:
+            connection.execute("rollback")
+
+    def _write_loop(self) -> None:
+        while True:
+            first = self._jobs.get()
+            if first is None:
+                return
+            group, last = self._gather(first)
+            self._commit(group)
+            for job in group:
+                job.settle(job.result, job.error)
+            if last:
+                return
+
+    def _gather(self, first: _Job) -> tuple[list[_Job], bool]:
+        """Return the first job with everything that waits behind it, and whether the end was reached."""
+        group = [first]
+        while len(group) < _GROUP_LIMIT:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                break
+            if job is None:
+                return group, True
+            group.append(job)
+        return group, False
+
+    def _commit(self, group: list[_Job]) -> None:
+        """Run a group in one transaction. A failed commit fails every job of the group."""
+        try:
+            self._connection.execute("begin immediate")
+            for job in group:
+                self._run(job)
+            self._connection.execute("commit")
+        except BaseException as error:  # noqa: BLE001 - the writer must outlive every failure
+            with suppress(sqlite3.Error):
+                self._connection.execute("rollback")
+            failure = _translate(error, self._path) if isinstance(error, sqlite3.Error) else error
+            for job in group:
+                job.error = job.error or failure
+
+    def _run(self, job: _Job) -> None:
+        execute = self._connection.execute
+        execute("savepoint unit")
+        try:
+            job.result = job.work(self._tx)
+        except BaseException as error:  # noqa: BLE001 - answered to the caller of this job
+            known = isinstance(error, sqlite3.Error)
+            job.error = _translate(error, self._path) if known else error
+            execute("rollback to unit")
+        execute("release unit")
+
+
+def open_database(path: str | Path, *, durable: bool = True) -> SqliteDatabase:
+    """Open a database file, or ``":memory:"``; see :class:`SqliteDatabase` for what can go wrong."""
+    return SqliteDatabase(path, durable=durable)
+
+
+def _open(path: str, *, durable: bool) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+    except sqlite3.Error as error:
+        raise _translate(error, path) from error
+    try:
+        connection.execute(f"pragma busy_timeout = {_BUSY_MS}")
+        migrate.check(connection, path)
+        connection.execute("pragma journal_mode = wal")
+        connection.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
+        connection.execute("pragma temp_store = memory")
+        connection.execute("pragma cache_size = -65536")
+        connection.execute("pragma foreign_keys = off")
+        connection.execute("pragma wal_autocheckpoint = 4000")
+        migrate.migrate(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _translate(error, path) from error
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+def _translate(error: BaseException, path: str) -> StoreError:
+    """Say in our words what SQLite complains about."""
+    text = str(error)
+    if "malformed" in text or "not a database" in text:
+        return migrate.damaged(path, text)
+    if isinstance(error, sqlite3.OperationalError) and "unable to open" in text:
+        return StoreError(
+            f"the database file {path} cannot be opened",
+            because=text,
+            hint="check that the folder exists and that you may write to it",
+        )
+    return StoreError(f"the database {path} refused a statement", because=text)
