@@ -5,3 +5,8 @@ insert into execution_snapshot (
 ) values (
     :run_id, :sequence, :execution_status, :run_status, :attempt, :description, :boot_id, :error, :created_at
 );
+
+-- name: snapshots_brief
+-- The steps of a run, without words.
+select sequence, execution_status, run_status, attempt from execution_snapshot
+where run_id = :run_id order by sequence;

@@ -246,3 +246,7 @@ update run set idempotency_key = null where id = :id;
 -- name: run_next_due
 -- When a run is due next.
 select min(due_at) from run where due_at is not null;
+
+-- name: output_of
+-- What a run returned.
+select output from run where id = :run_id;

@@ -1,0 +1,298 @@
+"""Whatever happens in whatever order, the invariants I1-I8 of engine section 9.5 hold."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
+from support.engine import Engine, open_engine, task
+
+from trigger_core.retry import RetryPolicy
+from trigger_core.schemas.trigger import TriggerOptions, TriggerTask
+from trigger_core.schemas.workers import (
+    Assignment,
+    Failed,
+    Held,
+    RetryPlan,
+    StartRetry,
+    Started,
+    Succeeded,
+    TaskError,
+    Verdict,
+    WaitUntil,
+)
+from trigger_platform.engine import heartbeat, trigger
+from trigger_platform.engine.states import FINAL_STATUSES, HOLDING_STATES, LEASED_STATES, LEGAL_MOVES
+from trigger_platform.engine.unit import Unit
+from trigger_platform.store.rows import RunRow
+from trigger_platform.store.sqlite import open_database
+
+QUEUE_LIMIT = 3
+CODES = [
+    None,
+    "TASK_PROCESS_EXITED_WITH_NON_ZERO_CODE",
+    "TASK_PROCESS_OOM_KILLED",
+    "TASK_RUN_CANCELLED",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    run_id: str
+    sequence: int
+    execution_status: str
+    attempt: int
+
+
+class RunsUnderFire(RuleBasedStateMachine):
+    """A worker that crashes, reports late and twice; a server that restarts; a clock that jumps."""
+
+    handed = Bundle("handed")
+    verdicts = Bundle("verdicts")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "runs.db"
+        self.engine: Engine = open_engine(open_database(self.path, durable=False))
+        self.boots = 1
+        self.final: dict[str, str] = {}
+
+    @initialize()
+    def register(self) -> None:
+        """One limited task and one free task."""
+        policy = RetryPolicy(max_attempts=3, min_delay_ms=1_000, randomize=False)
+        self.engine.register(task("limited", limit=QUEUE_LIMIT, retry=policy), task("free", retry=policy))
+
+    @rule(
+        name=st.sampled_from(["limited", "free", "unknown"]),
+        key=st.sampled_from([None, None, "a", "b"]),
+        delay=st.sampled_from([None, None, "5s"]),
+        ttl=st.sampled_from([None, "20s"]),
+        tenant=st.sampled_from([None, "x", "y"]),
+    )
+    def trigger(self, name: str, **options: Any) -> None:
+        """A user triggers a run."""
+        given = TriggerOptions(
+            idempotency_key=options["key"],
+            delay=options["delay"],
+            ttl=options["ttl"],
+            concurrency_key=options["tenant"],
+        )
+        self.engine.call(
+            trigger.create, self.engine.environment, name, TriggerTask(options=given)
+        )
+
+    @rule(target=handed, limit=st.integers(1, 6))
+    def claim(self, limit: int) -> Any:
+        """The worker takes runs."""
+        return multiple(*self.engine.claim(limit))
+
+    @rule(one=handed)
+    def start(self, one: Assignment) -> None:
+        """The worker begins one, perhaps long after it lost it."""
+        self.engine.report(started=[Started(run_id=one.run_id, lease=one.lease, at=0)])
+
+    @rule(one=handed)
+    def heartbeat(self, one: Assignment) -> None:
+        """The worker says it still has one."""
+        self.engine.report(held=[Held(run_id=one.run_id, lease=one.lease)])
+
+    @rule(one=handed, ms=st.sampled_from([0, 1_000, 20_000]), ref=st.sampled_from("ab"))
+    def wait(self, one: Assignment, ms: int, ref: str) -> None:
+        """The run waits."""
+        until = self.engine.clock.now() + ms
+        self.engine.report(
+            waits=[WaitUntil(run_id=one.run_id, lease=one.lease, ref=ref, until=until)]
+        )
+
+    @rule(one=handed)
+    def succeed(self, one: Assignment) -> None:
+        """The run returns, perhaps reported twice."""
+        self.engine.report(
+            completions=[Succeeded(run_id=one.run_id, lease=one.lease, output="1")]
+        )
+
+    @rule(
+        target=verdicts,
+        one=handed,
+        code=st.sampled_from(CODES),
+        delay=st.sampled_from([None, 0, 500, 40_000]),
+    )
+    def fail(self, one: Assignment, code: str | None, delay: int | None) -> Any:
+        """The run fails."""
+        error = TaskError(type="INTERNAL_ERROR" if code else "BUILT_IN_ERROR", code=code, message="x")
+        failed = Failed(
+            run_id=one.run_id,
+            lease=one.lease,
+            error=error,
+            retry=None if delay is None else RetryPlan(delay=delay),
+        )
+        return multiple(*self.engine.report(completions=[failed]).verdicts)
+
+    @rule(target=handed, verdict=consumes(verdicts))
+    def retry(self, verdict: Verdict) -> Any:
+        """The pause is over."""
+        again = StartRetry(run_id=verdict.run_id, lease=verdict.lease)
+        return multiple(*self.engine.report(retries=[again]).runs)
+
+    @rule(one=handed)
+    def cancel(self, one: Assignment) -> None:
+        """A user cancels a run that was handed out."""
+        self.engine.cancel(one.run_id)
+
+    @rule(index=st.integers(0, 30))
+    def cancel_any(self, index: int) -> None:
+        """A user cancels any run."""
+        runs = self._runs()
+        if runs:
+            self.engine.cancel(runs[index % len(runs)].id)
+
+    @rule(ms=st.sampled_from([1, 1_000, 6_000, 31_000, 700_000]))
+    def time_passes(self, ms: int) -> None:
+        """And what is due happens."""
+        self.engine.advance(ms)
+
+    @rule(ms=st.sampled_from([-3_600_000, 3_600_000]))
+    def clock_jumps(self, ms: int) -> None:
+        """The machine's clock is set."""
+        self.engine.advance(ms)
+
+    @rule()
+    def worker_crashes(self) -> None:
+        """A new process takes the seat."""
+        self.boots += 1
+        self.engine.connect(f"boot-{self.boots}")
+
+    @rule()
+    def platform_restarts(self) -> None:
+        """The server goes away and comes back on the same file."""
+        old = self.engine
+        old.db.close()
+        self.engine = open_engine(open_database(self.path, durable=False), seed=self.boots)
+        self.engine.clock.advance(old.clock.now() - self.engine.clock.now())
+        self.engine.workers, self.engine.boot = old.workers, old.boot
+        self.engine.connect(old.boot)
+        self.engine.call(heartbeat.grant_grace)
+
+    @invariant()
+    def a_final_run_holds_nothing_and_stays_as_it_is(self) -> None:
+        """I1, and that no run finishes twice."""
+        for run in self._runs():
+            if run.execution_status != "FINISHED":
+                assert run.id not in self.final
+                continue
+            assert run.status in FINAL_STATUSES
+            assert (run.slot_held, run.boot_id, run.due_at) == (0, None, None)
+            assert self._count("edges_of_run", run_id=run.id) == 0
+            assert self.final.setdefault(run.id, run.status) == run.status
+
+    @invariant()
+    def slots_follow_states_and_limits_hold(self) -> None:
+        """I2, I3."""
+        runs = self._runs()
+        for run in runs:
+            assert bool(run.slot_held) == (run.execution_status in HOLDING_STATES)
+        held: dict[tuple[str, str], int] = {}
+        for run in runs:
+            key = (run.queue, run.concurrency_key)
+            held[key] = held.get(key, 0) + run.slot_held
+        assert sum(held.values()) <= self.engine.environment.concurrency_limit
+        assert all(n <= QUEUE_LIMIT for (queue, _), n in held.items() if queue == "task/limited")
+
+    @invariant()
+    def history_is_gapless_and_legal(self) -> None:
+        """I4, and attempts never decrease (I7)."""
+        last: dict[str, _Step] = {}
+        for step in self.engine.call(lambda u: u.tx.all("snapshots_all", _Step)):
+            before = last.get(step.run_id)
+            if before is None:
+                assert step.sequence == 1
+            else:
+                assert step.sequence == before.sequence + 1
+                assert step.execution_status in LEGAL_MOVES[before.execution_status]
+                assert step.attempt >= before.attempt
+            last[step.run_id] = step
+        for run in self._runs():
+            assert last[run.id].sequence == run.sequence
+            assert last[run.id].execution_status == run.execution_status
+
+    @invariant()
+    def a_waiting_run_has_something_to_wait_for(self) -> None:
+        """I5."""
+        for run in self._runs():
+            if run.execution_status == "EXECUTING_WITH_WAITPOINTS":
+                assert self._count("edges_of_run", run_id=run.id) >= 1
+
+    @invariant()
+    def states_with_a_deadline_have_one(self) -> None:
+        """I6."""
+        for run in self._runs():
+            if run.execution_status in LEASED_STATES or run.execution_status == "DELAYED":
+                assert run.due_at is not None
+            if run.execution_status == "QUEUED" and run.available_at is not None:
+                assert run.due_at == run.available_at
+
+    @invariant()
+    def attempts_stay_within_the_policy(self) -> None:
+        """I7."""
+        for run in self._runs():
+            assert run.attempt <= (run.max_attempts or 0)
+
+    @invariant()
+    def one_live_run_per_idempotency_key(self) -> None:
+        """I8."""
+        live = [
+            (run.task, run.idempotency_key)
+            for run in self._runs()
+            if run.idempotency_key and run.execution_status != "FINISHED"
+        ]
+        assert len(live) == len(set(live))
+
+    def teardown(self) -> None:
+        """Whatever happened: with a working worker and enough time, every run ends."""
+        self.engine.register(
+            task("limited", limit=QUEUE_LIMIT), task("free"), task("unknown"), content_hash="last"
+        )
+        for _ in range(400):
+            open_runs = [r for r in self._runs() if r.execution_status != "FINISHED"]
+            if not open_runs:
+                break
+            self.engine.connect("boot-last")
+            for one in self.engine.claim():
+                self.engine.succeed(one)
+            self.engine.advance(10_000)
+        assert [r for r in self._runs() if r.execution_status != "FINISHED"] == []
+        self.engine.db.close()
+        self.folder.cleanup()
+
+    def _runs(self) -> list[RunRow]:
+        return list(self.engine.call(lambda u: u.tx.all("runs_all", RunRow)))
+
+    def _count(self, name: str, **params: Any) -> int:
+        def read(u: Unit) -> int:
+            return int(u.tx.scalar(name, **params))
+
+        return int(self.engine.call(read))
+
+
+TestRunsUnderFire = RunsUnderFire.TestCase
+TestRunsUnderFire.settings = settings(
+    max_examples=40,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)

@@ -1,0 +1,253 @@
+"""A real engine on SQLite in memory, a clock that stands still, and a worker that does as it is told."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from trigger_core.clock import VirtualClock
+from trigger_core.retry import RetryPolicy
+from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions, TriggerTask
+from trigger_core.schemas.workers import (
+    Assignment,
+    Connect,
+    Failed,
+    Held,
+    Poll,
+    Polled,
+    QueueDeclaration,
+    RegisterWorker,
+    Report,
+    Reported,
+    RetryPlan,
+    StartRetry,
+    Started,
+    Succeeded,
+    TaskDeclaration,
+    TaskError,
+    Verdict,
+    WaitUntil,
+    WorkerMetadata,
+)
+from trigger_platform.engine import (
+    cancel,
+    channel,
+    due,
+    environment,
+    project,
+    replay,
+    trigger,
+    why,
+    worker_version,
+)
+from trigger_platform.engine.unit import Unit, Units
+from trigger_platform.store.database import Database
+from trigger_platform.store.rows import EnvironmentRow, PayloadRow, RunRow
+from trigger_platform.store.sqlite import MEMORY, open_database
+
+BOOT = "boot-1"
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotView:
+    """A snapshot, as tests look at it."""
+
+    sequence: int
+    execution_status: str
+    run_status: str
+    attempt: int
+
+
+@dataclass
+class Engine:
+    """The engine with one project, one worker instance, and short names for what tests do often."""
+
+    db: Database
+    clock: VirtualClock
+    units: Units
+    environment: EnvironmentRow
+    workers: list[str] = field(default_factory=list)
+    boot: str = BOOT
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run an engine function in a unit."""
+        return self.units.write_sync(function, *args, **kwargs)
+
+    def connect(self, boot: str) -> None:
+        """Take the seat with a process."""
+        self.boot = boot
+        self.call(channel.connect, self.environment, Connect(instance="dev", boot_id=boot))
+
+    def register(self, *tasks: TaskDeclaration, content_hash: str = "v1") -> str:
+        """Register a version and make it the newest."""
+        request = RegisterWorker(
+            metadata=WorkerMetadata(
+                package_version="0", content_hash=content_hash, tasks=list(tasks)
+            )
+        )
+        registered = self.call(worker_version.register, self.environment, request)
+        self.workers = [*(w for w in self.workers if w != registered.id), registered.id]
+        self.environment = self.call(environment.by_secret_key, self.environment.secret_key)
+        return str(registered.version)
+
+    def trigger(self, task: str = "task", payload: Any = None, **options: Any) -> str:
+        """Trigger a run; return its id."""
+        request = TriggerTask(payload=payload, options=TriggerOptions(**options))
+        return str(self.call(trigger.create, self.environment, task, request).id)
+
+    def trigger_many(self, count: int, task: str = "task", **options: Any) -> list[str]:
+        """Trigger a batch; return the ids."""
+        item = BatchItem(task=task, options=TriggerOptions(**options))
+        batch = self.call(
+            trigger.create_batch, self.environment, TriggerBatch(items=[item] * count)
+        )
+        return [run.id for run in batch.runs]
+
+    def poll(self, limit: int = 100) -> Polled:
+        """Look for work."""
+        request = Poll(boot_id=self.boot, workers=self.workers, limit=limit, wait_ms=0)
+        return self.call(channel.poll, self.environment, request)  # type: ignore[no-any-return]
+
+    def claim(self, limit: int = 100) -> list[Assignment]:
+        """Claim runs."""
+        return list(self.poll(limit).runs)
+
+    def report(self, **what: Any) -> Reported:
+        """Report."""
+        request = Report(boot_id=self.boot, workers=self.workers, **what)
+        return self.call(channel.report, self.environment, request)  # type: ignore[no-any-return]
+
+    def start(self, assignment: Assignment) -> None:
+        """Say that the attempt's code began."""
+        begun = Started(run_id=assignment.run_id, lease=assignment.lease, at=self.clock.now())
+        self.report(started=[begun])
+
+    def succeed(self, assignment: Assignment, output: Any = "done") -> Verdict:
+        """Say that the attempt returned."""
+        done = Succeeded(
+            run_id=assignment.run_id, lease=assignment.lease, output=json.dumps(output)
+        )
+        return self.report(completions=[done]).verdicts[0]
+
+    def fail(
+        self, assignment: Assignment, *, retry_ms: int | None = None, code: str | None = None
+    ) -> Verdict:
+        """Say that the attempt failed."""
+        error = (
+            TaskError(type="INTERNAL_ERROR", code=code, message="it broke")
+            if code
+            else TaskError(
+                type="BUILT_IN_ERROR", name="ValueError", message="it broke", stack_trace=""
+            )
+        )
+        failed = Failed(
+            run_id=assignment.run_id,
+            lease=assignment.lease,
+            error=error,
+            retry=None if retry_ms is None else RetryPlan(delay=retry_ms),
+        )
+        return self.report(completions=[failed]).verdicts[0]
+
+    def wait(self, assignment: Assignment, ms: int, ref: str = "w1") -> str:
+        """Let the run wait; return the waitpoint."""
+        wait = WaitUntil(
+            run_id=assignment.run_id,
+            lease=assignment.lease,
+            ref=ref,
+            until=self.clock.now() + ms,
+        )
+        return self.report(waits=[wait]).waits[0].waitpoint_id
+
+    def heartbeat(self, assignment: Assignment, waiting: list[str] | None = None) -> Reported:
+        """Say that the run is still held."""
+        held = Held(run_id=assignment.run_id, lease=assignment.lease, waiting=waiting or [])
+        return self.report(held=[held])
+
+    def retry_now(self, verdict: Verdict) -> Assignment:
+        """Begin the next attempt after the pause."""
+        again = StartRetry(run_id=verdict.run_id, lease=verdict.lease)
+        return self.report(retries=[again]).runs[0]
+
+    def cancel(self, run_id: str) -> None:
+        """Cancel a run."""
+        self.call(cancel.run, self.environment, run_id)
+
+    def replay(self, run_id: str) -> str:
+        """Replay a run."""
+        return str(self.call(replay.run, self.environment, run_id).id)
+
+    def why(self, run_id: str) -> Any:
+        """Ask why."""
+        return self.call(why.explain, self.environment, run_id)
+
+    def advance(self, ms: int) -> None:
+        """Let time pass and everything that falls due happen."""
+        self.clock.advance(ms)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Do everything that is due now."""
+        while self.call(due.sweep).moved:
+            pass
+
+    def run(self, run_id: str) -> RunRow:
+        """Read a run."""
+        row: RunRow = self.call(lambda u: u.tx.one("run_any", RunRow, id=run_id))
+        return row
+
+    def payload(self, run_id: str) -> PayloadRow:
+        """Read a run's payload."""
+        row: PayloadRow = self.call(
+            lambda u: u.tx.one("payload_of", PayloadRow, run_id=run_id)
+        )
+        return row
+
+    def states(self, run_id: str) -> list[str]:
+        """Return the execution statuses the run went through."""
+        return [view.execution_status for view in self.snapshots(run_id)]
+
+    def snapshots(self, run_id: str) -> list[SnapshotView]:
+        """Return the run's history."""
+
+        def read(u: Unit) -> list[SnapshotView]:
+            return u.tx.all("snapshots_brief", SnapshotView, run_id=run_id)
+
+        return self.call(read)  # type: ignore[no-any-return]
+
+
+def task(
+    name: str = "task",
+    *,
+    retry: RetryPolicy | None = None,
+    queue: str | None = None,
+    limit: int | None = None,
+    **fields: Any,
+) -> TaskDeclaration:
+    """A task declaration."""
+    declared = (
+        QueueDeclaration(name=queue or f"task/{name}", concurrency_limit=limit)
+        if queue or limit is not None
+        else None
+    )
+    return TaskDeclaration(
+        id=name,
+        file_path="tasks/example.py",
+        line=1,
+        retry=(retry or RetryPolicy()).to_wire(),
+        queue=declared,
+        **fields,
+    )
+
+
+def open_engine(db: Database | None = None, seed: int = 1) -> Engine:
+    """An engine with one project, a connected worker, and no version yet."""
+    database = db or open_database(MEMORY)
+    clock = VirtualClock()
+    units = Units(database, clock, random.Random(seed))
+    ensured = units.write_sync(project.ensure, "proj_abcdefghijklmnopqrst")
+    engine = Engine(database, clock, units, ensured.environment)
+    engine.connect(BOOT)
+    return engine
