@@ -1,0 +1,79 @@
+"""Write tasks, trigger them, wait for them.
+
+>>> from trigger_sdk import task
+>>> @task
+... async def hello_world(name: str) -> str:
+...     return f"hello {name}"
+>>> handle = await hello_world.trigger("you")
+"""
+
+from __future__ import annotations
+
+from trigger_sdk import idempotency_keys, runs, tasks, wait
+from trigger_sdk.config import Config, define_config
+from trigger_sdk.context import CancelSignal, Context, current_context
+from trigger_sdk.errors import (
+    AbortTaskRunError,
+    ApiError,
+    AuthenticationError,
+    ConfigError,
+    ConnectionFailedError,
+    InvalidDurationError,
+    InvalidPayloadError,
+    NoSessionError,
+    NotFoundError,
+    OutOfMemoryError,
+    PayloadTooLargeError,
+    PollTimeoutError,
+    RetryTaskError,
+    TaskCanceledError,
+    TaskFailedError,
+    TriggerError,
+    UnserializableError,
+)
+from trigger_sdk.logger import logger
+from trigger_sdk.options import Options
+from trigger_sdk.queue import Queue
+from trigger_sdk.retry import Retry
+from trigger_sdk.runs import BatchHandle, Run, RunHandle
+from trigger_sdk.task import Task, task
+from trigger_sdk.tasks import TaskRef
+
+__all__ = [
+    "AbortTaskRunError",
+    "ApiError",
+    "AuthenticationError",
+    "BatchHandle",
+    "CancelSignal",
+    "Config",
+    "ConfigError",
+    "ConnectionFailedError",
+    "Context",
+    "InvalidDurationError",
+    "InvalidPayloadError",
+    "NoSessionError",
+    "NotFoundError",
+    "Options",
+    "OutOfMemoryError",
+    "PayloadTooLargeError",
+    "PollTimeoutError",
+    "Queue",
+    "Retry",
+    "RetryTaskError",
+    "Run",
+    "RunHandle",
+    "Task",
+    "TaskCanceledError",
+    "TaskFailedError",
+    "TaskRef",
+    "TriggerError",
+    "UnserializableError",
+    "current_context",
+    "define_config",
+    "idempotency_keys",
+    "logger",
+    "runs",
+    "task",
+    "tasks",
+    "wait",
+]

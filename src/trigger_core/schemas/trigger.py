@@ -11,6 +11,7 @@ from trigger_core.schemas.base import WireModel
 
 __all__ = [
     "BatchItem",
+    "BatchRun",
     "BatchTriggered",
     "IdempotencyKeyOptions",
     "QueueChoice",
@@ -70,10 +71,11 @@ class TriggerTask(WireModel):
 
 
 class Triggered(WireModel):
-    """The answer to a trigger."""
+    """The answer to a trigger; the token comes in the header ``x-trigger-jwt``."""
 
     id: str
     is_cached: bool
+    public_access_token: str | None = None
 
 
 class BatchItem(WireModel):

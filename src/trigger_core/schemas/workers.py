@@ -283,6 +283,9 @@ class Report(WireModel):
     retries: list[StartRetry] = []
     logs: list[LogLine] = []
     claim: Annotated[int, Field(ge=0, le=500)] = 0
+    repoll: Annotated[bool, Field(description="End the waiting poll, the next asks for more.")] = (
+        False
+    )
     workers: list[str] = []
 
 
@@ -290,9 +293,9 @@ class Verdict(WireModel):
     """What became of one completion.
 
     ``finished``: the run is final, with ``status``. ``retry_now``: pause ``delay`` ms, then send
-    :class:`StartRetry` with ``lease``. ``retry_queued``: forget the run, it comes back through the queue after
-    ``delay`` ms. ``stale``: the lease was gone and nothing was written. An answer repeated for a repeated
-    report is the same answer.
+    :class:`StartRetry` with ``lease``. ``retry_queued``: forget the run, it comes back through the queue
+    after ``delay`` ms. ``stale``: the lease was gone and nothing was written. A repeated report gets the
+    answer it got before.
     """
 
     run_id: str

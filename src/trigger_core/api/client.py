@@ -1,0 +1,211 @@
+"""Sending calls: one sync and one async client over the same rules.
+
+What is retried and how an answer becomes an error is decided by pure functions; the clients only send and
+sleep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, TypeVar
+
+import httpx
+
+from trigger_core.api.call import Answer, Call
+from trigger_core.errors import (
+    ApiError,
+    AuthenticationError,
+    ConflictError,
+    ConnectionFailedError,
+    NotFoundError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    TriggerError,
+    UnprocessableError,
+)
+
+__all__ = ["AsyncClient", "Client"]
+
+T = TypeVar("T")
+
+_API_VERSION = "2025-07-16"
+_TRIES = 6
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 5.0
+_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_TOO_LARGE = 413
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: UnprocessableError,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where calls go, and with which key."""
+
+    api_url: str
+    key: str
+    source: str
+
+    def request(self, client: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
+        """Build a request; sent again it stays the same request."""
+        headers = {
+            "authorization": f"Bearer {self.key}",
+            "x-trigger-api-version": _API_VERSION,
+            "x-trigger-source": self.source,
+            "trigger-version": _own_version(),
+        }
+        if call.method != "GET":
+            headers["x-trigger-request-idempotency-key"] = str(uuid.uuid4())
+        content = None
+        if call.body is not None:
+            content = json.dumps(call.body, ensure_ascii=False, separators=(",", ":")).encode()
+            headers["content-type"] = "application/json"
+        return client.build_request(
+            call.method,
+            self.api_url.rstrip("/") + call.path,
+            params=dict(call.params) or None,
+            headers=headers,
+            content=content,
+        )
+
+    def unreachable(self, error: Exception) -> ConnectionFailedError:
+        """Return the error for a platform that does not answer."""
+        return ConnectionFailedError(
+            f"the platform at {self.api_url} cannot be reached",
+            because=str(error) or type(error).__name__,
+            hint="is `trigger dev` running? check TRIGGER_API_URL",
+        )
+
+
+class Client:
+    """Sends calls and blocks; may be shared between threads."""
+
+    def __init__(self, api_url: str, key: str, *, source: str = "sdk") -> None:
+        """Prepare a client; nothing is sent yet.
+
+        Args:
+            api_url: where the platform answers.
+            key: an environment's secret key, or a personal access token.
+            source: what is recorded as the origin: ``sdk``, ``cli`` or ``mcp``.
+        """
+        self._target = _Target(api_url, key, source)
+        self._http = httpx.Client(timeout=_TIMEOUT)
+
+    def send(self, call: Call[T]) -> T:
+        """Send a call and return its value.
+
+        Raises:
+            ApiError: the platform refused; the subclass says how.
+            ConnectionFailedError: it did not answer, after several tries.
+        """
+        request = self._target.request(self._http, call)
+        failure: TriggerError | None = None
+        for attempt in range(_TRIES):
+            if failure is not None:
+                time.sleep(_pause(attempt))
+            try:
+                response = self._http.send(request)
+            except httpx.TransportError as error:
+                failure = self._target.unreachable(error)
+                continue
+            failure = _failure(response)
+            if failure is None:
+                return call.read(Answer(response.content, response.headers))
+            if not failure.retryable:
+                break
+        assert failure is not None
+        raise failure
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+
+class AsyncClient:
+    """Sends calls from an event loop; belongs to the loop it is first used on."""
+
+    def __init__(self, api_url: str, key: str, *, source: str = "sdk") -> None:
+        """Prepare a client; see :class:`Client` for the arguments."""
+        self._target = _Target(api_url, key, source)
+        self._http = httpx.AsyncClient(timeout=_TIMEOUT)
+
+    async def send(self, call: Call[T]) -> T:
+        """Send a call and return its value; raises as :meth:`Client.send` does."""
+        request = self._target.request(self._http, call)
+        failure: TriggerError | None = None
+        for attempt in range(_TRIES):
+            if failure is not None:
+                await asyncio.sleep(_pause(attempt))
+            try:
+                response = await self._http.send(request)
+            except httpx.TransportError as error:
+                failure = self._target.unreachable(error)
+                continue
+            failure = _failure(response)
+            if failure is None:
+                return call.read(Answer(response.content, response.headers))
+            if not failure.retryable:
+                break
+        assert failure is not None
+        raise failure
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+
+def _pause(attempt: int) -> float:
+    return float(min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (attempt - 1)))
+
+
+def _own_version() -> str:
+    try:
+        return version("trigger-dev")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _failure(response: httpx.Response) -> TriggerError | None:
+    """Turn an unsuccessful answer into the error that stands for it (protocol 0.3, 0.4)."""
+    if response.is_success:
+        return None
+    details = _details(response)
+    if response.status_code == _TOO_LARGE:
+        return PayloadTooLargeError(
+            details["what"], because=details["because"], hint=details["hint"]
+        )
+    kind = _BY_STATUS.get(response.status_code, ApiError)
+    what = details.pop("what") or f"status {response.status_code}"
+    error = kind(what, status=response.status_code, **details)
+    wish = response.headers.get("x-should-retry")
+    if wish is not None:
+        error.retryable = wish == "true"
+    return error
+
+
+def _details(response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        body = {"error": f"{response.status_code} {response.text[:200]}"}
+    said = body.get("error") if isinstance(body, dict) else body
+    if isinstance(said, dict):
+        said = said.get("message")
+    found = body if isinstance(body, dict) else {}
+    return {
+        "what": str(said),
+        "code": found.get("code"),
+        "because": found.get("because"),
+        "hint": found.get("fix"),
+    }

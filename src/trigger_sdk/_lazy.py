@@ -1,0 +1,39 @@
+"""The one place where imports are late.
+
+``import trigger_sdk`` must cost next to nothing in a web app that only defines or triggers tasks, so what
+needs pydantic (a tenth of a second) or httpx (a third) is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from trigger_sdk import _remote, _signature
+
+__all__ = ["preload", "remote", "signature"]
+
+
+@cache
+def _load(name: str) -> ModuleType:
+    return import_module(name)
+
+
+def signature() -> type[_signature.Signature]:
+    """Return the class that reads a task's annotations; loads pydantic."""
+    return cast("type[_signature.Signature]", _load("trigger_sdk._signature").Signature)
+
+
+def remote() -> type[_remote.Remote]:
+    """Return the class that talks to the platform; loads httpx."""
+    return cast("type[_remote.Remote]", _load("trigger_sdk._remote").Remote)
+
+
+def preload() -> None:
+    """Load everything now: a process that will be forked pays once for all its children."""
+    _load("trigger_sdk._signature")
+    _load("trigger_sdk._remote")

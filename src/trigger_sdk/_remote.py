@@ -1,0 +1,250 @@
+"""Everything the SDK asks of the platform, for blocking and for async callers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import cache
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from trigger_core import duration, packet
+from trigger_core.api.call import Call
+from trigger_core.api.calls import runs as run_calls
+from trigger_core.api.calls import tasks as task_calls
+from trigger_core.api.client import AsyncClient, Client
+from trigger_core.duration import Duration
+from trigger_core.errors import PayloadTooLargeError, PollTimeoutError
+from trigger_core.packet import Packet
+from trigger_core.schemas.runs import RunDetail, RunSummary
+from trigger_core.schemas.trigger import (
+    BatchItem,
+    BatchTriggered,
+    TriggerBatch,
+    TriggerOptions,
+    TriggerTask,
+)
+from trigger_sdk import _session
+from trigger_sdk._session import Credentials
+from trigger_sdk.options import Options
+from trigger_sdk.runs import BatchHandle, Run, RunHandle
+from trigger_sdk.task import Item, TaskTarget
+
+__all__ = ["Remote"]
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+_BATCH_ITEMS = 1000
+_BATCH_BYTES = packet.MAX_PAYLOAD_BYTES
+
+
+class Remote:
+    """The platform; credentials are looked up when a call is made."""
+
+    def __init__(self, credentials: Credentials | None = None) -> None:
+        self._credentials = credentials
+
+    @staticmethod
+    def encode_payload(value: Any) -> Packet:
+        """Write a payload, refusing one over 3 MiB.
+
+        Raises:
+            PayloadTooLargeError, UnserializableError: as they say.
+        """
+        encoded = packet.encode(value, name="payload")
+        if encoded.size > packet.MAX_PAYLOAD_BYTES:
+            raise PayloadTooLargeError(
+                f"the payload has {encoded.size:,} bytes, {packet.MAX_PAYLOAD_BYTES:,} are allowed",
+                hint="put the data in a file or an object store and pass its address",
+            )
+        return encoded
+
+    @classmethod
+    def item(cls, target: TaskTarget[R], payload: Any, options: Options) -> Item[R]:
+        """Return a run to create, its payload written."""
+        return Item(target, cls.encode_payload(payload), options)
+
+    async def trigger(self, item: Item[R]) -> RunHandle[R]:
+        """Create a run."""
+        made = await self._send(_trigger_call(item))
+        return RunHandle(made.id, made.is_cached, made.public_access_token, item.task.decode_output)
+
+    def trigger_sync(self, item: Item[R]) -> RunHandle[R]:
+        """Create a run."""
+        made = self._send_sync(_trigger_call(item))
+        return RunHandle(made.id, made.is_cached, made.public_access_token, item.task.decode_output)
+
+    async def batch_trigger(self, items: Sequence[Item[Any]]) -> BatchHandle:
+        """Create runs, in as many requests as their size needs."""
+        return _batch([await self._send(call) for call in _batch_calls(items)])
+
+    def batch_trigger_sync(self, items: Sequence[Item[Any]]) -> BatchHandle:
+        """Create runs, in as many requests as their size needs."""
+        return _batch([self._send_sync(call) for call in _batch_calls(items)])
+
+    async def retrieve(self, run: RunHandle[R] | str) -> Run[R]:
+        """Read a run."""
+        return _run(run, await self._send(run_calls.retrieve(_id(run))))
+
+    def retrieve_sync(self, run: RunHandle[R] | str) -> Run[R]:
+        """Read a run."""
+        return _run(run, self._send_sync(run_calls.retrieve(_id(run))))
+
+    async def poll(
+        self, run: RunHandle[R] | str, *, interval: Duration, timeout: Duration
+    ) -> Run[R]:
+        """Read a run until it is over."""
+        pause = duration.parse_ms(interval) / 1000
+        deadline = time.monotonic() + duration.parse_ms(timeout) / 1000
+        while True:
+            found = await self.retrieve(run)
+            if found.is_completed:
+                return found
+            _check_deadline(deadline, _id(run), timeout)
+            await asyncio.sleep(pause)
+
+    def poll_sync(
+        self, run: RunHandle[R] | str, *, interval: Duration, timeout: Duration
+    ) -> Run[R]:
+        """Read a run until it is over."""
+        pause = duration.parse_ms(interval) / 1000
+        deadline = time.monotonic() + duration.parse_ms(timeout) / 1000
+        while True:
+            found = self.retrieve_sync(run)
+            if found.is_completed:
+                return found
+            _check_deadline(deadline, _id(run), timeout)
+            time.sleep(pause)
+
+    async def cancel(self, run: RunHandle[Any] | str) -> None:
+        """Cancel a run."""
+        await self._send(run_calls.cancel(_id(run)))
+
+    def cancel_sync(self, run: RunHandle[Any] | str) -> None:
+        """Cancel a run."""
+        self._send_sync(run_calls.cancel(_id(run)))
+
+    async def replay(self, run: RunHandle[R] | str) -> RunHandle[R]:
+        """Replay a run."""
+        return _replayed(run, (await self._send(run_calls.replay(_id(run)))).id)
+
+    def replay_sync(self, run: RunHandle[R] | str) -> RunHandle[R]:
+        """Replay a run."""
+        return _replayed(run, self._send_sync(run_calls.replay(_id(run))).id)
+
+    async def list(self, **filters: Sequence[str]) -> AsyncIterator[RunSummary]:
+        """Go through runs."""
+        after: str | None = None
+        while True:
+            page = await self._send(run_calls.list_page(size=100, after=after, **filters))
+            for run in page.data:
+                yield run
+            after = page.pagination.next
+            if after is None:
+                return
+
+    def list_sync(self, **filters: Sequence[str]) -> Iterator[RunSummary]:
+        """Go through runs."""
+        after: str | None = None
+        while True:
+            page = self._send_sync(run_calls.list_page(size=100, after=after, **filters))
+            yield from page.data
+            after = page.pagination.next
+            if after is None:
+                return
+
+    async def _send(self, call: Call[T]) -> T:
+        return await _async_client(self._credentials or _session.find()).send(call)
+
+    def _send_sync(self, call: Call[T]) -> T:
+        return _client(self._credentials or _session.find()).send(call)
+
+
+@cache
+def _client(credentials: Credentials) -> Client:
+    """One client per platform and key: connections are worth keeping."""
+    return Client(credentials.api_url, credentials.secret_key)
+
+
+_by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Credentials, AsyncClient]] = (
+    WeakKeyDictionary()
+)
+"""Connections belong to the event loop they were opened on."""
+
+
+def _async_client(credentials: Credentials) -> AsyncClient:
+    mine = _by_loop.setdefault(asyncio.get_running_loop(), {})
+    if credentials not in mine:
+        mine[credentials] = AsyncClient(credentials.api_url, credentials.secret_key)
+    return mine[credentials]
+
+
+def _payload(item: Item[Any]) -> tuple[Any, dict[str, Any]]:
+    """JSON is sent as JSON, other packets as their text (protocol A.2)."""
+    encoded = item.payload
+    options = item.options.to_wire() | {"payloadType": encoded.type}
+    if encoded.type == packet.JSON:
+        return (None if encoded.data is None else json.loads(encoded.data)), options
+    return encoded.data, options
+
+
+def _trigger_call(item: Item[Any]) -> Call[Any]:
+    payload, options = _payload(item)
+    request = TriggerTask(payload=payload, options=TriggerOptions.model_validate(options))
+    return task_calls.trigger(item.task.id, request)
+
+
+def _batch_calls(items: Sequence[Item[Any]]) -> Iterator[Call[BatchTriggered]]:
+    chunk: list[BatchItem] = []
+    size = 0
+    for item in items:
+        if chunk and (len(chunk) == _BATCH_ITEMS or size + item.payload.size > _BATCH_BYTES):
+            yield task_calls.batch_trigger(TriggerBatch(items=chunk))
+            chunk, size = [], 0
+        payload, options = _payload(item)
+        chunk.append(
+            BatchItem(
+                task=item.task.id,
+                payload=payload,
+                options=TriggerOptions.model_validate(options),
+            )
+        )
+        size += item.payload.size
+    if chunk:
+        yield task_calls.batch_trigger(TriggerBatch(items=chunk))
+
+
+def _batch(answers: Sequence[BatchTriggered]) -> BatchHandle:
+    ids = tuple(run.id for answer in answers for run in answer.runs)
+    return BatchHandle(answers[0].id if answers else "", len(ids), ids)
+
+
+def _id(run: RunHandle[Any] | str) -> str:
+    return run if isinstance(run, str) else run.id
+
+
+def _run(run: RunHandle[R] | str, detail: RunDetail) -> Run[R]:
+    output = detail.output
+    if detail.is_success and not isinstance(run, str):
+        output = run.read_output(output)
+    return Run(detail, output)
+
+
+def _replayed(run: RunHandle[R] | str, run_id: str) -> RunHandle[R]:
+    read = _as_it_is if isinstance(run, str) else run.read_output
+    return RunHandle(run_id, is_cached=False, public_access_token=None, read_output=read)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _check_deadline(deadline: float, run_id: str, timeout: Duration) -> None:
+    if time.monotonic() > deadline:
+        raise PollTimeoutError(
+            f"run {run_id} is not over after {timeout}",
+            hint=f"ask what it waits for: trigger runs why {run_id}",
+        )

@@ -1,0 +1,118 @@
+"""Options of a trigger: everything about a run but its payload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from trigger_core import clock, duration
+from trigger_core.duration import Duration, Moment
+from trigger_core.machines import MachineName
+from trigger_sdk import idempotency_keys
+from trigger_sdk._host import current_run
+from trigger_sdk.idempotency_keys import IdempotencyKey
+from trigger_sdk.queue import Queue
+
+__all__ = ["Options"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What ``with_options`` takes.
+
+    Attributes:
+        delay: a duration, or the moment at which the run is queued.
+        ttl: the run expires if no attempt has started by then.
+        idempotency_key: one live run per task and key; a text is salted with the current run inside of one.
+        idempotency_key_ttl: how long the key answers; 30 days unless given.
+        queue: another queue than the task's.
+        concurrency_key: splits the queue; each key has the queue's limit for itself.
+        priority: head start in the queue, in seconds.
+        max_attempts: attempts in all.
+        tags: at most ten.
+        metadata: a JSON object kept with the run.
+        max_duration: limit of one attempt's active time.
+        machine: machine preset.
+        version: run on this version of the code.
+        test: marks the run as a test.
+    """
+
+    delay: Moment | None = None
+    ttl: Duration | None = None
+    idempotency_key: str | list[str] | IdempotencyKey | None = None
+    idempotency_key_ttl: Duration | None = None
+    queue: str | Queue | None = None
+    concurrency_key: str | None = None
+    priority: float | None = None
+    max_attempts: int | None = None
+    tags: Sequence[str] | str | None = None
+    metadata: Mapping[str, Any] | None = None
+    max_duration: Duration | None = None
+    machine: MachineName | None = None
+    version: str | None = None
+    test: bool = False
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the options as they are sent (protocol A.2), checked.
+
+        Raises:
+            InvalidDurationError: a duration or moment cannot be read.
+        """
+        wire: dict[str, Any] = {
+            "delay": None if self.delay is None else _moment(self.delay),
+            "ttl": None if self.ttl is None else duration.to_text(self.ttl),
+            "concurrencyKey": self.concurrency_key,
+            "priority": self.priority,
+            "maxAttempts": self.max_attempts,
+            "metadata": None if self.metadata is None else dict(self.metadata),
+            "machine": self.machine,
+            "lockToVersion": self.version,
+            "test": self.test or None,
+        }
+        wire |= self._queue() | self._tags() | self._key() | self._max_duration() | _lineage()
+        return {name: value for name, value in wire.items() if value is not None}
+
+    def _queue(self) -> dict[str, Any]:
+        if self.queue is None:
+            return {}
+        return {"queue": {"name": self.queue if isinstance(self.queue, str) else self.queue.name}}
+
+    def _tags(self) -> dict[str, Any]:
+        if self.tags is None:
+            return {}
+        return {"tags": [self.tags] if isinstance(self.tags, str) else list(self.tags)}
+
+    def _max_duration(self) -> dict[str, Any]:
+        if self.max_duration is None:
+            return {}
+        return {"maxDuration": duration.parse_ms(self.max_duration) / 1000}
+
+    def _key(self) -> dict[str, Any]:
+        key = self.idempotency_key
+        if key is None:
+            return {}
+        if not isinstance(key, IdempotencyKey):
+            key = idempotency_keys.create(key)
+        wire: dict[str, Any] = {"idempotencyKey": key.hash}
+        if key.scope is not None:
+            wire["idempotencyKeyOptions"] = {"key": key.key, "scope": key.scope}
+        if self.idempotency_key_ttl is not None:
+            wire["idempotencyKeyTTL"] = duration.to_text(self.idempotency_key_ttl)
+        return wire
+
+
+def _moment(delay: Moment) -> str:
+    if isinstance(delay, datetime):
+        return clock.to_iso(duration.resolve_delay(delay, 0))
+    if isinstance(delay, str):
+        duration.resolve_delay(delay, 0)
+        return delay
+    return duration.to_text(delay)
+
+
+def _lineage() -> dict[str, Any]:
+    """A run that is triggered inside another is its child."""
+    active = current_run.get()
+    return {} if active is None else {"parentRunId": active.ctx.run.id}

@@ -1,0 +1,175 @@
+"""Runs as callers see them: handles, reads, waiting for the end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from trigger_core.duration import Duration
+from trigger_sdk import _lazy
+
+if TYPE_CHECKING:
+    from trigger_core.schemas.runs import RunDetail, RunError, RunStatus, RunSummary
+
+__all__ = [
+    "BatchHandle",
+    "Run",
+    "RunHandle",
+    "cancel",
+    "cancel_sync",
+    "list",
+    "list_sync",
+    "poll",
+    "poll_sync",
+    "replay",
+    "replay_sync",
+    "retrieve",
+    "retrieve_sync",
+]
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class RunHandle(Generic[R]):
+    """A run that was triggered. ``public_access_token`` lets a browser read this run, for an hour."""
+
+    id: str
+    is_cached: bool
+    public_access_token: str | None
+    read_output: Callable[[Any], R]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchHandle:
+    """Runs that were triggered together, in the order of the items."""
+
+    id: str
+    run_count: int
+    run_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Generic[R]):
+    """A run as it was when it was read.
+
+    Attributes:
+        detail: everything the platform says about it.
+        output: what the task returned, typed if the task is known; ``None`` unless it succeeded.
+    """
+
+    detail: RunDetail
+    output: R | None
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.detail.id
+
+    @property
+    def task(self) -> str:
+        """The task's id."""
+        return self.detail.task_identifier
+
+    @property
+    def status(self) -> RunStatus:
+        """The status."""
+        return self.detail.status
+
+    @property
+    def error(self) -> RunError | None:
+        """Why it failed."""
+        return self.detail.error
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether it is over, well or not."""
+        return self.detail.is_completed
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it succeeded."""
+        return self.detail.is_success
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether it ended without success and was not canceled."""
+        return self.detail.is_failed and not self.detail.is_cancelled
+
+    @property
+    def is_canceled(self) -> bool:
+        """Whether it was canceled."""
+        return self.detail.is_cancelled
+
+    @property
+    def attempt_count(self) -> int:
+        """How many attempts were started."""
+        return self.detail.attempt_count
+
+
+async def retrieve(run: RunHandle[R] | str) -> Run[R]:
+    """Read a run by its handle or id; with the handle of a known task the output is typed.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
+    return await _lazy.remote()().retrieve(run)
+
+
+def retrieve_sync(run: RunHandle[R] | str) -> Run[R]:
+    """Read a run, blocking."""
+    return _lazy.remote()().retrieve_sync(run)
+
+
+async def poll(
+    run: RunHandle[R] | str, *, interval: Duration = "200ms", timeout: Duration = "10m"
+) -> Run[R]:
+    """Read a run again and again until it is over.
+
+    Raises:
+        PollTimeoutError: it is not over after ``timeout``.
+    """
+    return await _lazy.remote()().poll(run, interval=interval, timeout=timeout)
+
+
+def poll_sync(
+    run: RunHandle[R] | str, *, interval: Duration = "200ms", timeout: Duration = "10m"
+) -> Run[R]:
+    """Read a run again and again until it is over, blocking."""
+    return _lazy.remote()().poll_sync(run, interval=interval, timeout=timeout)
+
+
+async def cancel(run: RunHandle[Any] | str) -> None:
+    """Cancel a run; one that is over stays as it is."""
+    await _lazy.remote()().cancel(run)
+
+
+def cancel_sync(run: RunHandle[Any] | str) -> None:
+    """Cancel a run, blocking."""
+    _lazy.remote()().cancel_sync(run)
+
+
+async def replay(run: RunHandle[R] | str) -> RunHandle[R]:
+    """Create a new run with the same task, payload and options."""
+    return await _lazy.remote()().replay(run)
+
+
+def replay_sync(run: RunHandle[R] | str) -> RunHandle[R]:
+    """Create a new run likewise, blocking."""
+    return _lazy.remote()().replay_sync(run)
+
+
+async def list(  # noqa: A001 - the word users know
+    *, status: Sequence[str] = (), task: Sequence[str] = (), tag: Sequence[str] = ()
+) -> AsyncIterator[RunSummary]:
+    """Go through runs, newest first, page by page as needed."""
+    async for run in _lazy.remote()().list(status=status, task=task, tag=tag):
+        yield run
+
+
+def list_sync(
+    *, status: Sequence[str] = (), task: Sequence[str] = (), tag: Sequence[str] = ()
+) -> Iterator[RunSummary]:
+    """Go through runs, newest first, blocking."""
+    yield from _lazy.remote()().list_sync(status=status, task=task, tag=tag)
