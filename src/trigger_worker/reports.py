@@ -1,0 +1,73 @@
+"""What a worker has to report, collected until the next report leaves.
+
+There is no timer: whatever came together while one report was on its way is the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from trigger_core.schemas.workers import (
+    Failed,
+    Held,
+    LogLine,
+    Report,
+    Started,
+    StartRetry,
+    Succeeded,
+    WaitUntil,
+)
+
+__all__ = ["Outbox"]
+
+_LOGS_AT_ONCE = 2_000
+
+
+@dataclass(eq=False)
+class Outbox:
+    """The next report."""
+
+    started: dict[str, Started] = field(default_factory=dict)
+    completions: list[Succeeded | Failed] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    waits: list[WaitUntil] = field(default_factory=list)
+    retries: list[StartRetry] = field(default_factory=list)
+    logs: list[LogLine] = field(default_factory=list)
+    repoll: bool = False
+    dirty: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def touch(self) -> None:
+        """There is something to report."""
+        self.dirty.set()
+
+    def take(self, boot_id: str, claim: int, workers: list[str]) -> Report:
+        """Return the next report and begin a new one; surplus log lines wait, in order."""
+        logs, rest = self.logs[:_LOGS_AT_ONCE], self.logs[_LOGS_AT_ONCE:]
+        completions, later = self._finished_logs(rest)
+        report = Report(
+            boot_id=boot_id,
+            started=list(self.started.values()),
+            completions=completions,
+            held=self.held,
+            waits=self.waits,
+            retries=self.retries,
+            logs=logs,
+            claim=claim,
+            workers=workers,
+            repoll=self.repoll,
+        )
+        self.started, self.held, self.waits, self.retries = {}, [], [], []
+        self.completions, self.logs, self.repoll = later, rest, False
+        if not (rest or later):
+            self.dirty.clear()
+        return report
+
+    def _finished_logs(
+        self, rest: list[LogLine]
+    ) -> tuple[list[Succeeded | Failed], list[Succeeded | Failed]]:
+        """Split the completions: one whose lines are not all in this report waits for them."""
+        behind = {line.run_id for line in rest}
+        now = [one for one in self.completions if one.run_id not in behind]
+        later = [one for one in self.completions if one.run_id in behind]
+        return now, later
