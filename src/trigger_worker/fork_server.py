@@ -1,9 +1,9 @@
 """The two-level fork server.
 
 The *base* process has the SDK and its dependencies loaded and never any user code. For each version of the
-user's code it forks a *version* process, which imports that code, reports what it found, and then
-forks executors. All of them have one thread, so that forking is safe; a project whose import starts threads is served
-by fresh interpreters instead.
+user's code it forks a *version* process, which imports that code, reports what it found, and then forks
+executors. All of them have one thread, so that forking is safe; a project whose import starts threads is
+served by fresh interpreters instead.
 """
 
 from __future__ import annotations

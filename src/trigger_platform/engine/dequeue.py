@@ -41,8 +41,8 @@ def claim(
 ) -> list[Assignment]:
     """Claim up to ``limit`` runs for a worker instance.
 
-    ``workers`` are the versions it can run, newest last. A run keeps the version it started with while that is
-    among them; in a development environment it moves to the newest when it is gone. A run whose task the
+    ``workers`` are the versions it can run, newest last. A run keeps the version it started with while that
+    is among them; in a development environment it moves to the newest when it is gone. A run whose task the
     version does not have is put aside until a version has it.
     """
     if limit <= 0 or not workers:

@@ -1,8 +1,8 @@
 """The one writer of a run's execution state.
 
-A move is decided first (:func:`move`, pure) and written by :func:`apply`: the run row changes only when
-nobody else moved it since it was read, an execution snapshot records each step, and the outbox hears of it. Slot and
-deadline follow from the new state, so they cannot drift from it.
+A move is decided first (:func:`move`, pure) and written by :func:`apply`. The run row changes only when
+nobody else moved it since it was read; an execution snapshot records each step, and the outbox hears of it.
+Slot and deadline follow from the new state, so they cannot drift from it.
 """
 
 from __future__ import annotations

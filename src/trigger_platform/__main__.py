@@ -1,0 +1,93 @@
+"""The embedded platform's process, started by a dev session; it ends when its stdin does."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from trigger_core.errors import TriggerError
+from trigger_platform.app import serve
+from trigger_platform.http.server import Server
+from trigger_platform.settings import Settings
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Serve, tell the session how to reach the server, and end with it."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    options = _options()
+    try:
+        settings = Settings(
+            data_dir=options.data_dir,
+            project_ref=options.project,
+            host=options.host,
+            port=options.port,
+        )
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(settings))
+    except TriggerError as error:
+        _say({"event": "failed", "error": error.report()})
+        sys.exit(1)
+
+
+async def _serve(settings: Settings) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    loop.add_reader(sys.stdin.fileno(), _read_stdin, ended)
+    await serve(settings, announce=_announce, until=ended)
+
+
+def _read_stdin(ended: asyncio.Event) -> None:
+    """The session never writes; its end being closed means that it is gone."""
+    if not os.read(sys.stdin.fileno(), 4096):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        ended.set()
+
+
+def _announce(server: Server) -> None:
+    _say(
+        {
+            "event": "ready",
+            "url": server.url,
+            "secretKey": server.local.environment.secret_key,
+            "accessToken": server.local.access_token,
+            "projectRef": server.local.project.ref,
+        }
+    )
+
+
+def _say(event: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+def _loop_factory() -> Any:
+    """Use uvloop where it is installed."""
+    try:
+        import uvloop  # noqa: PLC0415 - optional, and only this process needs it
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="trigger_platform")
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--project", required=True)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""Putting a server together, and running it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from trigger_core.clock import Clock, SystemClock
+from trigger_core.errors import StoreError, TriggerError
+from trigger_core.schemas.errors import ErrorBody
+from trigger_platform.dashboard import pages
+from trigger_platform.engine import heartbeat, project
+from trigger_platform.engine.unit import Units
+from trigger_platform.http import openapi, problems
+from trigger_platform.http.endpoint import Endpoint
+from trigger_platform.http.guard import Guard
+from trigger_platform.http.routes import projects, runs, tasks, worker
+from trigger_platform.http.server import Server
+from trigger_platform.loops.outbox import Outbox
+from trigger_platform.loops.timers import Timers
+from trigger_platform.realtime.hub import Hub
+from trigger_platform.settings import Settings
+from trigger_platform.store.database import Database
+from trigger_platform.store.sqlite import open_database
+
+__all__ = ["ENDPOINTS", "build", "open_server", "serve"]
+
+# The routes of the hot path stand first: they are tried in order.
+ENDPOINTS: tuple[Endpoint, ...] = (
+    worker.poll_runs,
+    worker.report_runs,
+    tasks.trigger_task,
+    tasks.trigger_batch,
+    runs.retrieve_run,
+    runs.list_runs,
+    runs.read_logs,
+    runs.read_snapshots,
+    runs.explain_run,
+    runs.follow_run,
+    runs.cancel_run,
+    runs.replay_run,
+    worker.connect_worker,
+    worker.register_worker,
+    projects.public_claims,
+    projects.whoami,
+    projects.read_environment,
+    projects.health,
+    *pages.ENDPOINTS,
+)
+
+_STATIC = Path(__file__).parent / "dashboard" / "static"
+
+
+async def open_server(
+    settings: Settings, *, clock: Clock | None = None, db: Database | None = None
+) -> Server:
+    """Open the database and make sure that the project exists.
+
+    Raises:
+        StoreError: the database cannot be used; the subclass says why.
+    """
+    database = db or _open_database(settings)
+    units = Units(database, clock or SystemClock(), random.Random())  # noqa: S311 - ids, no secrets
+    local = await units.write(project.ensure, settings.project_ref)
+    await units.write(heartbeat.grant_grace)
+    hub = Hub()
+    units.subscribe(hub.notice)
+    return Server(units, hub, local)
+
+
+def build(server: Server) -> Starlette:
+    """Return the ASGI application with its loops."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        timers, outbox = Timers(server.units), Outbox(server.units, server.hub)
+        loops = [asyncio.create_task(timers.run()), asyncio.create_task(outbox.run())]
+        try:
+            yield
+        finally:
+            server.hub.close()
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+
+    description = openapi.describe(ENDPOINTS)
+
+    async def describe(_request: Request) -> Response:
+        return JSONResponse(description)
+
+    return Starlette(
+        routes=[
+            *(endpoint.route(server) for endpoint in ENDPOINTS),
+            Route("/openapi.json", describe),
+            Mount("/static", StaticFiles(directory=_STATIC)),
+        ],
+        middleware=[Middleware(Guard)],
+        exception_handlers={HTTPException: _no_route},
+        lifespan=lifespan,
+    )
+
+
+async def serve(
+    settings: Settings, *, announce: Callable[[Server], None], until: asyncio.Event
+) -> None:
+    """Serve until told to stop; ``announce`` is called once requests are answered.
+
+    Raises:
+        TriggerError: the port is taken, or the database cannot be used.
+    """
+    listener = _listen(settings)
+    server = await open_server(settings)
+    server.url = f"http://{settings.host}:{listener.getsockname()[1]}"
+    config = uvicorn.Config(
+        build(server), log_level="warning", access_log=False, timeout_graceful_shutdown=2
+    )
+    instance = _Uvicorn(config)
+    serving = asyncio.create_task(instance.serve(sockets=[listener]))
+    await instance.up.wait()
+    announce(server)
+    await until.wait()
+    server.hub.close()
+    instance.should_exit = True
+    await serving
+    server.units.db.close()
+
+
+class _Uvicorn(uvicorn.Server):
+    """Leaves signals to this program, and says when it is up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        self.up.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Install no handlers."""
+        yield
+
+
+def _open_database(settings: Settings) -> Database:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"the folder {settings.data_dir} cannot be created",
+            code="FOLDER_NOT_WRITABLE",
+            because=str(error),
+            hint="make the folder writable, or run elsewhere",
+        ) from error
+    return open_database(settings.data_dir / "trigger.db", durable=settings.durable)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise TriggerError(
+            f"port {settings.port} is taken",
+            code="PORT_IN_USE",
+            because=error.strerror,
+            hint="end the program that uses it, or let `--port 0` pick a free one",
+        ) from error
+    listener.listen(1024)
+    listener.setblocking(False)
+    return listener
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    text = "Method not allowed" if error.status_code == 405 else "Not found"
+    code = text.upper().replace(" ", "_")
+    body = ErrorBody(error=text, code=code, because=f"{request.method} {request.url.path}")
+    return problems.answer(error.status_code, body, dict(error.headers or {}))

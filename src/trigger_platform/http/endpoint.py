@@ -1,0 +1,171 @@
+"""Routes as data: method, path, who may call, what comes in, what goes out, and one function."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from trigger_core.errors import ApiError, PayloadTooLargeError, TriggerError, UsageError
+from trigger_core.schemas.base import WireModel
+from trigger_platform.http import problems
+from trigger_platform.http.auth import Access, Principal, identify
+from trigger_platform.http.server import Server
+
+__all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint"]
+
+BODY_LIMIT = 3 * 1024 * 1024 + 16 * 1024
+"""The largest body of a trigger: three mebibytes of payload and some options."""
+
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming(Generic[B]):
+    """A request that was let in and parsed."""
+
+    server: Server
+    principal: Principal
+    request: Request
+    body: B
+
+    @property
+    def environment_id(self) -> str:
+        """The environment the caller works in."""
+        return self.principal.environment.id
+
+    def path(self, name: str) -> str:
+        """Return a parameter of the path."""
+        return str(self.request.path_params[name])
+
+    def query(self, name: str, default: str = "") -> str:
+        """Return a parameter of the query."""
+        return self.request.query_params.get(name, default)
+
+    def number(self, name: str, default: int, *, low: int, high: int) -> int:
+        """Return a whole number from the query.
+
+        Raises:
+            UsageError: it is none, or out of range.
+        """
+        text = self.query(name, str(default))
+        if not text.lstrip("-").isdigit() or not low <= int(text) <= high:
+            raise UsageError(
+                f"Query Error: {name} must be a number from {low} to {high}, not {text!r}",
+                code="INVALID_QUERY",
+            )
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with headers or a status of its own."""
+
+    body: WireModel
+    headers: Mapping[str, str] = field(default_factory=dict)
+    status: int = 200
+
+
+Handler = Callable[[Incoming[Any]], Awaitable["WireModel | Reply | Response"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One route; everything that is known about it, for serving and for describing it."""
+
+    method: str
+    path: str
+    access: Access
+    handler: Handler
+    body: type[BaseModel] | None
+    returns: type[BaseModel] | None
+    body_limit: int
+
+    @property
+    def summary(self) -> str:
+        """What it does, in a sentence."""
+        return (self.handler.__doc__ or "").strip().splitlines()[0]
+
+    def route(self, server: Server) -> Route:
+        """Return the Starlette route."""
+
+        async def serve(request: Request) -> Response:
+            return await self._serve(server, request)
+
+        return Route(self.path, serve, methods=[self.method])
+
+    async def _serve(self, server: Server, request: Request) -> Response:
+        try:
+            principal = await identify(server, self.access, request)
+            body = await self._parse(request)
+            result = await self.handler(Incoming(server, principal, request, body))
+        except ValidationError as error:
+            return problems.invalid_body(error)
+        except TriggerError as error:
+            return problems.of(error)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except Exception as error:  # noqa: BLE001 - the last resort of a request
+            return problems.unexpected(error, self.path)
+        return _answer(result)
+
+    async def _parse(self, request: Request) -> Any:
+        if self.body is None:
+            return None
+        raw = await self._read(request)
+        if not raw:
+            raise ApiError("Request body is empty", status=400, code="EMPTY_BODY")
+        return self.body.model_validate_json(raw)
+
+    async def _read(self, request: Request) -> bytes:
+        """Read the body, giving up as soon as it is too large."""
+        length = request.headers.get("content-length", "0")
+        if length.isdigit() and int(length) > self.body_limit:
+            raise _too_large(int(length))
+        parts: list[bytes] = []
+        size = 0
+        async for part in request.stream():
+            size += len(part)
+            if size > self.body_limit:
+                raise _too_large(size)
+            parts.append(part)
+        return b"".join(parts)
+
+
+def endpoint(
+    method: str,
+    path: str,
+    *,
+    access: Access,
+    body: type[BaseModel] | None = None,
+    returns: type[BaseModel] | None = None,
+    body_limit: int = BODY_LIMIT,
+) -> Callable[[Callable[[Incoming[B]], Awaitable[Any]]], Endpoint]:
+    """Describe a route; the decorated function is called with what came in."""
+
+    def describe(handler: Callable[[Incoming[B]], Awaitable[Any]]) -> Endpoint:
+        function = cast("Handler", handler)
+        return Endpoint(method, path, access, function, body, returns, body_limit)
+
+    return describe
+
+
+def _too_large(size: int) -> PayloadTooLargeError:
+    return PayloadTooLargeError(
+        "Request body too large",
+        because=f"it has {size:,} bytes, a payload may have 3,145,728",
+        hint="put the data in a file or an object store and pass its address",
+    )
+
+
+def _answer(result: WireModel | Reply | Response) -> Response:
+    if isinstance(result, Response):
+        return result
+    reply = result if isinstance(result, Reply) else Reply(result)
+    content = reply.body.model_dump_json(by_alias=True, exclude_none=True)
+    return Response(content, reply.status, dict(reply.headers), "application/json")

@@ -1,0 +1,74 @@
+"""The OpenAPI 3.1 description, made from the same table the routes are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from trigger_platform.http.auth import Access
+from trigger_platform.http.endpoint import Endpoint
+
+__all__ = ["describe"]
+
+_PARAMETER = re.compile(r"{(\w+)}")
+_REF = "#/components/schemas/{model}"
+_SECURITY: dict[Access, list[dict[str, list[str]]]] = {
+    Access.OPEN: [],
+    Access.LOCAL: [],
+    Access.ENVIRONMENT: [{"secretKey": []}],
+    Access.RUN_READER: [{"secretKey": []}, {"publicToken": []}],
+    Access.USER: [{"accessToken": []}],
+    Access.ENVIRONMENT_OR_USER: [{"secretKey": []}, {"accessToken": []}],
+}
+
+
+def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """Return the description of all routes."""
+    listed = list(endpoints)
+    models = {model for one in listed for model in (one.body, one.returns) if model is not None}
+    ordered = sorted(models, key=lambda model: model.__name__)
+    _, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=_REF)
+    paths: dict[str, dict[str, Any]] = {}
+    for one in listed:
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
+    bearer = {"type": "http", "scheme": "bearer"}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "trigger-dev", "version": "1"},
+        "paths": paths,
+        "components": {
+            "schemas": schemas.get("$defs", {}),
+            "securitySchemes": {
+                "secretKey": bearer,
+                "publicToken": bearer,
+                "accessToken": bearer,
+            },
+        },
+    }
+
+
+def _operation(one: Endpoint) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": one.handler.__name__,
+        "summary": one.summary,
+        "security": _SECURITY[one.access],
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in _PARAMETER.findall(one.path)
+        ],
+        "responses": {"200": {"description": "OK"} | _content(one.returns)},
+    }
+    if one.body is not None:
+        operation["requestBody"] = {"required": True} | _content(one.body)
+    return operation
+
+
+def _content(model: type[BaseModel] | None) -> dict[str, Any]:
+    if model is None:
+        return {}
+    reference = {"$ref": _REF.format(model=model.__name__)}
+    return {"content": {"application/json": {"schema": reference}}}

@@ -1,0 +1,220 @@
+"""From rows to wire models: the public vocabulary, moments as ISO text, values as plain JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from trigger_core import clock, ids, packet
+from trigger_core.duration import describe
+from trigger_core.schemas.runs import (
+    AttemptDetail,
+    LogPage,
+    LogRecord,
+    Page,
+    RelatedRuns,
+    RunDetail,
+    RunError,
+    RunPage,
+    RunStatus,
+    RunSummary,
+    SnapshotDetail,
+    SnapshotPage,
+)
+from trigger_platform.engine import states
+from trigger_platform.engine.why import public_status
+from trigger_platform.reads.runs import FullRun, LogRow, RunPageRows, SnapshotRow
+from trigger_platform.store.rows import RunRow
+
+__all__ = [
+    "detail",
+    "error_of",
+    "internal_statuses",
+    "log_page",
+    "run_page",
+    "snapshot_page",
+    "summary",
+]
+
+_QUEUED = {"QUEUED", "DELAYED", "PENDING_VERSION"}
+_EXECUTING = {"EXECUTING", "DEQUEUED"}
+_INTERNAL = {
+    "QUEUED": ["PENDING"],
+    "WAITING": ["WAITING_TO_RESUME"],
+    "COMPLETED": ["COMPLETED_SUCCESSFULLY"],
+    "FAILED": ["COMPLETED_WITH_ERRORS"],
+}
+
+
+def internal_statuses(public: list[str]) -> list[str]:
+    """Return the internal statuses a filter means (protocol H.1)."""
+    return [inner for status in public for inner in _INTERNAL.get(status, [status])]
+
+
+def summary(run: RunRow) -> RunSummary:
+    """Return a run without payload and output."""
+    return RunSummary.model_validate(_summary(run))
+
+
+def detail(found: FullRun) -> RunDetail:
+    """Return a run with everything; ``output`` only of a success, as the original does."""
+    run, payload = found.run, found.payload
+    is_success = run.status == states.RunStatus.COMPLETED_SUCCESSFULLY
+    kind = run.output_type or packet.JSON
+    fields = _summary(run) | {
+        "payload": packet.to_plain(payload.data, payload.type) if payload else None,
+        "output": packet.to_plain(found.output, kind) if is_success else None,
+        "error": error_of(run.error),
+        "attempt_count": run.attempt,
+        "attempts": _attempts(found.snapshots),
+        "related_runs": RelatedRuns(
+            root=summary(found.root) if found.root else None,
+            parent=summary(found.parent) if found.parent else None,
+            children=[summary(child) for child in found.children],
+        ),
+    }
+    return RunDetail.model_validate(fields)
+
+
+def run_page(rows: RunPageRows) -> RunPage:
+    """Return a page of runs."""
+    return RunPage(
+        data=[summary(run) for run in rows.runs],
+        pagination=Page(next=rows.next, previous=rows.previous),
+    )
+
+
+def snapshot_page(run_id: str, rows: list[SnapshotRow]) -> SnapshotPage:
+    """Return the steps of a run."""
+    return SnapshotPage(
+        data=[
+            SnapshotDetail(
+                id=ids.snapshot_id(run_id, row.sequence),
+                sequence=row.sequence,
+                execution_status=row.execution_status,
+                run_status=public_status(row.run_status),
+                attempt_number=row.attempt or None,
+                description=row.description,
+                created_at=clock.to_iso(row.created_at),
+            )
+            for row in rows
+        ]
+    )
+
+
+def log_page(rows: list[LogRow], after: int) -> LogPage:
+    """Return lines of a run."""
+    return LogPage(
+        data=[
+            LogRecord.model_validate(
+                {
+                    "id": row.id,
+                    "attempt": row.attempt,
+                    "time": clock.to_iso(row.time),
+                    "level": row.level,
+                    "source": row.source,
+                    "message": row.message,
+                    "attributes": json.loads(row.attributes) if row.attributes else None,
+                }
+            )
+            for row in rows
+        ],
+        next=rows[-1].id if rows else after,
+    )
+
+
+def error_of(stored: str | None) -> RunError | None:
+    """Return a stored error as reads show it (protocol 0.11); internal ones keep code and message."""
+    if stored is None:
+        return None
+    error = json.loads(stored)
+    if error["type"] == "BUILT_IN_ERROR":
+        return RunError(
+            message=error.get("message", ""),
+            name=error.get("name"),
+            stack_trace=error.get("stackTrace"),
+        )
+    if error["type"] == "INTERNAL_ERROR":
+        return RunError(message=error.get("message") or error["code"], code=error["code"])
+    return RunError(message=error.get("raw", ""))
+
+
+def _summary(run: RunRow) -> dict[str, Any]:
+    status = cast("RunStatus", public_status(run.status))
+    is_completed = states.is_final(run.status)
+    is_success = status == "COMPLETED"
+    return {
+        "id": run.id,
+        "status": status,
+        "task_identifier": run.task,
+        "version": run.version,
+        "idempotency_key": _key(run),
+        "is_queued": status in _QUEUED,
+        "is_executing": status in _EXECUTING,
+        "is_waiting": status == "WAITING",
+        "is_completed": is_completed,
+        "is_success": is_success,
+        "is_failed": is_completed and not is_success,
+        "is_cancelled": status == "CANCELED",
+        "is_test": bool(run.is_test),
+        "created_at": clock.to_iso(run.created_at),
+        "updated_at": clock.to_iso(run.updated_at),
+        "started_at": _iso(run.started_at),
+        "finished_at": _iso(run.completed_at),
+        "delayed_until": _iso(run.delay_until),
+        "ttl": describe(run.ttl_ms) if run.ttl_ms is not None else None,
+        "expired_at": _iso(run.expired_at),
+        "tags": json.loads(run.tags) if run.tags else [],
+        "duration_ms": run.usage_ms,
+        "metadata": json.loads(run.metadata) if run.metadata else None,
+        "depth": run.depth,
+        "trigger_function": "batchTrigger" if run.batch_id else "trigger",
+        "batch_id": run.batch_id,
+        "queue": run.queue,
+    }
+
+
+def _key(run: RunRow) -> str | None:
+    """Reads return the key as the user wrote it."""
+    if run.idempotency_options:
+        written: str = json.loads(run.idempotency_options)["key"]
+        return written
+    return run.idempotency_key
+
+
+def _attempts(snapshots: list[SnapshotRow]) -> list[AttemptDetail]:
+    """An attempt begins with the first step that carries its number, and ends with the step that says why."""
+    found: dict[int, dict[str, Any]] = {}
+    for row in snapshots:
+        if row.attempt == 0:
+            continue
+        attempt = found.setdefault(
+            row.attempt,
+            {
+                "number": row.attempt,
+                "status": "EXECUTING",
+                "started_at": clock.to_iso(row.created_at),
+            },
+        )
+        if attempt["status"] == "EXECUTING":
+            attempt |= _ending(row)
+    return [AttemptDetail.model_validate(attempt) for attempt in found.values()]
+
+
+def _ending(row: SnapshotRow) -> dict[str, Any]:
+    finished = row.execution_status == states.ExecutionStatus.FINISHED
+    if row.error is None and not finished:
+        return {}
+    if row.run_status == states.RunStatus.COMPLETED_SUCCESSFULLY:
+        status = "COMPLETED"
+    else:
+        status = "CANCELED" if row.run_status == states.RunStatus.CANCELED else "FAILED"
+    return {
+        "status": status,
+        "completed_at": clock.to_iso(row.created_at),
+        "error": error_of(row.error),
+    }
+
+
+def _iso(ms: int | None) -> str | None:
+    return None if ms is None else clock.to_iso(ms)

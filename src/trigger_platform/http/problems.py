@@ -1,0 +1,61 @@
+"""Errors as answers: one text for every client, our failure shape beside it (protocol 0.4)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from trigger_core.errors import TriggerError
+from trigger_core.schemas.errors import ErrorBody
+
+__all__ = ["answer", "invalid_body", "of", "unexpected"]
+
+_log = logging.getLogger(__name__)
+
+
+def answer(status: int, body: ErrorBody, headers: dict[str, str] | None = None) -> Response:
+    """Return an error answer."""
+    content = body.model_dump_json(by_alias=True, exclude_none=True)
+    return Response(content, status, headers, "application/json")
+
+
+def of(error: TriggerError) -> Response:
+    """Return the answer for an error of ours; one that stays so tells the client not to try again."""
+    body = ErrorBody(
+        error=error.what,
+        code=error.code,
+        because=error.because,
+        fix=error.hint,
+        docs=error.docs,
+    )
+    status = error.status
+    headers = {"x-should-retry": "false"} if status in {404, 409} else None
+    return answer(status, body, headers)
+
+
+def invalid_body(error: ValidationError) -> Response:
+    """Return the answer for a body of the wrong shape, in one sentence."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    if first["type"] == "json_invalid":
+        return answer(
+            400, ErrorBody(error="Invalid JSON", code="INVALID_JSON", because=first["msg"])
+        )
+    place = ".".join(str(part) for part in first["loc"]) or "body"
+    text = f'Validation error: {first["msg"]} at "{place}"'
+    return answer(400, ErrorBody(error=text, code="INVALID_BODY"))
+
+
+def unexpected(error: Exception, path: str) -> Response:
+    """Return the answer for a defect of ours; the log has the details under the same number."""
+    number = secrets.token_hex(4)
+    _log.error("request to %s failed (%s)", path, number, exc_info=error)
+    body = ErrorBody(
+        error="Internal Server Error",
+        code="INTERNAL_ERROR",
+        because=f"see the server's log for {json.dumps(number)}",
+    )
+    return answer(500, body)

@@ -1,0 +1,67 @@
+"""Public access tokens: signed with the environment's secret key, for browsers (protocol B.3)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jwt
+
+from trigger_core.errors import AuthenticationError
+from trigger_platform.store.rows import EnvironmentRow
+
+__all__ = ["claims_of_run", "environment_of", "headers_for_run", "mint", "verify"]
+
+_ISSUER = "https://id.trigger.dev"
+_AUDIENCE = "https://api.trigger.dev"
+_LIFE_S = 3600
+
+
+def claims_of_run(environment: EnvironmentRow, run_id: str) -> dict[str, Any]:
+    """Return the claims of the token that comes with a triggered run."""
+    scopes = [f"read:runs:{run_id}", f"write:inputStreams:{run_id}"]
+    return {"sub": environment.id, "pub": True, "scopes": scopes}
+
+
+def headers_for_run(environment: EnvironmentRow, run_id: str, now_ms: int) -> dict[str, str]:
+    """Return both headers of a trigger's answer (protocol A.2)."""
+    claims = claims_of_run(environment, run_id)
+    return {
+        "x-trigger-jwt": mint(environment, claims, now_ms),
+        "x-trigger-jwt-claims": json.dumps(claims, separators=(",", ":")),
+    }
+
+
+def mint(environment: EnvironmentRow, claims: dict[str, Any], now_ms: int) -> str:
+    """Sign claims; the token lives for an hour."""
+    now = now_ms // 1000
+    full = claims | {"iss": _ISSUER, "aud": _AUDIENCE, "iat": now, "exp": now + _LIFE_S}
+    return jwt.encode(full, environment.secret_key, algorithm="HS256")
+
+
+def environment_of(token: str) -> str | None:
+    """Return the environment a token claims to be of, unverified; ``None`` if it is no public token."""
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except jwt.PyJWTError:
+        return None
+    return str(claims["sub"]) if claims.get("pub") is True and "sub" in claims else None
+
+
+def verify(token: str, environment: EnvironmentRow) -> list[str]:
+    """Return the scopes of a token that the environment signed.
+
+    Raises:
+        AuthenticationError: it is expired or was not signed with this key.
+    """
+    try:
+        claims = jwt.decode(
+            token, environment.secret_key, algorithms=["HS256"], audience=_AUDIENCE, issuer=_ISSUER
+        )
+    except jwt.ExpiredSignatureError as error:
+        raise AuthenticationError("the public access token has expired", status=401) from error
+    except jwt.PyJWTError as error:
+        raise AuthenticationError(
+            "the public access token is not valid", status=401, because=str(error)
+        ) from error
+    return list(claims.get("scopes", []))

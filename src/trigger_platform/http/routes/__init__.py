@@ -1,0 +1,3 @@
+"""Routes, one module per noun."""
+
+__all__: list[str] = []

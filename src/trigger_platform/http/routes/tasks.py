@@ -1,0 +1,42 @@
+"""Triggering (protocol A.2, A.3)."""
+
+from __future__ import annotations
+
+from trigger_core.schemas.trigger import BatchTriggered, TriggerBatch, Triggered, TriggerTask
+from trigger_platform.engine import trigger
+from trigger_platform.http import public_token
+from trigger_platform.http.auth import Access
+from trigger_platform.http.endpoint import Incoming, Reply, endpoint
+
+__all__ = ["trigger_batch", "trigger_task"]
+
+
+@endpoint(
+    "POST",
+    "/api/v1/tasks/{task_id}/trigger",
+    access=Access.ENVIRONMENT,
+    body=TriggerTask,
+    returns=Triggered,
+)
+async def trigger_task(call: Incoming[TriggerTask]) -> Reply:
+    """Create a run of a task."""
+    token = call.request.headers.get("x-trigger-request-idempotency-key")
+    created = await call.server.write(
+        trigger.create, call.environment_id, call.path("task_id"), call.body, request_token=token
+    )
+    now = call.server.units.clock.now()
+    headers = public_token.headers_for_run(call.principal.environment, created.id, now)
+    return Reply(Triggered(id=created.id, is_cached=created.is_cached), headers)
+
+
+@endpoint(
+    "POST",
+    "/api/v1/tasks/batch",
+    access=Access.ENVIRONMENT,
+    body=TriggerBatch,
+    returns=BatchTriggered,
+)
+async def trigger_batch(call: Incoming[TriggerBatch]) -> Reply:
+    """Create up to a thousand runs at once, all or none."""
+    batch = await call.server.write(trigger.create_batch, call.environment_id, call.body)
+    return Reply(batch, status=202)

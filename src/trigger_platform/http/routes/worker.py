@@ -1,0 +1,100 @@
+"""The worker's channel: register a version, take a seat, poll, report."""
+
+from __future__ import annotations
+
+import asyncio
+
+from trigger_core.errors import NotFoundError
+from trigger_core.schemas.workers import (
+    Connect,
+    Connected,
+    Poll,
+    Polled,
+    Registered,
+    RegisterWorker,
+    Report,
+    Reported,
+)
+from trigger_platform.engine import channel, worker_version
+from trigger_platform.http.auth import Access
+from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.realtime.hub import WorkWaiter
+
+__all__ = ["connect_worker", "poll_runs", "register_worker", "report_runs"]
+
+_REGISTRATION_LIMIT = 32 * 1024 * 1024
+_REPORT_LIMIT = 256 * 1024 * 1024
+
+
+@endpoint("POST", "/engine/v1/worker/poll", access=Access.ENVIRONMENT, body=Poll, returns=Polled)
+async def poll_runs(call: Incoming[Poll]) -> Polled:
+    """Wait for runs and signals."""
+    body = call.body
+    deadline = asyncio.get_running_loop().time() + body.wait_ms / 1000
+    hub = call.server.hub
+    async with hub.waiting(call.environment_id, body.boot_id, wants_work=body.limit > 0) as waiter:
+        while True:
+            waiter.woken.clear()
+            polled = await call.server.write(channel.poll, call.environment_id, body)
+            if polled.runs or polled.signals or not await _woken(waiter, deadline):
+                return polled
+
+
+@endpoint(
+    "POST",
+    "/engine/v1/worker/report",
+    access=Access.ENVIRONMENT,
+    body=Report,
+    returns=Reported,
+    body_limit=_REPORT_LIMIT,
+)
+async def report_runs(call: Incoming[Report]) -> Reported:
+    """Take down what happened, and hand out new runs if asked to."""
+    reported = await call.server.write(channel.report, call.environment_id, call.body)
+    if call.body.repoll:
+        call.server.hub.end_polls(call.body.boot_id)
+    return reported
+
+
+@endpoint(
+    "POST",
+    "/engine/v1/worker/connect",
+    access=Access.ENVIRONMENT,
+    body=Connect,
+    returns=Connected,
+)
+async def connect_worker(call: Incoming[Connect]) -> Connected:
+    """Give a process its seat; the one that had it before is gone."""
+    return await call.server.write(channel.connect, call.environment_id, call.body)
+
+
+@endpoint(
+    "POST",
+    "/api/v1/projects/{project_ref}/background-workers",
+    access=Access.ENVIRONMENT,
+    body=RegisterWorker,
+    returns=Registered,
+    body_limit=_REGISTRATION_LIMIT,
+)
+async def register_worker(call: Incoming[RegisterWorker]) -> Registered:
+    """Register a version of the user's code and make it current."""
+    ref = call.path("project_ref")
+    if ref != call.server.local.project.ref:
+        raise NotFoundError(
+            "Project not found",
+            status=404,
+            because=f"this platform serves {call.server.local.project.ref}, not {ref}",
+        )
+    return await call.server.write(worker_version.register, call.environment_id, call.body)
+
+
+async def _woken(waiter: WorkWaiter, deadline: float) -> bool:
+    """Wait until there may be something; ``False`` when it is time to answer."""
+    left = deadline - asyncio.get_running_loop().time()
+    if waiter.ended or left <= 0:
+        return False
+    try:
+        await asyncio.wait_for(waiter.woken.wait(), left)
+    except TimeoutError:
+        return False
+    return not waiter.ended

@@ -1,0 +1,3 @@
+"""Background loops: each has one verb."""
+
+__all__: list[str] = []

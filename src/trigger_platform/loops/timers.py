@@ -1,0 +1,63 @@
+"""The timers: sweep what is due, then sleep until something is due again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+
+from trigger_platform.engine import due, heartbeat
+from trigger_platform.engine.execution_snapshot import LEASE_MS
+from trigger_platform.engine.unit import Notice, Units
+
+__all__ = ["Timers"]
+
+_log = logging.getLogger(__name__)
+_LONGEST_SLEEP_S = 5.0
+_PAUSE_AFTER_ERROR_S = 1.0
+
+
+class Timers:
+    """Delays, expiries, retry pauses, leases, waits: everything that has a moment."""
+
+    def __init__(self, units: Units) -> None:
+        self._units = units
+        self._earlier = asyncio.Event()
+        self._next_due: int | None = None
+        units.subscribe(self._notice)
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            try:
+                await self._sweep()
+            except Exception:  # noqa: BLE001 - a loop outlives its errors
+                _log.exception("the sweep of timers failed")
+                await asyncio.sleep(_PAUSE_AFTER_ERROR_S)
+                continue
+            await self._sleep()
+
+    async def _sweep(self) -> None:
+        self._earlier.clear()
+        result = await self._units.write(due.sweep)
+        self._next_due = result.next_due
+
+    async def _sleep(self) -> None:
+        before, slept_from = self._units.clock.now(), time.monotonic()
+        seconds = _LONGEST_SLEEP_S
+        if self._next_due is not None:
+            seconds = min(seconds, max(0.0, (self._next_due - before) / 1000))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._earlier.wait(), seconds)
+        jumped = self._units.clock.now() - before - (time.monotonic() - slept_from) * 1000
+        if jumped > LEASE_MS / 2:
+            # The machine slept or its clock was set: workers had no chance to report meanwhile.
+            await self._units.write(heartbeat.grant_grace)
+
+    def _notice(self, notice: Notice) -> None:
+        if notice.due is None:
+            return
+        if self._next_due is None or notice.due < self._next_due:
+            self._next_due = notice.due
+            self._earlier.set()

@@ -1,0 +1,160 @@
+"""Runs as the API shows them: pages, one run with everything, its steps and its lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from trigger_core.errors import NotFoundError
+from trigger_platform.engine.unit import Unit
+from trigger_platform.store.rows import EnvironmentRow, PayloadRow, RunRow
+
+__all__ = [
+    "Filters",
+    "FullRun",
+    "LogRow",
+    "RunPageRows",
+    "SnapshotRow",
+    "full",
+    "logs",
+    "one",
+    "page",
+    "snapshots",
+]
+
+_CHILDREN = 100
+_LOGS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRow:
+    """A step of a run."""
+
+    sequence: int
+    execution_status: str
+    run_status: str
+    attempt: int
+    description: str
+    error: str | None
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A line of a run."""
+
+    id: int
+    attempt: int
+    time: int
+    level: str
+    source: str
+    message: str
+    attributes: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which runs; statuses in the internal vocabulary, empty means any."""
+
+    statuses: Sequence[str] = ()
+    tasks: Sequence[str] = ()
+    versions: Sequence[str] = ()
+    tag: str = ""
+    size: int = 25
+    after: str = ""
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPageRows:
+    """A page, newest first, and the cursors to its neighbours."""
+
+    runs: list[RunRow]
+    next: str | None
+    previous: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FullRun:
+    """A run with everything that belongs to it."""
+
+    run: RunRow
+    payload: PayloadRow | None
+    output: str | None
+    snapshots: list[SnapshotRow]
+    root: RunRow | None
+    parent: RunRow | None
+    children: list[RunRow] = field(default_factory=list)
+
+
+def one(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
+    """Return a run.
+
+    Raises:
+        NotFoundError: the environment has no such run.
+    """
+    run = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=environment.id)
+    if run is None:
+        raise NotFoundError(
+            f"there is no run {run_id}",
+            status=404,
+            code="RUN_NOT_FOUND",
+            hint="`trigger runs list` shows the runs of this environment",
+        )
+    return run
+
+
+def full(u: Unit, environment: EnvironmentRow, run_id: str) -> FullRun:
+    """Return a run with its payload, output, steps and family; raises as :func:`one` does."""
+    run = one(u, environment, run_id)
+    return FullRun(
+        run=run,
+        payload=u.tx.maybe("payload_of", PayloadRow, run_id=run_id),
+        output=u.tx.scalar("output_of", run_id=run_id),
+        snapshots=snapshots(u, environment, run_id),
+        root=_relative(u, run.root_id),
+        parent=_relative(u, run.parent_id),
+        children=u.tx.all("read_children", RunRow, parent_id=run_id, limit=_CHILDREN),
+    )
+
+
+def page(u: Unit, environment: EnvironmentRow, filters: Filters) -> RunPageRows:
+    """Return a page of runs, newest first."""
+    params = {
+        "environment_id": environment.id,
+        "statuses": _list(filters.statuses),
+        "tasks": _list(filters.tasks),
+        "versions": _list(filters.versions),
+        "tag": filters.tag,
+        "limit": filters.size + 1,
+    }
+    if filters.before:
+        found = u.tx.all("read_runs_newer", RunRow, after=filters.before, **params)
+        runs = found[: filters.size][::-1]
+        previous = runs[0].id if len(found) > filters.size else None
+        return RunPageRows(runs, next=runs[-1].id if runs else None, previous=previous)
+    found = u.tx.all("read_runs", RunRow, before=filters.after, **params)
+    runs = found[: filters.size]
+    more = runs[-1].id if len(found) > filters.size else None
+    return RunPageRows(runs, next=more, previous=runs[0].id if filters.after and runs else None)
+
+
+def snapshots(u: Unit, environment: EnvironmentRow, run_id: str) -> list[SnapshotRow]:
+    """Return the steps of a run, oldest first; raises as :func:`one` does."""
+    one(u, environment, run_id)
+    return u.tx.all("read_snapshots", SnapshotRow, run_id=run_id)
+
+
+def logs(u: Unit, environment: EnvironmentRow, run_id: str, after: int) -> list[LogRow]:
+    """Return up to 1,000 lines of a run after line ``after``; raises as :func:`one` does."""
+    one(u, environment, run_id)
+    return u.tx.all("read_logs", LogRow, run_id=run_id, after=after, limit=_LOGS)
+
+
+def _relative(u: Unit, run_id: str | None) -> RunRow | None:
+    return None if run_id is None else u.tx.maybe("run_any", RunRow, id=run_id)
+
+
+def _list(values: Sequence[str]) -> str:
+    return json.dumps(list(values)) if values else ""
