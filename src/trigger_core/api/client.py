@@ -10,6 +10,8 @@ import asyncio
 import json
 import time
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
@@ -127,6 +129,27 @@ class Client:
         assert failure is not None
         raise failure
 
+    def stream(self, call: Call[None], read: Callable[[str, str], T]) -> Iterator[T]:
+        """Yield server-sent events; ``read`` is given each event's name and data.
+
+        Raises:
+            ApiError: the platform refused.
+            ConnectionFailedError: it cannot be reached.
+            httpx.TransportError: the connection broke on the way.
+        """
+        request = self._target.request(self._http, call)
+        try:
+            response = self._http.send(request, stream=True)
+        except httpx.ConnectError as error:
+            raise self._target.unreachable(error) from error
+        with closing(response):
+            if not response.is_success:
+                response.read()
+                failure = _failure(response)
+                assert failure is not None
+                raise failure
+            yield from _events(response.iter_lines(), read)
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -163,6 +186,18 @@ class AsyncClient:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+def _events(lines: Iterator[str], read: Callable[[str, str], T]) -> Iterator[T]:
+    event, data = "message", ""
+    for line in lines:
+        if line.startswith("event: "):
+            event = line[7:]
+        elif line.startswith("data: "):
+            data += line[6:]
+        elif not line and data:
+            yield read(event, data)
+            event, data = "message", ""
 
 
 def _pause(attempt: int) -> float:

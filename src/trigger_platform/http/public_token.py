@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import Any
 
 import jwt
+from jwt.warnings import InsecureKeyLengthWarning
 
 from trigger_core.errors import AuthenticationError
 from trigger_platform.store.rows import EnvironmentRow
 
 __all__ = ["claims_of_run", "environment_of", "headers_for_run", "mint", "verify"]
+
+# A key has 31 characters, 24 of them random: the protocol fixed its form, the library would like one more.
+warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
 
 _ISSUER = "https://id.trigger.dev"
 _AUDIENCE = "https://api.trigger.dev"

@@ -16,7 +16,7 @@ from trigger_core.schemas.runs import (
     SnapshotPage,
 )
 
-__all__ = ["cancel", "list_page", "logs", "replay", "retrieve", "snapshots", "why"]
+__all__ = ["cancel", "follow", "list_page", "logs", "replay", "retrieve", "snapshots", "why"]
 
 
 def _run(version: str, run_id: str, suffix: str = "") -> str:
@@ -61,6 +61,12 @@ def replay(run_id: str) -> Call[ReplayedRun]:
 def logs(run_id: str, *, after: int = 0) -> Call[LogPage]:
     """Read lines a run wrote, those after the line with id ``after``."""
     return Call("GET", _run("v1", run_id, "/logs"), reading(LogPage), params={"after": str(after)})
+
+
+def follow(run_id: str, *, after: int = 0) -> Call[None]:
+    """Follow a run by server-sent events: ``run`` and, after line ``after``, ``log``."""
+    params = {"after": str(after)}
+    return Call("GET", _run("v1", run_id, "/follow"), lambda _: None, params=params)
 
 
 def snapshots(run_id: str) -> Call[SnapshotPage]:

@@ -102,12 +102,15 @@ async def follow_run(call: Incoming[None]) -> StreamingResponse:
     """Follow a run: events ``log`` and ``run`` as they happen, until it is over."""
     run_id = call.path("run_id")
     await call.server.read(reads.one, call.environment_id, run_id)
-    stream = _follow(call.server, call.environment_id, run_id)
+    after = call.number("after", 0, low=0, high=2**62)
+    stream = _follow(call.server, call.environment_id, run_id, after)
     return StreamingResponse(stream, media_type="text/event-stream")
 
 
-async def _follow(server: Server, environment_id: str, run_id: str) -> AsyncIterator[str]:
-    after, sequence = 0, -1
+async def _follow(
+    server: Server, environment_id: str, run_id: str, after: int
+) -> AsyncIterator[str]:
+    sequence = -1
     async with server.hub.subscribed(environment_id, run_id) as subscription:
         while not server.hub.closed.is_set():
             found = await server.read(reads.full, environment_id, run_id)
