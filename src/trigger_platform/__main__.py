@@ -22,6 +22,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Serve, tell the session how to reach the server, and end with it."""
+    os.umask(0o077)  # the data holds keys
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     options = _options()
     try:

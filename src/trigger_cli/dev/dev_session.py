@@ -167,6 +167,8 @@ class DevSupervisor:
                 self._narrator.notice(event["message"])
             case "failed":
                 self._console.report(event["error"])
+            case _:
+                pass  # `connected` needs no line
 
     def _announce(self) -> None:
         if not self._announced:
