@@ -1,4 +1,4 @@
-"""The command line: a table of commands, loaded when they are used."""
+"""The command line: a table of commands, each loaded only when it is used."""
 
 from __future__ import annotations
 
@@ -7,25 +7,13 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from trigger_core.errors import ExitCode, TriggerError
+from trigger_core.errors import ExitCode, TriggerError, UsageError
 
 __all__ = ["COMMANDS", "main"]
-
-_INSTALL = 'pip install "trigger-dev[cli]"'
-
-try:
-    import click
-except ImportError:  # the base install is for applications that only trigger tasks
-    sys.stderr.write(
-        "error CLI_NOT_INSTALLED: the command line is not installed\n"
-        f"  fix: {_INSTALL}\n"
-        "  docs: docs/reference/errors.md#cli_not_installed\n"
-    )
-    sys.exit(ExitCode.FAILED)
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("trigger_cli.commands.init", "Set up a project in this folder."),
@@ -35,28 +23,26 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name to module and one line; the module defines a Typer application called ``app``."""
 
+_HELP = """\
+Usage: trigger COMMAND [ARGUMENTS]
 
-class _Commands(click.Group):
-    """Lists commands from the table without importing them."""
+  Durable background tasks: write a function, run it with queues, retries and waits.
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Return the names in the order of the table."""
-        return list(COMMANDS)
+Commands:
+{commands}
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        typer = importlib.import_module("typer")
-        module = importlib.import_module(COMMANDS[cmd_name][0])
-        command: click.Command = typer.main.get_command(module.app)
-        command.name = cmd_name
-        return command
+Options:
+  --version  Show the version.
+  --help     Show this message; `trigger COMMAND --help` shows a command's.
+"""
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the table's lines."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+class _Parser(Protocol):
+    """A command of Typer."""
+
+    def main(self, args: list[str], prog_name: str, *, standalone_mode: bool) -> Any:
+        """Parse and run."""
+        ...
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -66,23 +52,58 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    group = _Commands(
-        "trigger",
-        help="Durable background tasks: write a function, run it with queues, retries and waits.",
-        params=[
-            click.Option(
-                ["--version"],
-                is_flag=True,
-                is_eager=True,
-                expose_value=False,
-                callback=_show_version,
-                help="Show the version.",
-            )
-        ],
-        no_args_is_help=True,
-    )
-    result = group.main(arguments, prog_name="trigger", standalone_mode=False)
+    if not arguments or arguments[0] in {"--help", "-h", "help"}:
+        sys.stdout.write(_help())
+        return ExitCode.OK if arguments else ExitCode.USAGE
+    if arguments[0] == "--version":
+        sys.stdout.write(f"trigger {_version()}\n")
+        return ExitCode.OK
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise _unknown(name)
+    return _parse(name, rest)
+
+
+def _parse(name: str, arguments: list[str]) -> int:
+    """Load a command and let Typer parse its arguments."""
+    typer = _typer()
+    module = importlib.import_module(COMMANDS[name][0])
+    command: _Parser = typer.main.get_command(module.app)
+    usage_error = typer.BadParameter.__bases__[0]
+    try:
+        result = command.main(arguments, f"trigger {name}", standalone_mode=False)
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
+    except typer.Exit as error:
+        return int(error.exit_code)
+    except usage_error as error:
+        text = error.format_message()
+        raise UsageError(text, hint=f"`trigger {name} --help` shows how") from error
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _typer() -> Any:
+    try:
+        return importlib.import_module("typer")
+    except ImportError as error:
+        raise TriggerError(
+            "the command line is not installed",
+            code="CLI_NOT_INSTALLED",
+            because=str(error),
+            hint='pip install "trigger-dev[cli]"',
+        ) from error
+
+
+def _unknown(name: str) -> UsageError:
+    close = get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean `trigger {close[0]}`?" if close else "`trigger --help` lists the commands"
+    return UsageError(f"there is no command {name!r}", hint=hint)
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS)) + 2
+    lines = [f"  {name:<{width}}{line}" for name, (_, line) in COMMANDS.items()]
+    return _HELP.format(commands="\n".join(lines))
 
 
 def _guarded(command: Callable[[], int], *, json_output: bool) -> int:
@@ -91,18 +112,8 @@ def _guarded(command: Callable[[], int], *, json_output: bool) -> int:
         return command()
     except TriggerError as error:
         return _show(error, json_output=json_output)
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return ExitCode.USAGE
-    except click.exceptions.UsageError as error:
-        usage = error.ctx.get_usage() if error.ctx else None
-        shown = TriggerError(error.format_message(), code="USAGE", because=usage)
-        _show(shown, json_output=json_output)
-        return ExitCode.USAGE
-    except click.exceptions.Exit as error:
-        return error.exit_code
     except BrokenPipeError:
         return ExitCode.FAILED
     except Exception as error:  # noqa: BLE001 - a defect of ours, shown without a traceback
@@ -124,19 +135,15 @@ def _defect(error: Exception) -> TriggerError:
         "this is a defect of trigger itself",
         code="INTERNAL_ERROR",
         because=f"{type(error).__name__}: {error}",
-        hint=f"report it with the details in {Path(file.name)}",
+        hint=f"report it with the details in {file.name}",
     )
 
 
-def _show_version(ctx: click.Context, _parameter: Any, value: bool) -> None:  # noqa: FBT001
-    if not value:
-        return
+def _version() -> str:
     try:
-        number = version("trigger-dev")
+        return version("trigger-dev")
     except PackageNotFoundError:
-        number = "unknown"
-    click.echo(f"trigger {number}")
-    ctx.exit()
+        return "unknown"
 
 
 if __name__ == "__main__":

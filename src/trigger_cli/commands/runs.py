@@ -16,7 +16,6 @@ __all__ = ["app"]
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
-    no_args_is_help=True,
     help="Look at runs, cancel them, replay them, ask why.",
 )
 
