@@ -89,7 +89,9 @@ def main() -> int:
         if sys.stdout.isatty():
             print(f"\nThe session is yours: {session['dashboardUrl']}")
             print(f"In another terminal: cd {os.path.relpath(PROJECT, os.environ.get('PWD', '.'))}")
-            print("""  trigger run hello-world '{"message": "hi"}' --wait      (Ctrl-C here ends it)""")
+            print(
+                """  trigger run hello-world '{"message": "hi"}' --wait      (Ctrl-C here ends it)"""
+            )
             process.wait()
     except KeyboardInterrupt:
         good = True

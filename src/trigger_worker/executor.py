@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -63,7 +64,6 @@ class Executor:
         self._inbox: list[Message] = []
         self._rest = b""
         self._references = itertools.count(1)
-        self._loop = asyncio.new_event_loop()
         self._resumed: set[str] = set()
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._signal: CancelSignal | None = None
@@ -72,11 +72,18 @@ class Executor:
         self._rng = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._out, self._err = capture.install(self._record, config.log_level)
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """Making it takes most of a millisecond; a project of plain functions does without."""
+        return asyncio.new_event_loop()
+
     def serve(self) -> None:
         """Run attempts until the worker has no more for this process."""
         signal.signal(signal.SIGUSR1, self._look)
         signal.signal(signal.SIGTERM, self._interrupt)
         self._send({"t": "ready"})
+        if any(task.spec.is_async for task in registry.tasks.values()):
+            self._loop  # noqa: B018 - made now, while nobody waits for it
         while (message := self._next()) is not None:
             if message["t"] == "run":
                 self._send(self._attempt(message["run"]))

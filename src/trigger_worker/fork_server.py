@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -67,7 +68,8 @@ def _become_version(message: Message, fds: list[int], parent: int) -> NoReturn:
     if config is not None:
         gc.collect()
         gc.freeze()
-        _Version(control, folder, config, can_fork=not _other_threads()).serve()
+        with suppress(ConnectionError):  # the worker is gone, and so is the reason to be
+            _Version(control, folder, config, can_fork=not _other_threads()).serve()
     os._exit(0)
 
 

@@ -88,6 +88,8 @@ class Generation:
     worker_id: str = ""
     version: str = ""
     running: int = 0
+    limit: int = 1
+    busy: int = 0
     retired: bool = False
     tasks: dict[str, TaskDeclaration] = field(default_factory=dict)
     _tokens: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -123,11 +125,15 @@ class Generation:
     def give(self, task: str, take: Callable[[ExecutorProcess], None]) -> None:
         """Call ``take`` with an executor for a task, at once if one is ready."""
         pool = self._warm if self.reuses(task) and self._warm else self._fresh
-        if pool:
-            take(pool.pop())
+        if pool and self.busy < self.limit:
+            self._hand_over(pool.pop(), take)
         else:
             self._wanted.append(take)
         self.refill()
+
+    def _hand_over(self, process: ExecutorProcess, take: Callable[[ExecutorProcess], None]) -> None:
+        self.busy += 1
+        take(process)
 
     def reuses(self, task: str) -> bool:
         """Tell whether a task's executors may run another attempt afterwards."""
@@ -137,7 +143,7 @@ class Generation:
     def give_back(self, process: ExecutorProcess) -> None:
         """Keep a warm executor for the next run, or let it go."""
         if self._wanted:
-            self._wanted.popleft()(process)
+            self._hand_over(process, self._wanted.popleft())
         elif self.retired:
             process.close()
         else:
@@ -145,18 +151,32 @@ class Generation:
 
     def became_ready(self, process: ExecutorProcess) -> None:
         """A forked executor can work."""
-        if self._wanted:
-            self._wanted.popleft()(process)
+        if self._wanted and self.busy < self.limit:
+            self._hand_over(process, self._wanted.popleft())
         elif self.retired:
             process.close()
         else:
             self._fresh.append(process)
         self.refill()
 
+    def release(self, process: ExecutorProcess | None = None) -> None:
+        """An executor is gone or waiting, or, if given, free for another run."""
+        self.busy -= 1
+        if process is not None:
+            self.give_back(process)
+        while self._wanted and self._fresh and self.busy < self.limit:
+            self._hand_over(self._fresh.pop(), self._wanted.popleft())
+        self.refill()
+
+    def resume(self) -> None:
+        """An executor that waited goes on."""
+        self.busy += 1
+
     def refill(self) -> None:
         """Fork as many executors as are asked for, and a few ahead."""
         ahead = 0 if self.retired else _AHEAD
-        missing = len(self._wanted) + ahead - len(self._fresh) - len(self._forking)
+        wanted = min(len(self._wanted), max(1, self.limit - self.busy))
+        missing = wanted + ahead - len(self._fresh) - len(self._forking)
         for _ in range(missing):
             token = next(self._tokens)
             process = ExecutorProcess(token, self.listener)

@@ -31,7 +31,10 @@ def send(end: socket.socket, message: Message, fds: list[int] | None = None) -> 
 
 def receive(end: socket.socket) -> tuple[Message | None, list[int]]:
     """Receive one message and its file descriptors; ``None`` when the other end is closed."""
-    data, fds, _flags, _address = socket.recv_fds(end, _LARGEST, _MAX_FDS)
+    try:
+        data, fds, _flags, _address = socket.recv_fds(end, _LARGEST, _MAX_FDS)
+    except ConnectionResetError:  # closed with messages of ours unread
+        return None, []
     return (json.loads(data) if data else None), fds
 
 

@@ -41,7 +41,10 @@ from trigger_worker.session_link import SessionLink
 __all__ = ["Platform", "RunController"]
 
 _POLL_MS = 10_000
+_POLL_FOR = 4
+"""A waiting poll that asks for fewer runs is replaced when slots are free."""
 _IDLE_GENERATIONS = 2
+_SHORT_MS = 20
 _START_REPORT_S = 0.02
 """A start is reported by itself only when the attempt has not ended by then."""
 _REASONS = {
@@ -91,6 +94,7 @@ class RunController:
         self._loaded = asyncio.Event()
         self._capacity = 1
         self._reserved = 0
+        self._prefetch = 0
         self._heartbeat_s = 5.0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -144,7 +148,7 @@ class RunController:
         else:
             generation.worker_id, generation.version = registered.id, registered.version
             self._install(generation)
-        self._capacity = report.max_concurrent_runs
+        self._capacity = generation.limit = report.max_concurrent_runs
         self._announce(generation, registered.version, began, unchanged=unchanged)
         self._loaded.set()
         self._ask_again()
@@ -177,6 +181,8 @@ class RunController:
         run = self._by_process.pop(process, None)
         if run is None:
             return
+        if not run.is_waiting:
+            run.generation.release()
         if run.end_reason in _REASONS:
             code, text = _REASONS[run.end_reason]
             error = TaskError(type="INTERNAL_ERROR", code=code, message=text)
@@ -239,8 +245,19 @@ class RunController:
 
     def _free(self) -> int:
         """How many more runs may execute; waiting ones do not count."""
-        executing = sum(1 for run in self._runs.values() if not run.is_waiting)
+        executing = sum(1 for run in self._runs.values() if not run.is_waiting and not run.result)
         return max(0, self._capacity - executing - self._reserved)
+
+    def _ahead(self) -> int:
+        """How many runs to claim beyond the free slots, so that short ones need not wait for an answer."""
+        waiting = sum(1 for run in self._runs.values() if run.process is None and not run.result)
+        return max(0, self._prefetch - waiting)
+
+    def _note_pace(self) -> None:
+        """While attempts are short, as many runs as there are slots are kept at hand."""
+        ended = self._outbox.completions
+        short = sum(one.duration_ms < _SHORT_MS for one in ended)
+        self._prefetch = self._capacity if short > len(ended) / 2 else 0
 
     def _workers(self) -> list[str]:
         return [generation.worker_id for generation in self._generations]
@@ -248,25 +265,29 @@ class RunController:
     async def _poll(self) -> None:
         await self._loaded.wait()
         while True:
-            self._reserved = limit = self._free()
+            limit = self._free() + self._ahead()
+            self._reserved += limit
             request = Poll(
                 boot_id=self._boot_id, workers=self._workers(), limit=limit, wait_ms=_POLL_MS
             )
             polled = await self._platform.polls.send(calls.poll(request))
-            self._reserved = 0
+            self._reserved -= limit
             self._take(polled.runs)
             self._heed(polled.signals)
 
     async def _report(self) -> None:
         while True:
             await self._outbox.dirty.wait()
-            claim = self._free() if self._outbox.completions else 0
+            claim = 0
+            if self._outbox.completions:
+                self._note_pace()
+                claim = self._free() + self._ahead()
             report = self._outbox.take(self._boot_id, claim, self._workers())
             self._reserved += claim
             reported = await self._platform.reports.send(calls.report(report))
             self._reserved -= claim
             self._apply(reported)
-            if len(reported.runs) < claim:
+            if len(reported.runs) < claim and self._reserved < min(self._free(), _POLL_FOR):
                 self._ask_again()
 
     async def _beat(self) -> None:
@@ -327,7 +348,7 @@ class RunController:
     def _start(self, run: ActiveRun, process: ExecutorProcess) -> None:
         assignment = run.assignment
         if self._runs.get(assignment.run_id) is not run:
-            run.generation.give_back(process)
+            run.generation.release(process)
             return
         self._by_process[process] = run
         run.oom_kills_before = limits.oom_kills() if assignment.machine else 0
@@ -349,6 +370,8 @@ class RunController:
         self._outbox.touch()
 
     def _begin_wait(self, run: ActiveRun, message: Message) -> None:
+        if not run.is_waiting:
+            run.generation.release()
         run.waits[message["ref"]] = None
         run.pause_clock()
         self._outbox.waits.append(
@@ -374,6 +397,8 @@ class RunController:
 
     def _resume(self, run: ActiveRun, ref: str) -> None:
         del run.waits[ref]
+        if not run.is_waiting:
+            run.generation.resume()
         run.resume_clock()
         if run.process is not None:
             run.process.send({"t": "resume", "ref": ref})
@@ -413,13 +438,18 @@ class RunController:
         if run.process is not None:
             self._by_process.pop(run.process, None)
             run.end("stopped")
+            if not run.is_waiting:
+                run.generation.release()
 
     def _done(self, run: ActiveRun, process: ExecutorProcess, message: Message) -> None:
         del self._by_process[process]
+        if run.is_waiting:
+            run.generation.resume()
         if run.generation.reuses(run.assignment.task) and run.end_reason is None:
-            run.generation.give_back(process)
+            run.generation.release(process)
         else:
             process.close()
+            run.generation.release()
         run.process = None
         if message["ok"]:
             self._succeed(run, message)

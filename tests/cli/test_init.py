@@ -40,7 +40,9 @@ def test_a_second_init_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", LAYOUTS)
-def test_a_standard_project_gets_the_dependency_and_keeps_the_rest(tmp_path: Path, text: str) -> None:
+def test_a_standard_project_gets_the_dependency_and_keeps_the_rest(
+    tmp_path: Path, text: str
+) -> None:
     """As uv, pdm and hatch write it; comments stay."""
     file = tmp_path / "pyproject.toml"
     file.write_text(text)

@@ -11,7 +11,7 @@ from support.dev import Dev, run_cli, write_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("commands")]
 
-TASKS = '''
+TASKS = """
 from trigger_sdk import task, AbortTaskRunError
 import asyncio
 
@@ -23,7 +23,7 @@ async def hello(name: str) -> str:
 @task
 def fail() -> None:
     raise AbortTaskRunError("no")
-'''
+"""
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,15 @@ from support.dev import Dev, alive, descendants, run_cli, until
 
 pytestmark = pytest.mark.slow
 
-HELLO = '''
+HELLO = """
 from trigger_sdk import task
 
 @task
 async def hello() -> str:
     return "{}"
-'''
+"""
 
-SLOW = '''
+SLOW = """
 import time
 from trigger_sdk import Retry, task
 
@@ -28,7 +28,7 @@ from trigger_sdk import Retry, task
 def slow(seconds: float) -> str:
     time.sleep(seconds)
     return "done"
-'''
+"""
 
 Start = Callable[..., Dev]
 

@@ -10,7 +10,7 @@ from support.dev import Dev, alive, until, write_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("executing")]
 
-TASKS = '''
+TASKS = """
 import asyncio, logging, os, signal, subprocess, sys, time, warnings
 from pydantic import BaseModel
 from trigger_sdk import *
@@ -154,15 +154,13 @@ async def parent() -> str:
     handle = await echo.trigger("from the parent")
     run = await runs.poll(handle, interval="20ms")
     return run.output
-'''
+"""
 
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     """One session for all tests of this file."""
-    folder = write_project(
-        tmp_path_factory.mktemp("project"), TASKS, config=', cancel_grace="3s"'
-    )
+    folder = write_project(tmp_path_factory.mktemp("project"), TASKS, config=', cancel_grace="3s"')
     session = Dev(folder)
     yield session
     session.stop()

@@ -56,9 +56,7 @@ def test_a_key_ends_with_its_life(engine: Engine) -> None:
 def test_one_key_twice_in_a_batch_is_one_run(engine: Engine) -> None:
     """Within one request too."""
     item = BatchItem(task="task", options=TriggerOptions(idempotency_key="k"))
-    batch = engine.call(
-        trigger.create_batch, engine.environment, TriggerBatch(items=[item, item])
-    )
+    batch = engine.call(trigger.create_batch, engine.environment, TriggerBatch(items=[item, item]))
 
     assert [run.is_cached for run in batch.runs] == [False, True]
     assert len({run.id for run in batch.runs}) == 1
@@ -70,12 +68,8 @@ def test_a_repeated_request_gets_the_same_run_for_a_day(
 ) -> None:
     """The client may not know that its first request arrived; the answer is not marked as cached."""
     request = TriggerTask()
-    first = engine.call(
-        trigger.create, engine.environment, "task", request, request_token="t"
-    )
+    first = engine.call(trigger.create, engine.environment, "task", request, request_token="t")
     engine.clock.advance(hours * 3_600_000)
-    second = engine.call(
-        trigger.create, engine.environment, "task", request, request_token="t"
-    )
+    second = engine.call(trigger.create, engine.environment, "task", request, request_token="t")
 
     assert (second.id == first.id, second.is_cached) == (same, False)

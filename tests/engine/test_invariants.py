@@ -35,7 +35,12 @@ from trigger_core.schemas.workers import (
     WaitUntil,
 )
 from trigger_platform.engine import heartbeat, trigger
-from trigger_platform.engine.states import FINAL_STATUSES, HOLDING_STATES, LEASED_STATES, LEGAL_MOVES
+from trigger_platform.engine.states import (
+    FINAL_STATUSES,
+    HOLDING_STATES,
+    LEASED_STATES,
+    LEGAL_MOVES,
+)
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import RunRow
 from trigger_platform.store.sqlite import open_database
@@ -75,7 +80,9 @@ class RunsUnderFire(RuleBasedStateMachine):
     def register(self) -> None:
         """One limited task and one free task."""
         policy = RetryPolicy(max_attempts=3, min_delay_ms=1_000, randomize=False)
-        self.engine.register(task("limited", limit=QUEUE_LIMIT, retry=policy), task("free", retry=policy))
+        self.engine.register(
+            task("limited", limit=QUEUE_LIMIT, retry=policy), task("free", retry=policy)
+        )
 
     @rule(
         name=st.sampled_from(["limited", "free", "unknown"]),
@@ -92,9 +99,7 @@ class RunsUnderFire(RuleBasedStateMachine):
             ttl=options["ttl"],
             concurrency_key=options["tenant"],
         )
-        self.engine.call(
-            trigger.create, self.engine.environment, name, TriggerTask(options=given)
-        )
+        self.engine.call(trigger.create, self.engine.environment, name, TriggerTask(options=given))
 
     @rule(target=handed, limit=st.integers(1, 6))
     def claim(self, limit: int) -> Any:
@@ -122,9 +127,7 @@ class RunsUnderFire(RuleBasedStateMachine):
     @rule(one=handed)
     def succeed(self, one: Assignment) -> None:
         """The run returns, perhaps reported twice."""
-        self.engine.report(
-            completions=[Succeeded(run_id=one.run_id, lease=one.lease, output="1")]
-        )
+        self.engine.report(completions=[Succeeded(run_id=one.run_id, lease=one.lease, output="1")])
 
     @rule(
         target=verdicts,
@@ -134,7 +137,9 @@ class RunsUnderFire(RuleBasedStateMachine):
     )
     def fail(self, one: Assignment, code: str | None, delay: int | None) -> Any:
         """The run fails."""
-        error = TaskError(type="INTERNAL_ERROR" if code else "BUILT_IN_ERROR", code=code, message="x")
+        error = TaskError(
+            type="INTERNAL_ERROR" if code else "BUILT_IN_ERROR", code=code, message="x"
+        )
         failed = Failed(
             run_id=one.run_id,
             lease=one.lease,

@@ -200,9 +200,7 @@ class Engine:
 
     def payload(self, run_id: str) -> PayloadRow:
         """Read a run's payload."""
-        row: PayloadRow = self.call(
-            lambda u: u.tx.one("payload_of", PayloadRow, run_id=run_id)
-        )
+        row: PayloadRow = self.call(lambda u: u.tx.one("payload_of", PayloadRow, run_id=run_id))
         return row
 
     def states(self, run_id: str) -> list[str]:

@@ -1,0 +1,13 @@
+"""All benchmarks, one after the other."""
+
+from __future__ import annotations
+
+import floor
+import kill
+import latency
+import startup
+import throughput
+
+if __name__ == "__main__":
+    for benchmark in (startup, floor, latency, throughput, kill):
+        benchmark.main()

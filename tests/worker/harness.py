@@ -1,0 +1,216 @@
+"""A real platform and a real worker on a project made for the test, without a dev session in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from support.dev import Event, clean_env, descendants, until, write_project
+from trigger_core.api.calls import runs as run_calls
+from trigger_core.api.calls import tasks as task_calls
+from trigger_core.api.client import Client
+from trigger_core.schemas.runs import LogRecord, RunDetail
+from trigger_core.schemas.trigger import TriggerOptions, TriggerTask
+
+__all__ = ["Pair", "Program", "group_members"]
+
+_PROJECT = "proj_abcdefghijklmnopqrst"
+
+
+class Program:
+    """A process that is told things, and tells things, by JSON lines."""
+
+    def __init__(self, module: str, *arguments: str, cwd: Path) -> None:
+        self.events: list[Event] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=cwd,
+            env=clean_env(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.complaints: list[str] = []
+        self._readers = [
+            threading.Thread(target=self._hear, daemon=True),
+            threading.Thread(target=self._hear_complaints, daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def tell(self, command: str, **fields: Any) -> int:
+        """Send a command; return where the events after it begin."""
+        before = len(self.events)
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"cmd": command, **fields}) + "\n")
+        self.process.stdin.flush()
+        return before
+
+    def event(self, name: str, after: int = 0, seconds: float = 20, **fields: Any) -> Event:
+        """Wait for an event with these fields, among those after an index."""
+
+        def find() -> Event | None:
+            for one in self.events[after:]:
+                if one["event"] == name and all(one.get(k) == v for k, v in fields.items()):
+                    return one
+            return None
+
+        found: Event = until(find, seconds, f"{name} {fields}")
+        return found
+
+    def close(self, seconds: float = 10) -> int:
+        """Close its stdin, as the death of a session does; return its exit code."""
+        if self.process.stdin is not None and not self.process.stdin.closed:
+            self.process.stdin.close()
+        try:
+            return self.process.wait(seconds)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """Kill it, if it lives, and let go of its pipes."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait(10)
+        for reader in self._readers:
+            reader.join(5)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None and not stream.closed:
+                stream.close()
+
+    def _hear(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.events.append(json.loads(line))
+
+    def _hear_complaints(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.complaints.append(line)
+
+
+class Pair:
+    """A platform and a worker on one project."""
+
+    def __init__(self, folder: Path, tasks: str, *, config: str = "") -> None:
+        self.folder = write_project(folder, tasks, config=config)
+        self.platform = self.start_platform("0")
+        self.ready = self.platform.event("ready")
+        self.client = Client(self.ready["url"], self.ready["secretKey"])
+        self.worker = self.start_worker()
+
+    def start_platform(self, port: str) -> Program:
+        """Start a platform on the project's database."""
+        data = str(self.folder / ".trigger")
+        self.platform = Program(
+            "trigger_platform",
+            *("--data-dir", data, "--project", _PROJECT, "--port", port),
+            cwd=self.folder,
+        )
+        return self.platform
+
+    def restart_platform(self) -> None:
+        """Start a platform again on the port it had."""
+        self.start_platform(self.ready["url"].rsplit(":", 1)[1]).event("ready")
+
+    def start_worker(self, secret_key: str | None = None) -> Program:
+        """Start a worker and point it at the platform."""
+        self.worker = Program("trigger_worker", cwd=self.folder)
+        self.worker.tell(
+            "configure",
+            apiUrl=self.ready["url"],
+            secretKey=secret_key or self.ready["secretKey"],
+            projectRef=_PROJECT,
+        )
+        return self.worker
+
+    def load(self, tasks: str | None = None, **env: str) -> Event:
+        """Make the project's code, perhaps new code, the version that takes runs."""
+        if tasks is not None:
+            (self.folder / "tasks" / "main.py").write_text(tasks)
+        return self.worker.event("loaded", self.worker.tell("load", env=env))
+
+    def load_failed(self, tasks: str) -> Event:
+        """Save code that cannot be loaded; return what is wrong with it."""
+        (self.folder / "tasks" / "main.py").write_text(tasks)
+        before = self.worker.tell("load", env={})
+        error: Event = self.worker.event("load_failed", before)["error"]
+        return error
+
+    def trigger(self, task: str, payload: Any = None, **options: Any) -> str:
+        """Trigger a run."""
+        request = TriggerTask(payload=payload, options=TriggerOptions(**options))
+        return self.client.send(task_calls.trigger(task, request)).id
+
+    def get(self, run_id: str) -> RunDetail:
+        """Read a run."""
+        return self.client.send(run_calls.retrieve(run_id))
+
+    def result(self, run_id: str, seconds: float = 30) -> RunDetail:
+        """Wait for a run's end."""
+
+        def ended() -> RunDetail | None:
+            run = self.get(run_id)
+            return run if run.is_completed else None
+
+        found: RunDetail = until(ended, seconds, f"the end of {run_id}")
+        return found
+
+    def run(self, task: str, payload: Any = None, **options: Any) -> RunDetail:
+        """Trigger a run and wait for its end."""
+        return self.result(self.trigger(task, payload, **options))
+
+    def started(self, task: str, payload: Any = None, **options: Any) -> str:
+        """Trigger a run and wait until its code runs: it says so by a line in its log."""
+        run_id = self.trigger(task, payload, **options)
+        until(lambda: self.logs(run_id), what=f"the first line of {run_id}")
+        return run_id
+
+    def logs(self, run_id: str) -> list[LogRecord]:
+        """Read what a run wrote."""
+        return self.client.send(run_calls.logs(run_id)).data
+
+    def messages(self, run_id: str) -> list[str]:
+        """Read the lines a run wrote."""
+        return [line.message for line in self.logs(run_id)]
+
+    def cancel(self, run_id: str) -> None:
+        """Cancel a run."""
+        self.client.send(run_calls.cancel(run_id))
+
+    def version_processes(self) -> list[int]:
+        """Return the version processes: the children of the base process, which is the worker's child."""
+        worker = self.worker.process.pid
+        (base,) = [pid for pid in descendants(worker) if _parent(pid) == worker]
+        return [pid for pid in descendants(base) if _parent(pid) == base]
+
+    def close(self) -> None:
+        """End both."""
+        self.client.close()
+        self.worker.kill()
+        self.platform.kill()
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def group_members(group: int) -> list[int]:
+    """Return the living processes of a process group."""
+    found: list[int] = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != "Z" and int(entry.name) != os.getpid():
+            found.append(int(entry.name))
+    return found
