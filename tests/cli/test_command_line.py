@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from support.dev import run_cli, write_project
 
 UNREACHABLE = {"TRIGGER_API_URL": "http://127.0.0.1:9", "TRIGGER_SECRET_KEY": "tr_dev_x"}

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 
 import pytest
+
 from support.dev import Dev, alive, descendants, run_cli, until
 
 pytestmark = pytest.mark.slow
@@ -98,7 +99,10 @@ def test_a_new_file_is_found(start: Start) -> None:
 
 def test_env_files_are_loaded_and_reloaded(start: Start) -> None:
     """``.env`` is read at the start and after each save of it."""
-    tasks = "import os\nfrom trigger_sdk import task\n@task\ndef env() -> str:\n    return os.environ['COLOR']\n"
+    tasks = (
+        "import os\nfrom trigger_sdk import task\n"
+        "@task\ndef env() -> str:\n    return os.environ['COLOR']\n"
+    )
     dev = start(tasks, wait=False)
     dev.event("loaded")
     before = dev.save(".env", "COLOR=red\n")
@@ -124,7 +128,7 @@ def test_a_run_in_progress_ends_in_the_version_it_started_with(start: Start) -> 
 
 
 def test_a_module_that_starts_threads_still_runs(start: Start) -> None:
-    """Forking with threads is unsafe: attempts start in interpreters of their own, and the session says so."""
+    """Forking with threads is unsafe: attempts start in new interpreters, and the session says so."""
     tasks = (
         "import threading, time\n"
         "threading.Thread(target=time.sleep, args=(1000,), daemon=True, name='pesky').start()\n"

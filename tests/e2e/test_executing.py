@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.dev import Dev, alive, until, write_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("executing")]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support.engine import Engine
 
+from support.engine import Engine
 from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions, TriggerTask
 from trigger_platform.engine import trigger
 

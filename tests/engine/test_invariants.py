@@ -18,8 +18,8 @@ from hypothesis.stateful import (
     multiple,
     rule,
 )
-from support.engine import Engine, open_engine, task
 
+from support.engine import Engine, open_engine, task
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.trigger import TriggerOptions, TriggerTask
 from trigger_core.schemas.workers import (
@@ -27,8 +27,8 @@ from trigger_core.schemas.workers import (
     Failed,
     Held,
     RetryPlan,
-    StartRetry,
     Started,
+    StartRetry,
     Succeeded,
     TaskError,
     Verdict,
@@ -74,6 +74,7 @@ class RunsUnderFire(RuleBasedStateMachine):
         self.path = Path(self.folder.name) / "runs.db"
         self.engine: Engine = open_engine(open_database(self.path, durable=False))
         self.boots = 1
+        self.restarts = 1
         self.final: dict[str, str] = {}
 
     @initialize()
@@ -186,8 +187,9 @@ class RunsUnderFire(RuleBasedStateMachine):
     def platform_restarts(self) -> None:
         """The server goes away and comes back on the same file."""
         old = self.engine
+        self.restarts += 1
         old.db.close()
-        self.engine = open_engine(open_database(self.path, durable=False), seed=self.boots)
+        self.engine = open_engine(open_database(self.path, durable=False), seed=self.restarts)
         self.engine.clock.advance(old.clock.now() - self.engine.clock.now())
         self.engine.workers, self.engine.boot = old.workers, old.boot
         self.engine.connect(old.boot)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.engine import Engine, open_engine, task
 
+from support.engine import Engine, open_engine, task
 from trigger_core.errors import InvalidDurationError, NotFoundError, UnprocessableError
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions

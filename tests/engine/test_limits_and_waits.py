@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from support.engine import Engine, open_engine, task
-
 from trigger_core.schemas.workers import WaitUntil
 from trigger_platform.engine.concurrency import room
 

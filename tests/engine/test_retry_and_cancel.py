@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support.engine import Engine, open_engine, task
 
+from support.engine import Engine, open_engine, task
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.workers import Started
 from trigger_platform.engine import heartbeat

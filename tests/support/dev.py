@@ -19,7 +19,9 @@ from trigger_core.api.client import Client
 from trigger_core.schemas.runs import LogRecord, RunDetail
 from trigger_core.schemas.trigger import TriggerOptions, TriggerTask
 
-CONFIG = 'from trigger_sdk import define_config\nconfig = define_config(project="proj_abcdefghijklmnopqrst"{extra})\n'
+CONFIG = """from trigger_sdk import define_config
+config = define_config(project="proj_abcdefghijklmnopqrst"{extra})
+"""
 Event = dict[str, Any]
 
 

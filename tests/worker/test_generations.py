@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
+
 from support.dev import alive, until
 from worker.harness import Pair
 

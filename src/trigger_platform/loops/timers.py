@@ -49,7 +49,8 @@ class Timers:
         if self._next_due is not None:
             seconds = min(seconds, max(0.0, (self._next_due - before) / 1000))
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._earlier.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._earlier.wait()
         jumped = self._units.clock.now() - before - (time.monotonic() - slept_from) * 1000
         if jumped > LEASE_MS / 2:
             # The machine slept or its clock was set: workers had no chance to report meanwhile.

@@ -38,7 +38,8 @@ class Subscription:
     async def wait(self, seconds: float) -> bool:
         """Wait for a change, at most so long; tell whether there was one."""
         try:
-            await asyncio.wait_for(self.changed.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self.changed.wait()
         except TimeoutError:
             return False
         self.changed.clear()

@@ -94,7 +94,8 @@ async def _woken(waiter: WorkWaiter, deadline: float) -> bool:
     if waiter.ended or left <= 0:
         return False
     try:
-        await asyncio.wait_for(waiter.woken.wait(), left)
+        async with asyncio.timeout(left):
+            await waiter.woken.wait()
     except TimeoutError:
         return False
     return not waiter.ended

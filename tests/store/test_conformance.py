@@ -1,0 +1,132 @@
+"""What every database must promise, whatever it is."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+
+from trigger_core.errors import StoreError
+from trigger_platform.store.database import Database, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class _Project:
+    id: str
+    ref: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Wrong:
+    id: str
+    name: str
+    ref: str
+
+
+def _insert(tx: Tx, ref: str) -> None:
+    tx.run("project_insert", id=f"id-{ref}", ref=ref, name=ref, now=1)
+
+
+def _exists(tx: Tx, ref: str) -> bool:
+    return tx.maybe("project_by_ref", _Project, ref=ref) is not None
+
+
+async def test_a_write_is_visible_once_it_is_answered(db: Database) -> None:
+    """To readers and to later writes."""
+    await db.write(lambda tx: _insert(tx, "a"))
+
+    assert await db.read(lambda tx: _exists(tx, "a"))
+    assert await db.write(lambda tx: _exists(tx, "a"))
+
+
+async def test_a_failed_write_leaves_nothing_and_does_not_disturb_its_neighbours(
+    db: Database,
+) -> None:
+    """Though they may be committed in one group."""
+
+    def fail(tx: Tx) -> None:
+        _insert(tx, "bad")
+        raise ValueError("no")
+
+    outcomes = await asyncio.gather(
+        *(db.write(lambda tx, n=n: _insert(tx, f"good-{n}")) for n in range(20)),
+        db.write(fail),
+        *(db.write(lambda tx, n=n: _insert(tx, f"more-{n}")) for n in range(20)),
+        return_exceptions=True,
+    )
+
+    assert [type(one) for one in outcomes if one is not None] == [ValueError]
+    assert not await db.read(lambda tx: _exists(tx, "bad"))
+    for n in range(20):
+        assert await db.read(lambda tx, n=n: _exists(tx, f"good-{n}") and _exists(tx, f"more-{n}"))
+
+
+async def test_a_broken_constraint_fails_its_write_alone(db: Database) -> None:
+    """As an error of ours."""
+    await db.write(lambda tx: _insert(tx, "one"))
+    with pytest.raises(StoreError):
+        await db.write(lambda tx: _insert(tx, "one"))
+
+    await db.write(lambda tx: _insert(tx, "two"))
+    assert await db.read(lambda tx: _exists(tx, "two"))
+
+
+async def test_writes_follow_each_other_in_the_order_they_were_asked_for(db: Database) -> None:
+    """One at a time."""
+    seen: list[int] = []
+    await asyncio.gather(*(db.write(lambda _tx, n=n: seen.append(n)) for n in range(200)))
+
+    assert seen == list(range(200))
+
+
+async def test_the_committer_is_told_even_if_the_caller_has_gone(db: Database) -> None:
+    """What follows from a commit must happen."""
+    told = asyncio.Event()
+    caller = asyncio.create_task(
+        db.write(lambda tx: _insert(tx, "x"), on_commit=lambda _result: told.set())
+    )
+    await asyncio.sleep(0)
+    caller.cancel()
+
+    await asyncio.wait_for(told.wait(), 5)
+    assert await db.read(lambda tx: _exists(tx, "x"))
+
+
+def test_a_blocking_caller_is_answered_after_the_commit(db: Database) -> None:
+    """From any thread."""
+    db.submit(lambda tx: _insert(tx, "b")).result(timeout=5)
+
+    assert db.submit(lambda tx: _exists(tx, "b")).result(timeout=5)
+
+
+async def test_a_reader_cannot_write_a_file(db: Database) -> None:
+    """One writer means one writer; the database in memory has no readers beside it."""
+    if "memory" in repr(getattr(db, "_path", "")):
+        pytest.skip("a database in memory reads in its writer")
+    with pytest.raises(StoreError):
+        await db.read(lambda tx: _insert(tx, "r"))
+
+
+async def test_a_row_type_that_does_not_fit_is_refused(db: Database) -> None:
+    """Columns are matched by position: names are compared first."""
+    await db.write(lambda tx: _insert(tx, "a"))
+    with pytest.raises(TypeError, match="_Wrong"):
+        await db.read(lambda tx: tx.maybe("project_by_ref", _Wrong, ref="a"))
+
+
+async def test_one_says_when_there_is_none(db: Database) -> None:
+    """And names the statement."""
+    with pytest.raises(LookupError, match="project_by_ref"):
+        await db.read(lambda tx: tx.one("project_by_ref", _Project, ref="nobody"))
+
+
+def test_closing_finishes_what_was_accepted_and_refuses_the_rest(db: Database) -> None:
+    """Nothing acknowledged is lost."""
+    futures = [db.submit(lambda tx, n=n: _insert(tx, f"c-{n}")) for n in range(100)]
+    db.close()
+
+    assert all(future.exception(timeout=5) is None for future in futures)
+    with pytest.raises(StoreError):
+        db.submit(lambda tx: _insert(tx, "late"))

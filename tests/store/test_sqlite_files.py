@@ -1,0 +1,108 @@
+"""SQLite files: what is refused, what survives, which queries use an index."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from trigger_core.errors import StoreDamagedError, StoreError, StoreTooNewError
+from trigger_platform.store import statements
+from trigger_platform.store.sqlite import open_database
+
+HOT = [
+    "run_by_id",
+    "runs_by_ids",
+    "run_by_idempotency_key",
+    "runs_claimable",
+    "runs_claimable_of_queue",
+    "runs_resuming",
+    "runs_due",
+    "runs_of_boot",
+    "slots_held",
+    "run_transition",
+    "run_next_due",
+    "waitpoints_due",
+    "edges_of_waitpoint",
+    "payloads_of",
+    "task_of_worker",
+    "read_logs",
+    "read_snapshots",
+]
+
+
+def _closed(file: Path) -> Path:
+    open_database(file).close()
+    return file
+
+
+def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:
+    """In the same file."""
+    file = tmp_path / "store.db"
+    db = open_database(file)
+    db.submit(lambda tx: tx.run("setting_set", name="a", value="b")).result()
+    db.close()
+
+    again = open_database(file)
+    assert again.submit(lambda tx: tx.scalar("setting_get", name="a")).result() == "b"
+    again.close()
+
+
+def test_a_file_of_a_newer_version_is_refused_and_not_touched(tmp_path: Path) -> None:
+    """With the way out."""
+    file = _closed(tmp_path / "store.db")
+    with sqlite3.connect(file) as connection:
+        connection.execute("pragma user_version = 999")
+    connection.close()
+    before = file.read_bytes()
+
+    with pytest.raises(StoreTooNewError, match="newer version"):
+        open_database(file)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("where", [0, 100, 4096])
+def test_a_damaged_file_is_reported_and_not_recreated(tmp_path: Path, where: int) -> None:
+    """Header or pages."""
+    file = _closed(tmp_path / "store.db")
+    content = bytearray(file.read_bytes())
+    content[where : where + 3000] = b"\xff" * 3000
+    file.write_bytes(content)
+
+    with pytest.raises(StoreDamagedError):
+        open_database(file)
+    assert file.read_bytes() == bytes(content)
+
+
+def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    """Nothing is added to it."""
+    file = tmp_path / "other.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute("create table theirs (x)")
+    connection.close()
+
+    with pytest.raises(StoreError, match="another program"):
+        open_database(file)
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    """SQLite's own words do not say which."""
+    with pytest.raises(StoreError, match=r"missing/store\.db"):
+        open_database(tmp_path / "missing" / "store.db")
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_a_hot_statement_never_scans_a_table(tmp_path: Path, name: str) -> None:
+    """However many finished runs there are."""
+    file = _closed(tmp_path / "store.db")
+    connection = sqlite3.connect(file)
+    sql = statements.load("sqlite")[name]
+    names = {word for word in sql.replace(",", " ").replace(")", " ").split() if word[:1] == ":"}
+    plan = connection.execute(
+        f"explain query plan {sql}", {word[1:]: "1" for word in names}
+    ).fetchall()
+    connection.close()
+
+    scans = [row[3] for row in plan if row[3].startswith("SCAN") and "INDEX" not in row[3]]
+    assert [scan for scan in scans if "json_each" not in scan] == []

@@ -1,0 +1,55 @@
+"""A client of a platform that runs in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from trigger_core.clock import VirtualClock
+from trigger_platform.http.server import Server
+
+PROJECT = "proj_abcdefghijklmnopqrst"
+
+
+@dataclass
+class Platform:
+    """The server and a client with its key."""
+
+    server: Server
+    clock: VirtualClock
+    http: httpx.AsyncClient
+
+    @property
+    def key(self) -> str:
+        """The environment's secret key."""
+        return self.server.local.environment.secret_key
+
+    async def trigger(self, task: str = "task", payload: Any = None, **options: Any) -> str:
+        """Trigger a run."""
+        body = {"payload": payload, "options": options}
+        answer = await self.http.post(f"/api/v1/tasks/{task}/trigger", json=body)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["id"])
+
+    async def work(self, *tasks: str) -> list[dict[str, Any]]:
+        """Register tasks, take a seat and claim what is there."""
+        metadata = {
+            "packageVersion": "0",
+            "contentHash": "x",
+            "tasks": [{"id": task, "filePath": "a.py"} for task in tasks],
+        }
+        path = f"/api/v1/projects/{PROJECT}/background-workers"
+        worker = (await self.http.post(path, json={"localOnly": True, "metadata": metadata})).json()
+        seat = {"instance": "dev", "bootId": "b1"}
+        await self.http.post("/engine/v1/worker/connect", json=seat)
+        poll = {"bootId": "b1", "workers": [worker["id"]], "limit": 10, "waitMs": 0}
+        polled = await self.http.post("/engine/v1/worker/poll", json=poll)
+        return list(polled.json()["runs"])
+
+    async def report(self, **what: Any) -> dict[str, Any]:
+        """Report."""
+        answer = await self.http.post("/engine/v1/worker/report", json={"bootId": "b1"} | what)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
