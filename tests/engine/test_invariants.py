@@ -10,12 +10,10 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
-    consumes,
     initialize,
     invariant,
-    multiple,
+    precondition,
     rule,
 )
 
@@ -46,6 +44,7 @@ from trigger_platform.store.rows import RunRow
 from trigger_platform.store.sqlite import open_database
 
 QUEUE_LIMIT = 3
+INDEX = st.integers(0, 6)
 CODES = [
     None,
     "TASK_PROCESS_EXITED_WITH_NON_ZERO_CODE",
@@ -65,9 +64,6 @@ class _Step:
 class RunsUnderFire(RuleBasedStateMachine):
     """A worker that crashes, reports late and twice; a server that restarts; a clock that jumps."""
 
-    handed = Bundle("handed")
-    verdicts = Bundle("verdicts")
-
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
@@ -76,6 +72,8 @@ class RunsUnderFire(RuleBasedStateMachine):
         self.boots = 1
         self.restarts = 1
         self.final: dict[str, str] = {}
+        self.handed: list[Assignment] = []
+        self.pauses: list[Verdict] = []
 
     @initialize()
     def register(self) -> None:
@@ -84,6 +82,9 @@ class RunsUnderFire(RuleBasedStateMachine):
         self.engine.register(
             task("limited", limit=QUEUE_LIMIT, retry=policy), task("free", retry=policy)
         )
+        self.engine.trigger_many(5, "limited")
+        self.engine.trigger_many(2, "free")
+        self.handed += self.engine.claim(3)
 
     @rule(
         name=st.sampled_from(["limited", "free", "unknown"]),
@@ -102,42 +103,51 @@ class RunsUnderFire(RuleBasedStateMachine):
         )
         self.engine.call(trigger.create, self.engine.environment, name, TriggerTask(options=given))
 
-    @rule(target=handed, limit=st.integers(1, 6))
-    def claim(self, limit: int) -> Any:
+    @rule(limit=st.integers(2, 8))
+    def claim(self, limit: int) -> None:
         """The worker takes runs."""
-        return multiple(*self.engine.claim(limit))
+        self.handed += self.engine.claim(limit)
 
-    @rule(one=handed)
-    def start(self, one: Assignment) -> None:
+    @precondition(lambda self: self.handed)
+    @rule(index=INDEX)
+    def start(self, index: int) -> None:
         """The worker begins one, perhaps long after it lost it."""
+        one = self._one(index)
         self.engine.report(started=[Started(run_id=one.run_id, lease=one.lease, at=0)])
 
-    @rule(one=handed)
-    def heartbeat(self, one: Assignment) -> None:
+    @precondition(lambda self: self.handed)
+    @rule(index=INDEX)
+    def heartbeat(self, index: int) -> None:
         """The worker says it still has one."""
+        one = self._one(index)
         self.engine.report(held=[Held(run_id=one.run_id, lease=one.lease)])
 
-    @rule(one=handed, ms=st.sampled_from([0, 1_000, 20_000]), ref=st.sampled_from("ab"))
-    def wait(self, one: Assignment, ms: int, ref: str) -> None:
+    @precondition(lambda self: self.handed)
+    @rule(index=INDEX, ms=st.sampled_from([0, 1_000, 20_000]), ref=st.sampled_from("ab"))
+    def wait(self, index: int, ms: int, ref: str) -> None:
         """The run waits."""
+        one = self._one(index)
         until = self.engine.clock.now() + ms
         self.engine.report(
             waits=[WaitUntil(run_id=one.run_id, lease=one.lease, ref=ref, until=until)]
         )
 
-    @rule(one=handed)
-    def succeed(self, one: Assignment) -> None:
+    @precondition(lambda self: self.handed)
+    @rule(index=INDEX)
+    def succeed(self, index: int) -> None:
         """The run returns, perhaps reported twice."""
+        one = self._one(index)
         self.engine.report(completions=[Succeeded(run_id=one.run_id, lease=one.lease, output="1")])
 
+    @precondition(lambda self: self.handed)
     @rule(
-        target=verdicts,
-        one=handed,
+        index=INDEX,
         code=st.sampled_from(CODES),
         delay=st.sampled_from([None, 0, 500, 40_000]),
     )
-    def fail(self, one: Assignment, code: str | None, delay: int | None) -> Any:
+    def fail(self, index: int, code: str | None, delay: int | None) -> None:
         """The run fails."""
+        one = self._one(index)
         error = TaskError(
             type="INTERNAL_ERROR" if code else "BUILT_IN_ERROR", code=code, message="x"
         )
@@ -147,17 +157,21 @@ class RunsUnderFire(RuleBasedStateMachine):
             error=error,
             retry=None if delay is None else RetryPlan(delay=delay),
         )
-        return multiple(*self.engine.report(completions=[failed]).verdicts)
+        self.pauses += self.engine.report(completions=[failed]).verdicts
 
-    @rule(target=handed, verdict=consumes(verdicts))
-    def retry(self, verdict: Verdict) -> Any:
+    @precondition(lambda self: self.pauses)
+    @rule()
+    def retry(self) -> None:
         """The pause is over."""
+        verdict = self.pauses.pop()
         again = StartRetry(run_id=verdict.run_id, lease=verdict.lease)
-        return multiple(*self.engine.report(retries=[again]).runs)
+        self.handed += self.engine.report(retries=[again]).runs
 
-    @rule(one=handed)
-    def cancel(self, one: Assignment) -> None:
+    @precondition(lambda self: self.handed)
+    @rule(index=INDEX)
+    def cancel(self, index: int) -> None:
         """A user cancels a run that was handed out."""
+        one = self._one(index)
         self.engine.cancel(one.run_id)
 
     @rule(index=st.integers(0, 30))
@@ -271,20 +285,29 @@ class RunsUnderFire(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Whatever happened: with a working worker and enough time, every run ends."""
+        try:
+            self._work_off()
+            assert [run for run in self._runs() if run.execution_status != "FINISHED"] == []
+        finally:
+            self.engine.db.close()
+            self.folder.cleanup()
+
+    def _work_off(self) -> None:
+        """Ten minutes at a time: the clock may have been set back by more than a day."""
         self.engine.register(
             task("limited", limit=QUEUE_LIMIT), task("free"), task("unknown"), content_hash="last"
         )
+        self.engine.connect("boot-last")
         for _ in range(400):
-            open_runs = [r for r in self._runs() if r.execution_status != "FINISHED"]
-            if not open_runs:
-                break
-            self.engine.connect("boot-last")
+            if all(run.execution_status == "FINISHED" for run in self._runs()):
+                return
             for one in self.engine.claim():
                 self.engine.succeed(one)
-            self.engine.advance(10_000)
-        assert [r for r in self._runs() if r.execution_status != "FINISHED"] == []
-        self.engine.db.close()
-        self.folder.cleanup()
+            self.engine.advance(600_000)
+
+    def _one(self, index: int) -> Assignment:
+        """Pick something that was handed out, rather a late one; it may be long gone."""
+        return self.handed[-1 - index % len(self.handed)]
 
     def _runs(self) -> list[RunRow]:
         return list(self.engine.call(lambda u: u.tx.all("runs_all", RunRow)))
@@ -298,8 +321,8 @@ class RunsUnderFire(RuleBasedStateMachine):
 
 TestRunsUnderFire = RunsUnderFire.TestCase
 TestRunsUnderFire.settings = settings(
-    max_examples=40,
-    stateful_step_count=40,
+    max_examples=60,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
