@@ -44,7 +44,7 @@ from trigger_platform.store.rows import RunRow
 from trigger_platform.store.sqlite import open_database
 
 QUEUE_LIMIT = 3
-INDEX = st.integers(0, 6)
+INDEX = st.sampled_from([0, 0, 0, 1, 4])
 CODES = [
     None,
     "TASK_PROCESS_EXITED_WITH_NON_ZERO_CODE",
@@ -123,7 +123,7 @@ class RunsUnderFire(RuleBasedStateMachine):
         self.engine.report(held=[Held(run_id=one.run_id, lease=one.lease)])
 
     @precondition(lambda self: self.handed)
-    @rule(index=INDEX, ms=st.sampled_from([0, 1_000, 20_000]), ref=st.sampled_from("ab"))
+    @rule(index=INDEX, ms=st.sampled_from([1_000, 20_000]), ref=st.sampled_from("ab"))
     def wait(self, index: int, ms: int, ref: str) -> None:
         """The run waits."""
         one = self._one(index)
@@ -321,7 +321,7 @@ class RunsUnderFire(RuleBasedStateMachine):
 
 TestRunsUnderFire = RunsUnderFire.TestCase
 TestRunsUnderFire.settings = settings(
-    max_examples=60,
+    max_examples=80,
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
