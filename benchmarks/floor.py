@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 from bench import keep, show
-
 from trigger_core.clock import SystemClock
 from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerTask
 from trigger_core.schemas.workers import (

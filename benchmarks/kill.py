@@ -54,8 +54,7 @@ def main() -> None:
             values[victim] = measure(folder, victim)
     rows = [
         (
-            f"{victim}: {found['left at the kill']} runs left, "
-            f"{found['attempts repeated']} attempts repeated",
+            f"{victim}: {found['left at the kill']} left, {found['attempts repeated']} repeated",
             f"{found['seconds']:.2f} s",
             f"lost {found['lost']}, finished twice {found['finished twice']}",
         )

@@ -1,4 +1,4 @@
-"""The tour of ``make demo``: starts `trigger dev` on examples/hello, triggers real runs, shows what became of them.
+"""The tour of ``make demo``: starts `trigger dev` on examples/hello and shows what becomes of real runs.
 
 On a terminal it leaves the session open; otherwise it ends by itself, with 0 if everything went as it should.
 """
