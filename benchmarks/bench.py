@@ -19,7 +19,7 @@ from typing import Any
 from trigger_core.api.calls import runs as run_calls
 from trigger_core.api.calls import tasks as task_calls
 from trigger_core.api.client import Client
-from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerTask
+from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions, TriggerTask
 
 RESULTS = Path(__file__).parent / "results"
 CONFIG = """
@@ -78,9 +78,10 @@ class Session:
             found += [run.id for run in batch.runs]
         return found
 
-    def trigger_one(self, task: str) -> str:
+    def trigger_one(self, task: str, **options: Any) -> str:
         """Trigger one run."""
-        return self.client.send(task_calls.trigger(task, TriggerTask())).id
+        request = TriggerTask(options=TriggerOptions(**options))
+        return self.client.send(task_calls.trigger(task, request)).id
 
     def get(self, run_id: str) -> Any:
         """Read a run."""

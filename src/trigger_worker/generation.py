@@ -237,7 +237,8 @@ class Generation:
             self._settle(process)
 
     def _settle(self, process: ExecutorProcess) -> None:
-        if self._forking.pop(process.token, None) is not None:
+        if self._forking.get(process.token) is process:
+            del self._forking[process.token]
             self.became_ready(process)
 
     def process_ready(self, process: ExecutorProcess) -> None:

@@ -202,9 +202,7 @@ class RunController:
     def _install(self, generation: Generation) -> None:
         for older in self._generations:
             older.retire()
-        self._generations = [
-            older for older in self._generations if older.worker_id != generation.worker_id
-        ] + [generation]
+        self._generations.append(generation)
         self._by_worker[generation.worker_id] = generation
         generation.refill()
         self._drop_idle()
@@ -260,7 +258,8 @@ class RunController:
         self._prefetch = self._capacity if short > len(ended) / 2 else 0
 
     def _workers(self) -> list[str]:
-        return [generation.worker_id for generation in self._generations]
+        newest_first = (generation.worker_id for generation in reversed(self._generations))
+        return list(dict.fromkeys(newest_first))[::-1]
 
     async def _poll(self) -> None:
         await self._loaded.wait()
@@ -347,7 +346,7 @@ class RunController:
 
     def _start(self, run: ActiveRun, process: ExecutorProcess) -> None:
         assignment = run.assignment
-        if self._runs.get(assignment.run_id) is not run:
+        if self._runs.get(assignment.run_id) is not run or run.result is not None:
             run.generation.release(process)
             return
         self._by_process[process] = run

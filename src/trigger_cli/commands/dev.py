@@ -29,10 +29,10 @@ def dev(
     """Run tasks here, reloading them as you edit."""
     console = Console(json_output=json_output)
     folder = Path.cwd().resolve()
-    project = config.load(folder).project
+    project = config.load(folder)
     with lock.held(folder):
         return asyncio.run(_supervise(folder, project, port, console))
 
 
-async def _supervise(folder: Path, project: str, port: int, console: Console) -> int:
+async def _supervise(folder: Path, project: config.Config, port: int, console: Console) -> int:
     return await DevSupervisor(folder, project, port, console).run()

@@ -15,6 +15,7 @@ from trigger_cli.dev.child import Child, Message
 from trigger_cli.dev.narrator import Narrator
 from trigger_core.errors import ExitCode
 from trigger_core.schemas.session import SESSION_FILE, DevSession
+from trigger_sdk.config import Config
 
 __all__ = ["DevSupervisor"]
 
@@ -27,9 +28,10 @@ _STOP_S = 5.0
 class DevSupervisor:
     """Keeps a platform and a worker running for one project folder."""
 
-    def __init__(self, folder: Path, project_ref: str, port: int, console: Console) -> None:
+    def __init__(self, folder: Path, config: Config, port: int, console: Console) -> None:
         self._folder = folder
-        self._project_ref = project_ref
+        self._project_ref = config.project
+        self._env_files = config.env_files
         self._port = port
         self._console = console
         self._narrator = Narrator(console)
@@ -177,10 +179,10 @@ class DevSupervisor:
 
     def _load(self) -> None:
         if self._worker is not None:
-            self._worker.tell({"cmd": "load", "env": env_files.read(self._folder)})
+            self._worker.tell({"cmd": "load", "env": env_files.read(self._folder, self._env_files)})
 
     async def _watch(self) -> None:
-        async for _ in watch.changes(self._folder, self._stop):
+        async for _ in watch.changes(self._folder, self._env_files, self._stop):
             if self._answering.is_set():
                 self._load()
 

@@ -8,14 +8,11 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-__all__ = ["NAMES", "read"]
-
-NAMES = (".env", ".env.local")
-"""Files that are read, later ones win."""
+__all__ = ["read"]
 
 
-def read(folder: Path, names: Iterable[str] = NAMES) -> dict[str, str]:
-    """Return the variables of a project's files that the shell does not set."""
+def read(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the variables of a project's files that the shell does not set; later files win."""
     found: dict[str, str] = {}
     for name in names:
         file = folder / name

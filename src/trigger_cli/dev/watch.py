@@ -8,9 +8,6 @@ from pathlib import Path
 
 from watchfiles import Change, awatch
 
-from trigger_cli.dev import env_files
-from trigger_sdk.config import CONFIG_FILE
-
 __all__ = ["changes"]
 
 _IGNORED = {".venv", "venv", ".git", ".trigger", "__pycache__", "node_modules", ".mypy_cache"}
@@ -18,11 +15,13 @@ _DEBOUNCE_MS = 50
 _STEP_MS = 10
 
 
-def changes(folder: Path, stop: asyncio.Event) -> AsyncIterator[set[tuple[Change, str]]]:
-    """Yield after saves of Python files, the configuration and ``.env`` files under the project."""
+def changes(
+    folder: Path, env_files: tuple[str, ...], stop: asyncio.Event
+) -> AsyncIterator[set[tuple[Change, str]]]:
+    """Yield after saves of Python files and ``.env`` files under the project."""
     return awatch(
         folder,
-        watch_filter=lambda _change, path: _matters(Path(path), folder),
+        watch_filter=lambda _change, path: _matters(Path(path), folder, env_files),
         debounce=_DEBOUNCE_MS,
         step=_STEP_MS,
         stop_event=stop,
@@ -30,10 +29,10 @@ def changes(folder: Path, stop: asyncio.Event) -> AsyncIterator[set[tuple[Change
     )
 
 
-def _matters(file: Path, folder: Path) -> bool:
+def _matters(file: Path, folder: Path, env_files: tuple[str, ...]) -> bool:
     if not file.is_relative_to(folder):
         return False
     parts = file.relative_to(folder).parts
     if _IGNORED & set(parts):
         return False
-    return file.suffix == ".py" or file.name in env_files.NAMES or file.name == CONFIG_FILE
+    return file.suffix == ".py" or str(file.relative_to(folder)) in env_files
