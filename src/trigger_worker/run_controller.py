@@ -321,7 +321,7 @@ class RunController:
         for verdict in reported.verdicts:
             self._conclude(verdict)
         for wait in reported.waits:
-            self._wait_known(wait.run_id, wait.ref, wait.waitpoint_id)
+            self._wait_known(wait.run_id, wait.ref, wait.awaited[0].waitpoint_id)
         self._take(reported.runs)
         self._heed(reported.signals)
 

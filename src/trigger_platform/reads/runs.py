@@ -157,4 +157,4 @@ def _relative(u: Unit, run_id: str | None) -> RunRow | None:
 
 
 def _list(values: Sequence[str]) -> str:
-    return json.dumps(list(values)) if values else ""
+    return json.dumps(list(values))

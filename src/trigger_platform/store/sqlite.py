@@ -19,13 +19,21 @@ from typing import Any, TypeVar
 
 from trigger_core.errors import StoreError
 from trigger_platform.store import migrate, statements
+from trigger_platform.store.statements import Dialect
 
-__all__ = ["MEMORY", "SqliteDatabase", "open_database"]
+__all__ = ["DIALECT", "MEMORY", "SqliteDatabase", "open_database"]
 
 R = TypeVar("R")
 T = TypeVar("T")
 
 MEMORY = ":memory:"
+DIALECT = Dialect(
+    name="sqlite",
+    each="json_each({}) as each",
+    lock="",
+    serial="integer primary key autoincrement",
+    clustered=" without rowid",
+)
 _GROUP_LIMIT = 64
 _READERS = 2
 _BUSY_MS = 5_000
@@ -113,7 +121,7 @@ class SqliteDatabase:
             StoreError: the file cannot be opened or created.
         """
         self._path = str(path)
-        self._named = statements.load("sqlite")
+        self._named = statements.load(DIALECT)
         self._connection = _open(self._path, durable=durable)
         self._tx = SqliteTx(self._connection, self._named)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
@@ -275,14 +283,14 @@ def _open(path: str, *, durable: bool) -> sqlite3.Connection:
         raise _translate(error, path) from error
     try:
         connection.execute(f"pragma busy_timeout = {_BUSY_MS}")
-        migrate.check(connection, path)
+        migrate.check(connection, path, statements.migrations(DIALECT))
         connection.execute("pragma journal_mode = wal")
         connection.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
         connection.execute("pragma temp_store = memory")
         connection.execute("pragma cache_size = -65536")
         connection.execute("pragma foreign_keys = off")
         connection.execute("pragma wal_autocheckpoint = 4000")
-        migrate.migrate(connection)
+        migrate.migrate(connection, statements.migrations(DIALECT))
     except sqlite3.Error as error:
         connection.close()
         raise _translate(error, path) from error
