@@ -6,6 +6,10 @@ insert into waitpoint ({WaitpointRow}) values ({:WaitpointRow});
 -- A waitpoint of an environment.
 select {WaitpointRow} from waitpoint where id = :id and environment_id = :environment_id;
 
+-- name: waitpoint_any
+-- A waitpoint, wherever it is.
+select {WaitpointRow} from waitpoint where id = :id;
+
 -- name: waitpoint_by_key
 -- The waitpoint that answers for a key.
 select {WaitpointRow} from waitpoint where environment_id = :environment_id and key = :key{lock};
