@@ -22,6 +22,7 @@ from trigger_core.schemas.workers import (
 __all__ = ["Outbox"]
 
 _LOGS_AT_ONCE = 2_000
+_LOGS_HELD = 10_000
 
 
 @dataclass(eq=False)
@@ -40,6 +41,16 @@ class Outbox:
     def touch(self) -> None:
         """There is something to report."""
         self.dirty.set()
+
+    def end_polls(self) -> None:
+        """The poll that waits was made with other free slots or versions: the next one asks anew."""
+        self.repoll = True
+        self.touch()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether lines come faster than they can be reported."""
+        return len(self.logs) > _LOGS_HELD
 
     def take(self, boot_id: str, claim: int, workers: list[str]) -> Report:
         """Return the next report and begin a new one; surplus log lines wait, in order."""
