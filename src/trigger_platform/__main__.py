@@ -31,6 +31,7 @@ def main() -> None:
             project_ref=options.project,
             host=options.host,
             port=options.port,
+            database=options.database,
         )
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(settings))
@@ -87,6 +88,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--project", required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--database")
     return parser.parse_args()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from trigger_platform.engine import execution_snapshot, signals
+from trigger_platform.engine import environment, execution_snapshot, signals
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, QueueRow, RunRow, SlotsRow
@@ -43,12 +43,12 @@ class Room:
         return True
 
 
-def room(u: Unit, environment: EnvironmentRow) -> Room:
-    """Count what is held and return what is left."""
-    slots = u.tx.all("slots_held", SlotsRow, environment_id=environment.id)
-    queues = u.tx.all("queues_limited", QueueRow, environment_id=environment.id)
-    limit = 0 if environment.paused else environment.concurrency_limit
-    burst = math.floor(limit * environment.burst_factor)
+def room(u: Unit, of: EnvironmentRow) -> Room:
+    """Count what is held in an environment and return what is left; who takes of it has locked it."""
+    slots = u.tx.all("slots_held", SlotsRow, environment_id=of.id)
+    queues = u.tx.all("queues_limited", QueueRow, environment_id=of.id)
+    limit = 0 if of.paused else of.concurrency_limit
+    burst = math.floor(limit * of.burst_factor)
     return Room(
         environment=burst - sum(slot.held for slot in slots),
         queue_cap=limit,
@@ -59,13 +59,12 @@ def room(u: Unit, environment: EnvironmentRow) -> Room:
 
 def admit_resuming(u: Unit, environment_id: str) -> None:
     """Give free slots to runs whose wait is over, before anything new is claimed."""
+    if u.tx.scalar("any_resuming", environment_id=environment_id) is None:
+        return
+    free = room(u, environment.lock(u, environment_id))
     waiting = u.tx.all(
         "runs_resuming", RunRow, environment_id=environment_id, limit=_RESUMING_AT_ONCE
     )
-    if not waiting:
-        return
-    environment = u.tx.one("environment_by_id", EnvironmentRow, id=environment_id)
-    free = room(u, environment)
     admitted = [run for run in waiting if free.take(run)]
     execution_snapshot.apply(
         u,

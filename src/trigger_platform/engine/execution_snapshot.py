@@ -20,7 +20,7 @@ from trigger_platform.engine.states import (
     RunStatus,
 )
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import RunRow, as_params
+from trigger_platform.store.rows import RunMoveRow, RunRow, SnapshotRow, as_params
 
 __all__ = ["LEASE_MS", "Move", "apply", "create", "move"]
 
@@ -91,7 +91,10 @@ def apply(u: Unit, moves: Sequence[Move]) -> None:
     for step in moves:
         first.setdefault(step.run.id, step.before)
         last[step.run.id] = step.run
-    updates = [as_params(run) | {"expected_sequence": first[run.id]} for run in last.values()]
+    updates = [
+        as_params(run, RunMoveRow) | {"id": run.id, "expected_sequence": first[run.id]}
+        for run in sorted(last.values(), key=lambda run: run.id)
+    ]
     if u.tx.many("run_transition", updates) != len(updates):
         raise ConflictingWriteError("a run was moved by somebody else")
     _record(u, moves)
@@ -108,20 +111,20 @@ def create(u: Unit, runs: Sequence[tuple[RunRow, str]]) -> None:
 
 
 def _record(u: Unit, moves: Sequence[Move]) -> None:
-    u.tx.many(
+    u.insert(
         "snapshot_insert",
         [
-            {
-                "run_id": step.run.id,
-                "sequence": step.run.sequence,
-                "execution_status": step.run.execution_status,
-                "run_status": step.run.status,
-                "attempt": step.run.attempt,
-                "description": step.description,
-                "boot_id": step.run.boot_id,
-                "error": step.attempt_error,
-                "created_at": step.run.updated_at,
-            }
+            SnapshotRow(
+                step.run.id,
+                step.run.sequence,
+                step.run.execution_status,
+                step.run.status,
+                step.run.attempt,
+                step.description,
+                step.run.boot_id,
+                step.attempt_error,
+                step.run.updated_at,
+            )
             for step in moves
         ],
     )

@@ -4,39 +4,7 @@ insert into run ({RunRow}) values ({:RunRow});
 
 -- name: run_transition
 -- Move a run; no row is touched when somebody else moved it first.
-update run set
-    status = :status,
-    status_reason = :status_reason,
-    execution_status = :execution_status,
-    sequence = :sequence,
-    attempt = :attempt,
-    max_attempts = :max_attempts,
-    delivery_failures = :delivery_failures,
-    queue = :queue,
-    position = :position,
-    available_at = :available_at,
-    anchor = :anchor,
-    delay_until = :delay_until,
-    checkpoint_id = :checkpoint_id,
-    due_at = :due_at,
-    slot_held = :slot_held,
-    lease = :lease,
-    boot_id = :boot_id,
-    worker_id = :worker_id,
-    version = :version,
-    pinned = :pinned,
-    retry = :retry,
-    machine = :machine,
-    max_duration = :max_duration,
-    updated_at = :updated_at,
-    queued_at = :queued_at,
-    started_at = :started_at,
-    attempt_started_at = :attempt_started_at,
-    completed_at = :completed_at,
-    expired_at = :expired_at,
-    usage_ms = :usage_ms,
-    output_type = :output_type,
-    error = :error
+update run set {=RunMoveRow}
 where id = :id and sequence = :expected_sequence;
 
 -- name: run_output
@@ -73,7 +41,7 @@ where environment_id = :environment_id and task = :task and idempotency_key = :i
 select {RunRow} from run
 where environment_id = :environment_id and execution_status = 'QUEUED' and available_at is null
 order by position
-limit :limit;
+limit :limit{take};
 
 -- name: runs_claimable_of_queue
 -- The next runs of one queue and concurrency key.
@@ -81,26 +49,31 @@ select {RunRow} from run
 where environment_id = :environment_id and queue = :queue and concurrency_key = :concurrency_key
     and execution_status = 'QUEUED' and available_at is null
 order by position
-limit :limit;
+limit :limit{take};
+
+-- name: any_resuming
+-- Whether a run wants a slot again.
+select 1 from run where environment_id = :environment_id and execution_status = 'QUEUED_EXECUTING' limit 1;
 
 -- name: runs_resuming
 -- Runs whose wait is over and that want a slot again, in queue order.
 select {RunRow} from run
 where environment_id = :environment_id and execution_status = 'QUEUED_EXECUTING'
 order by position
-limit :limit;
+limit :limit{take};
 
 -- name: runs_due
 -- Runs with something due.
 select {RunRow} from run
 where due_at <= :now
 order by due_at
-limit :limit;
+limit :limit{take};
 
 -- name: runs_of_boot
 -- Runs a worker instance holds.
 select {RunRow} from run
-where boot_id = :boot_id;
+where boot_id = :boot_id
+order by id{lock};
 
 -- name: runs_pending_version
 -- Runs that wait for a version with their task; :tasks is a JSON array.
