@@ -23,7 +23,7 @@ import psycopg
 
 from trigger_platform.store.postgres.database import PostgresDatabase
 
-__all__ = ["Server", "empty_database", "server", "shared_database"]
+__all__ = ["Server", "empty_database", "emptied_database", "launch", "server"]
 
 _UNPRIVILEGED = 65534
 _QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

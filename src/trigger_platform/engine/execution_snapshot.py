@@ -71,11 +71,18 @@ def move(
         execution_status=to.value,
         status=status.value,
         sequence=run.sequence + 1,
-        slot_held=1 if to in HOLDING_STATES else 0,
+        slot_held=_slot(run, to),
         updated_at=u.now,
         **columns,
     )
     return Move(run.sequence, after, description, attempt_error)
+
+
+def _slot(run: RunRow, to: ExecutionStatus) -> int:
+    """A canceled run keeps the slot it has: one that waited has none, and takes none to end."""
+    if to is ExecutionStatus.PENDING_CANCEL:
+        return run.slot_held
+    return 1 if to in HOLDING_STATES else 0
 
 
 def apply(u: Unit, moves: Sequence[Move]) -> None:
