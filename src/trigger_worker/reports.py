@@ -32,7 +32,7 @@ _LOGS_HELD = 10_000
 class Outbox:
     """The next report."""
 
-    started: dict[str, Started] = field(default_factory=dict)
+    started: list[Started] = field(default_factory=list)
     completions: list[Succeeded | Failed] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     waits: list[WaitUntil] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Outbox:
         completions, later = self._finished_logs(rest)
         report = Report(
             boot_id=boot_id,
-            started=list(self.started.values()),
+            started=self.started,
             completions=completions,
             held=self.held,
             waits=self.waits,
@@ -77,7 +77,7 @@ class Outbox:
             workers=workers,
             repoll=self.repoll,
         )
-        self.started, self.held, self.retries = {}, [], []
+        self.started, self.held, self.retries = [], [], []
         self.waits, self.tokens, self.triggers, self.given_up = [], [], [], []
         self.completions, self.logs, self.repoll = later, rest, False
         if not (rest or later):
