@@ -54,6 +54,11 @@ class Outbox:
         self.touch()
 
     @property
+    def is_urgent(self) -> bool:
+        """Whether somebody waits for the answer: a run that wants to wait, a retry, a poll to be ended."""
+        return bool(self.waits or self.tokens or self.triggers or self.retries or self.repoll)
+
+    @property
     def is_full(self) -> bool:
         """Whether lines come faster than they can be reported."""
         return len(self.logs) > _LOGS_HELD

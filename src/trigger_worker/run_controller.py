@@ -121,6 +121,10 @@ class RunController:
         elapsed_s = asyncio.get_running_loop().time() - run.started_at
         self._fail(run, self._why_ended(run, process, status), ms=round(elapsed_s * 1000))
 
+    def backlog(self) -> int:
+        """Return how many runs are at hand that no executor has yet."""
+        return sum(run.is_idle for run in self.runs.values())
+
     def held(self) -> list[Held]:
         """Return what a heartbeat says."""
         return [
