@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -121,8 +121,8 @@ def _meaning(braced: str, dialect: Dialect) -> str:
     raise ValueError(f"SQL has {braced!r} in braces, which means nothing")
 
 
-def _names(row: str) -> list[str]:
-    return [field.name for field in fields(getattr(rows, row))]
+def _names(row: str) -> tuple[str, ...]:
+    return rows.columns(getattr(rows, row))
 
 
 def _typed_columns(listed: str) -> Iterator[str]:
@@ -131,5 +131,12 @@ def _typed_columns(listed: str) -> Iterator[str]:
         if not part.endswith("Row"):
             yield part
             continue
-        for field in fields(getattr(rows, part)):
-            yield f"{field.name} {_TYPES[str(field.type).split(' ')[0]]}"
+        kind = getattr(rows, part)
+        for name in rows.columns(kind):
+            yield f"{name} {_TYPES[_annotation(kind, name)]}"
+
+
+def _annotation(kind: type[object], name: str) -> str:
+    """Return ``int`` for ``int | None``; a named tuple has its annotations wrapped."""
+    annotation = kind.__annotations__[name]
+    return str(getattr(annotation, "__forward_arg__", annotation)).partition(" ")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -14,6 +14,7 @@ from pydantic_core import to_json
 from trigger_platform.store import statements
 from trigger_platform.store.notice import Notice
 from trigger_platform.store.postgres.connection import Connection
+from trigger_platform.store.rows import columns as columns_of
 from trigger_platform.store.statements import Dialect
 
 __all__ = ["DIALECT", "PostgresTx", "Statement", "load"]
@@ -134,7 +135,7 @@ class PostgresTx:
         if (name, row) in self._checked:
             return
         columns = [column.name for column in cursor.description or ()]
-        expected = [f.name for f in fields(row)]
+        expected = list(columns_of(row))
         if columns != expected:
             raise TypeError(
                 f"statement {name!r} selects {columns}, but {row.__name__} has {expected}"
