@@ -41,8 +41,8 @@ from trigger_platform.engine.states import (
     LEGAL_MOVES,
 )
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import RunRow
 from trigger_platform.store.opening import open_database
+from trigger_platform.store.rows import RunRow
 
 QUEUE_LIMIT = 3
 INDEX = st.sampled_from([0, 0, 0, 1, 4])

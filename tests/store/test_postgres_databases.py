@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -85,8 +87,6 @@ def test_a_database_of_another_program_is_refused_and_not_touched() -> None:
 
 def test_two_processes_that_start_at_once_make_the_schema_once() -> None:
     """One waits for the other."""
-    from concurrent.futures import ThreadPoolExecutor
-
     url = postgres.empty_database()
     with ThreadPoolExecutor(4) as threads:
         opened = list(threads.map(lambda _: PostgresDatabase(url), range(4)))
@@ -169,7 +169,7 @@ def test_the_clock_follows_the_server_and_not_this_machine() -> None:
 
 def test_a_set_based_text_exists_for_the_same_parameters() -> None:
     """The overlay says nothing that the common text does not."""
-    common = statements.load(tx.DIALECT.__class__(**{**_fields(), "name": "none"}))
+    common = statements.load(replace(tx.DIALECT, name="common"))
     for name, statement in tx.load().items():
         if statement.is_set:
             wanted = set(re.findall(r":(\w+)", common[name]))
@@ -189,12 +189,6 @@ def test_a_hot_statement_never_scans_a_table(
     plan = [row[0] for row in connection.execute(f"explain {text}")]
 
     assert [line for line in plan if "Seq Scan" in line] == []
-
-
-def _fields() -> dict[str, str]:
-    from dataclasses import asdict
-
-    return asdict(tx.DIALECT)
 
 
 def _example(match: re.Match[str]) -> str:

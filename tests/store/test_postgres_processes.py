@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Queue
 
@@ -183,10 +185,8 @@ def test_a_deadlock_between_two_processes_resolves(
     def cross(tx: Tx, one: str, other: str) -> None:
         tx.run("setting_set", name=one, value=tx.scalar("setting_get", name=one) + one)
         if not barrier.broken:
-            try:
+            with suppress(threading.BrokenBarrierError):
                 barrier.wait(2)
-            except threading.BrokenBarrierError:
-                pass
             barrier.abort()
         tx.run("setting_set", name=other, value=tx.scalar("setting_get", name=other) + one)
 
@@ -257,7 +257,7 @@ async def test_a_server_that_answers_nothing_for_two_seconds_costs_two_seconds(
     began = time.monotonic()
     with failing.paused():
         future = db.submit(lambda tx: _insert(tx, "slow"))
-        time.sleep(2)
+        await asyncio.sleep(2)
     future.result(timeout=10)
 
     assert time.monotonic() - began < 5

@@ -50,8 +50,8 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.store.database import Database
-from trigger_platform.store.rows import BatchRow, EnvironmentRow, PayloadRow, RunRow
 from trigger_platform.store.opening import open_database
+from trigger_platform.store.rows import BatchRow, EnvironmentRow, PayloadRow, RunRow
 from trigger_platform.store.sqlite import MEMORY
 
 BOOT = "boot-1"

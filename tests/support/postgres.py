@@ -23,10 +23,11 @@ import psycopg
 
 from trigger_platform.store.postgres.database import PostgresDatabase
 
-__all__ = ["Server", "empty_database", "emptied_database", "launch", "server"]
+__all__ = ["Server", "emptied_database", "empty_database", "launch", "server"]
 
 _UNPRIVILEGED = 65534
 _QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_INITDB = ("-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
 _numbers = itertools.count(1)
 
 
@@ -42,7 +43,8 @@ class Server:
 
     def start(self) -> None:
         """Start the process and wait until it answers."""
-        assert self.folder and self.programs
+        assert self.folder is not None
+        assert self.programs is not None
         port = str(urlsplit(self.url).port)
         options = {"listen_addresses": "127.0.0.1", "port": port} | self.settings
         options["unix_socket_directories"] = ""
@@ -67,19 +69,15 @@ class Server:
 
     def kill(self) -> None:
         """End it as a power cut would."""
-        assert self.process and self.folder
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        pids = [self.process.pid, *map(int, children.read_text().split())]
-        for pid in pids:
+        assert self.process is not None
+        for pid in self._pids():
             os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Let it answer nothing meanwhile."""
-        assert self.process
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        pids = [self.process.pid, *map(int, children.read_text().split())]
+        pids = self._pids()
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:
@@ -87,6 +85,11 @@ class Server:
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
+
+    def _pids(self) -> list[int]:
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [self.process.pid, *map(int, children.read_text().split())]
 
     def stop(self) -> None:
         """End it and remove its files."""
@@ -114,8 +117,7 @@ def launch(settings: dict[str, str] | None = None) -> Server:
     if os.getuid() == 0:
         os.chown(folder, _UNPRIVILEGED, _UNPRIVILEGED)
     subprocess.run(
-        [programs / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust"]
-        + ["--no-sync", "-E", "UTF8", "--locale=C"],
+        [programs / "initdb", "-D", folder / "data", *_INITDB],
         check=True,
         stdout=subprocess.DEVNULL,
         cwd=folder,
@@ -167,7 +169,7 @@ def _emptying() -> str:
             "select table_name from information_schema.tables"
             " where table_schema = 'public' and table_name <> 'schema_migration'"
         ).fetchall()
-    deletes = "".join(f"delete from {name};" for (name,) in tables)
+    deletes = "".join(f"delete from {name};" for (name,) in tables)  # noqa: S608 - our own names
     return f"begin; set local session_replication_role = replica; {deletes} commit"
 
 

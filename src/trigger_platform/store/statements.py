@@ -9,7 +9,7 @@ braces:
 | ``{:RunRow}`` | the same as parameters |
 | ``{=x.MoveRow}`` | assignments: each column from the same one of ``x`` |
 | ``{=MoveRow}`` | assignments: each column from its parameter |
-| ``{rows RunRow, id text}`` | a table ``each`` of the rows in the JSON array ``:rows`` (one dialect's files only) |
+| ``{rows RunRow, id text}`` | a table ``each`` of the rows in the JSON array ``:rows`` (PostgreSQL only) |
 | ``{each :ids}`` | a table ``each`` whose column ``value`` holds the texts of a JSON array |
 | ``{lock}`` | the clause that locks the rows that are read |
 | ``{take}`` | the clause that locks those that nobody else has locked, and leaves the others out |

@@ -26,22 +26,26 @@ def prepare(tx: PostgresTx, address: Address) -> None:
     try:
         tx.plain(f"select pg_advisory_xact_lock({_LOCK})")
         _refuse_unusable(tx, address)
-        version = _version(tx, address)
-        known = statements.migrations(DIALECT)
-        if version > known[-1][0]:
-            raise StoreTooNewError(
-                f"{address.shown} was written by a newer version",
-                because=f"its schema is number {version}, this version knows {known[-1][0]}",
-                hint="update trigger-dev, or use another database",
-            )
-        for number, text in known:
-            if number > version:
-                tx.plain(text)
-                tx.plain("insert into schema_migration (number) values (%s)", [number])
+        _migrate(tx, address)
     except BaseException:
         tx.plain("rollback")
         raise
     tx.plain("commit")
+
+
+def _migrate(tx: PostgresTx, address: Address) -> None:
+    version = _version(tx, address)
+    known = statements.migrations(DIALECT)
+    if version > known[-1][0]:
+        raise StoreTooNewError(
+            f"{address.shown} was written by a newer version",
+            because=f"its schema is number {version}, this version knows {known[-1][0]}",
+            hint="update trigger-dev, or use another database",
+        )
+    for number, text in known:
+        if number > version:
+            tx.plain(text)
+            tx.plain("insert into schema_migration (number) values (%s)", [number])
 
 
 def _refuse_unusable(tx: PostgresTx, address: Address) -> None:

@@ -118,7 +118,7 @@ class PostgresTx:
         self.notices.append(notice)
 
     def plain(self, text: str, params: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
-        """Execute statements that are no part of the named ones, in one round trip; return the last's rows."""
+        """Execute other statements than the named ones, in one round trip; return the last one's rows."""
         cursor = self._plain.execute(text, params)
         while cursor.nextset():
             pass
