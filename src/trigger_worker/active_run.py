@@ -7,9 +7,10 @@ import signal
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trigger_core.schemas.workers import Assignment, TaskError
+from trigger_core.schemas.workers import Assignment, TaskError, WaitResult
 from trigger_worker.executor_process import ExecutorProcess
 from trigger_worker.generation import Generation
+from trigger_worker.wait import Wait
 
 __all__ = ["ActiveRun", "EndReason"]
 
@@ -29,8 +30,8 @@ class ActiveRun:
     end_reason: EndReason | None = None
     started_at: float = 0.0
     oom_kills_before: int = 0
-    waits: dict[str, str | None] = field(default_factory=dict)
-    early: set[str] = field(default_factory=set)
+    waits: dict[str, Wait] = field(default_factory=dict)
+    early: dict[str, WaitResult] = field(default_factory=dict)
     result: tuple[int, TaskError | None] | None = None
     _timers: list[asyncio.TimerHandle] = field(default_factory=list)
     _active_s: float = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -93,9 +94,17 @@ class LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record, with the name of its logger."""
+        if _is_own_call(record):
+            return
         level = record.levelname if record.levelname in logging.getLevelNamesMapping() else "INFO"
         known = level if level in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"} else "INFO"
         self._emit_record(known, "logging", self.format(record), {"logger": record.name})
+
+
+def _is_own_call(record: logging.LogRecord) -> bool:
+    """Tell whether a line only says that the SDK called the platform: nobody asked for it."""
+    platform = os.environ.get("TRIGGER_API_URL")
+    return record.name == "httpx" and platform is not None and platform in record.getMessage()
 
 
 class Capture:

@@ -24,13 +24,13 @@ from typing import Any, NoReturn
 
 from trigger_core import packet
 from trigger_core.packet import UnserializableError
-from trigger_sdk._host import ActiveRun, current_run
+from trigger_sdk._host import ActiveRun, Waited, WaitRequest, current_run
 from trigger_sdk._registry import registry
 from trigger_sdk.config import Config
 from trigger_sdk.context import CancelSignal
 from trigger_sdk.errors import TaskCanceledError
 from trigger_sdk.task import Task
-from trigger_worker import attempt_context, capture, limits, outcome
+from trigger_worker import attempt_context, capture, limits, outcome, wait_messages
 from trigger_worker.executor_channel import ExecutorChannel
 from trigger_worker.ipc import Message, die_with_parent
 
@@ -48,8 +48,8 @@ class Executor:
         self._channel = ExecutorChannel(channel)
         self._config = config
         self._references = itertools.count(1)
-        self._resumed: set[str] = set()
-        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._resumed: dict[str, Message] = {}
+        self._waiting: dict[str, asyncio.Future[Message]] = {}
         self._signal: CancelSignal | None = None
         self._attempt_task: asyncio.Task[Any] | None = None
         self._is_interruptible = False
@@ -79,32 +79,32 @@ class Executor:
         """Record a line (the SDK's logger)."""
         self._record(level, source, message, attributes or None)
 
-    async def wait_until(self, until_ms: int) -> None:
-        """Wait for the platform's word, in an asynchronous task."""
-        reference = self._begin_wait(until_ms)
-        future: asyncio.Future[None] = self._loop.create_future()
+    async def wait(self, request: WaitRequest) -> Waited:
+        """Wait for the platform's word, in an asynchronous task; giving up is told."""
+        reference = self._begin_wait(request)
+        future: asyncio.Future[Message] = self._loop.create_future()
         self._waiting[reference] = future
         try:
-            await future
+            return wait_messages.read(await future)
         except asyncio.CancelledError:
             self._channel.send({"t": "unwait", "ref": reference})
             raise
         finally:
             self._waiting.pop(reference, None)
 
-    def wait_until_sync(self, until_ms: int) -> None:
+    def wait_sync(self, request: WaitRequest) -> Waited:
         """Wait for the platform's word, blocking; a cancel ends the wait."""
-        reference = self._begin_wait(until_ms)
+        reference = self._begin_wait(request)
         while reference not in self._resumed:
             if self._signal is not None and self._signal.is_canceled:
                 raise TaskCanceledError
             self._receive()
-        self._resumed.discard(reference)
+        return wait_messages.read(self._resumed.pop(reference))
 
-    def _begin_wait(self, until_ms: int) -> str:
+    def _begin_wait(self, request: WaitRequest) -> str:
         self._capture.end()
         reference = f"w{next(self._references)}"
-        self._channel.send({"t": "wait", "ref": reference, "until": until_ms})
+        self._channel.send({"t": "wait", "ref": reference} | wait_messages.describe(request))
         return reference
 
     def _take_over(self) -> None:
@@ -235,8 +235,8 @@ class Executor:
             inbox.remove(message)
             if message["t"] == "cancel":
                 self._cancel()
-            elif message["t"] == "resume":
-                self._resume(message["ref"])
+            elif message["t"] in {"resume", "refused"}:
+                self._resume(message["ref"], message)
 
     def _cancel(self) -> None:
         if self._attempt_task is not None:
@@ -244,12 +244,12 @@ class Executor:
         if self._signal is not None:
             self._signal.set()
 
-    def _resume(self, reference: str) -> None:
+    def _resume(self, reference: str, message: Message) -> None:
         future = self._waiting.get(reference)
         if future is None:
-            self._resumed.add(reference)
+            self._resumed[reference] = message
         elif not future.done():
-            future.set_result(None)
+            future.set_result(message)
 
     def _record(
         self, level: str, source: str, message: str, attributes: dict[str, Any] | None

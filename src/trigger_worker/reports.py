@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 
 from trigger_core.schemas.workers import (
     Failed,
+    GivenUp,
     Held,
     LogLine,
     Report,
     Started,
     StartRetry,
     Succeeded,
+    TriggerAndWait,
+    WaitToken,
     WaitUntil,
 )
 
@@ -29,10 +32,13 @@ _LOGS_HELD = 10_000
 class Outbox:
     """The next report."""
 
-    started: dict[str, Started] = field(default_factory=dict)
+    started: list[Started] = field(default_factory=list)
     completions: list[Succeeded | Failed] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     waits: list[WaitUntil] = field(default_factory=list)
+    tokens: list[WaitToken] = field(default_factory=list)
+    triggers: list[TriggerAndWait] = field(default_factory=list)
+    given_up: list[GivenUp] = field(default_factory=list)
     retries: list[StartRetry] = field(default_factory=list)
     logs: list[LogLine] = field(default_factory=list)
     repoll: bool = False
@@ -48,6 +54,11 @@ class Outbox:
         self.touch()
 
     @property
+    def is_urgent(self) -> bool:
+        """Whether somebody waits for the answer: a run that wants to wait, a retry, a poll to be ended."""
+        return bool(self.waits or self.tokens or self.triggers or self.retries or self.repoll)
+
+    @property
     def is_full(self) -> bool:
         """Whether lines come faster than they can be reported."""
         return len(self.logs) > _LOGS_HELD
@@ -58,17 +69,21 @@ class Outbox:
         completions, later = self._finished_logs(rest)
         report = Report(
             boot_id=boot_id,
-            started=list(self.started.values()),
+            started=self.started,
             completions=completions,
             held=self.held,
             waits=self.waits,
+            tokens=self.tokens,
+            triggers=self.triggers,
+            given_up=self.given_up,
             retries=self.retries,
             logs=logs,
             claim=claim,
             workers=workers,
             repoll=self.repoll,
         )
-        self.started, self.held, self.waits, self.retries = {}, [], [], []
+        self.started, self.held, self.retries = [], [], []
+        self.waits, self.tokens, self.triggers, self.given_up = [], [], [], []
         self.completions, self.logs, self.repoll = later, rest, False
         if not (rest or later):
             self.dirty.clear()

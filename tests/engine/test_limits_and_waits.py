@@ -113,7 +113,7 @@ def test_a_wait_until_the_past_ends_at_once(engine: Engine) -> None:
 
     reported = engine.report(waits=[wait])
 
-    assert [s.waitpoint_id for s in reported.signals] == [reported.waits[0].waitpoint_id]
+    assert [s.waitpoint_id for s in reported.signals] == [reported.waits[0].awaited[0].waitpoint_id]
 
 
 def test_a_wait_asked_for_twice_is_one_wait(engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from trigger_core.errors import StoreDamagedError, StoreError, StoreTooNewError
 from trigger_platform.store import statements
-from trigger_platform.store.sqlite import open_database
+from trigger_platform.store.sqlite import DIALECT, open_database
 
 HOT = [
     "run_by_id",
@@ -24,7 +25,10 @@ HOT = [
     "run_transition",
     "run_next_due",
     "waitpoints_due",
-    "edges_of_waitpoint",
+    "edges_of_waitpoints",
+    "edge_open",
+    "waitpoints_of_runs",
+    "batches_over",
     "payloads_of",
     "task_of_worker",
     "read_logs",
@@ -97,11 +101,9 @@ def test_a_hot_statement_never_scans_a_table(tmp_path: Path, name: str) -> None:
     """However many finished runs there are."""
     file = _closed(tmp_path / "store.db")
     connection = sqlite3.connect(file)
-    sql = statements.load("sqlite")[name]
-    names = {word for word in sql.replace(",", " ").replace(")", " ").split() if word[:1] == ":"}
-    plan = connection.execute(
-        f"explain query plan {sql}", {word[1:]: "1" for word in names}
-    ).fetchall()
+    sql = statements.load(DIALECT)[name]
+    names = set(re.findall(r":(\w+)", sql))
+    plan = connection.execute(f"explain query plan {sql}", dict.fromkeys(names, "1")).fetchall()
     connection.close()
 
     scans = [row[3] for row in plan if row[3].startswith("SCAN") and "INDEX" not in row[3]]

@@ -23,16 +23,21 @@ from trigger_core.schemas.workers import (
     Report,
     Reported,
     RetryPlan,
+    Signal,
     Started,
     StartRetry,
     Succeeded,
     TaskDeclaration,
     TaskError,
+    TriggerAndWait,
     Verdict,
+    WaitStarted,
     WaitUntil,
     WorkerMetadata,
 )
 from trigger_platform.engine import (
+    batch,
+    batch_items,
     cancel,
     channel,
     due,
@@ -45,7 +50,7 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.store.database import Database
-from trigger_platform.store.rows import EnvironmentRow, PayloadRow, RunRow
+from trigger_platform.store.rows import BatchRow, EnvironmentRow, PayloadRow, RunRow
 from trigger_platform.store.sqlite import MEMORY, open_database
 
 BOOT = "boot-1"
@@ -71,6 +76,7 @@ class Engine:
     environment: EnvironmentRow
     workers: list[str] = field(default_factory=list)
     boot: str = BOOT
+    _told: list[Signal] = field(default_factory=list)
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run an engine function in a unit."""
@@ -109,7 +115,15 @@ class Engine:
     def poll(self, limit: int = 100) -> Polled:
         """Look for work."""
         request = Poll(boot_id=self.boot, workers=self.workers, limit=limit, wait_ms=0)
-        return self.call(channel.poll, self.environment, request)  # type: ignore[no-any-return]
+        polled: Polled = self.call(channel.poll, self.environment, request)
+        self._told += polled.signals
+        return polled
+
+    def told(self) -> list[Signal]:
+        """Return the signals the worker was given since it was asked last, by whichever answer."""
+        self.poll(0)
+        told, self._told = self._told, []
+        return told
 
     def claim(self, limit: int = 100) -> list[Assignment]:
         """Claim runs."""
@@ -118,7 +132,9 @@ class Engine:
     def report(self, **what: Any) -> Reported:
         """Report."""
         request = Report(boot_id=self.boot, workers=self.workers, **what)
-        return self.call(channel.report, self.environment, request)  # type: ignore[no-any-return]
+        reported: Reported = self.call(channel.report, self.environment, request)
+        self._told += reported.signals
+        return reported
 
     def start(self, assignment: Assignment) -> None:
         """Say that the attempt's code began."""
@@ -159,7 +175,50 @@ class Engine:
             ref=ref,
             until=self.clock.now() + ms,
         )
-        return self.report(waits=[wait]).waits[0].waitpoint_id
+        return self.report(waits=[wait]).waits[0].awaited[0].waitpoint_id
+
+    def trigger_and_wait(
+        self,
+        assignment: Assignment,
+        *tasks: str,
+        batch: bool = False,
+        ref: str = "t1",
+        **options: Any,
+    ) -> WaitStarted:
+        """Let the run trigger children and wait for them."""
+        request = TriggerAndWait(
+            run_id=assignment.run_id,
+            lease=assignment.lease,
+            ref=ref,
+            items=[BatchItem(task=task, options=TriggerOptions(**options)) for task in tasks],
+            is_batch=batch,
+        )
+        return self.report(triggers=[request]).waits[0]
+
+    def open_batch(self, count: int, **options: Any) -> BatchRow:
+        """Open a batch whose items will follow."""
+        opened: batch.Opened = self.call(batch.open_batch, self.environment, count, **options)
+        return opened.batch
+
+    def add_items(
+        self, batch_id: str, *items: tuple[int, str], **options: Any
+    ) -> batch_items.Added:
+        """Stream items into a batch, then try to seal it."""
+
+        def work(u: Unit) -> batch_items.Added:
+            given = [
+                (position, BatchItem(task=task, options=TriggerOptions(**options)))
+                for position, task in items
+            ]
+            added = batch_items.stream(u, self.environment, batch_id, given)
+            batch.seal(u, added.batch)
+            return added
+
+        return self.call(work)  # type: ignore[no-any-return]
+
+    def batch(self, batch_id: str) -> BatchRow:
+        """Read a batch."""
+        return self.call(batch.find, self.environment, batch_id)  # type: ignore[no-any-return]
 
     def heartbeat(self, assignment: Assignment, waiting: list[str] | None = None) -> Reported:
         """Say that the run is still held."""

@@ -60,6 +60,7 @@ class TriggerOptions(WireModel):
     priority: float | None = None
     lock_to_version: str | None = None
     parent_run_id: str | None = None
+    resume_parent_on_completion: bool = False
 
 
 class TriggerTask(WireModel):

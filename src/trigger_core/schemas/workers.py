@@ -15,14 +15,18 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field
 
 from trigger_core.schemas.base import WireModel
+from trigger_core.schemas.errors import ErrorBody
 from trigger_core.schemas.runs import LogRecord
+from trigger_core.schemas.trigger import BatchItem
 
 __all__ = [
     "Assignment",
+    "Awaited",
     "Completion",
     "Connect",
     "Connected",
     "Failed",
+    "GivenUp",
     "Held",
     "LogLine",
     "Poll",
@@ -39,8 +43,11 @@ __all__ = [
     "Succeeded",
     "TaskDeclaration",
     "TaskError",
+    "TriggerAndWait",
     "Verdict",
+    "WaitResult",
     "WaitStarted",
+    "WaitToken",
     "WaitUntil",
     "WorkerMetadata",
 ]
@@ -74,6 +81,8 @@ class TaskDeclaration(WireModel):
     ttl: str | int | None = None
     isolation: Literal["process", "reuse"] = "process"
     payload_schema: dict[str, Any] | None = None
+    trigger_source: str | None = None
+    schedule: dict[str, Any] | None = None
 
 
 class WorkerMetadata(WireModel):
@@ -164,16 +173,27 @@ class Assignment(WireModel):
     priority: float = 0
 
 
+class WaitResult(WireModel):
+    """How a waitpoint ended: a packet, or with ``ok`` false an error as JSON."""
+
+    ok: bool
+    run_id: str | None = None
+    output: str | None = None
+    output_type: str = "application/json"
+
+
 class Signal(WireModel):
     """Something a worker must know about a run it holds.
 
-    ``cancel``: end it. ``resume``: its wait is over. ``stop``: the lease is gone, kill it unreported.
+    ``cancel``: end it. ``resume``: a wait is over, with ``result``. ``stop``: the lease is gone, kill it
+    unreported.
     """
 
     kind: Literal["cancel", "resume", "stop"]
     run_id: str
     lease: int
     waitpoint_id: str | None = None
+    result: WaitResult | None = None
 
 
 class Polled(WireModel):
@@ -255,6 +275,36 @@ class WaitUntil(WireModel):
     until: int
 
 
+class WaitToken(WireModel):
+    """The run waits for a token that exists."""
+
+    run_id: str
+    lease: int
+    ref: str
+    waitpoint_id: str
+
+
+class TriggerAndWait(WireModel):
+    """The run triggers children and waits for all of them; ``ref`` is the worker's name for the wait.
+
+    Sent again with the same ``ref`` by the same attempt it changes nothing and is answered alike.
+    """
+
+    run_id: str
+    lease: int
+    ref: str
+    items: Annotated[list[BatchItem], Field(min_length=1)]
+    is_batch: bool = False
+
+
+class GivenUp(WireModel):
+    """The run's code no longer waits for what it called ``ref``."""
+
+    run_id: str
+    lease: int
+    ref: str
+
+
 class StartRetry(WireModel):
     """The pause before an immediate retry is over: start the next attempt under a new lease."""
 
@@ -280,6 +330,9 @@ class Report(WireModel):
     completions: list[Completion] = []
     held: list[Held] = []
     waits: list[WaitUntil] = []
+    tokens: list[WaitToken] = []
+    triggers: list[TriggerAndWait] = []
+    given_up: list[GivenUp] = []
     retries: list[StartRetry] = []
     logs: list[LogLine] = []
     claim: Annotated[int, Field(ge=0, le=500)] = 0
@@ -305,12 +358,25 @@ class Verdict(WireModel):
     delay: int | None = None
 
 
+class Awaited(WireModel):
+    """One waitpoint of a wait, with the child it stands for, if it is one."""
+
+    waitpoint_id: str
+    run_id: str | None = None
+    is_cached: bool = False
+
+
 class WaitStarted(WireModel):
-    """The wait ``ref`` of a run is recorded; it ends with a ``resume`` signal of this waitpoint."""
+    """The wait ``ref`` of a run is recorded; each of its waitpoints ends with a ``resume`` signal.
+
+    ``error`` says why there is none (a refusal, as the HTTP API would answer it).
+    """
 
     run_id: str
     ref: str
-    waitpoint_id: str
+    awaited: list[Awaited] = []
+    batch_id: str | None = None
+    error: ErrorBody | None = None
 
 
 class Reported(WireModel):

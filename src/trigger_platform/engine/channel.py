@@ -6,9 +6,12 @@ import json
 from collections.abc import Sequence
 
 from trigger_core import clock
+from trigger_core.errors import TriggerError
+from trigger_core.schemas.errors import ErrorBody
 from trigger_core.schemas.workers import (
     Connect,
     Connected,
+    GivenUp,
     LogLine,
     Poll,
     Polled,
@@ -16,22 +19,25 @@ from trigger_core.schemas.workers import (
     Reported,
     Signal,
     Started,
+    TriggerAndWait,
     WaitStarted,
+    WaitToken,
     WaitUntil,
 )
 from trigger_platform.engine import (
+    block,
     concurrency,
     dequeue,
     execution_snapshot,
     heartbeat,
     run_attempt,
     signals,
-    waitpoint,
+    wait,
 )
 from trigger_platform.engine.execution_snapshot import LEASE_MS
 from trigger_platform.engine.states import ExecutionStatus
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import EnvironmentRow, InstanceRow
+from trigger_platform.store.rows import EnvironmentRow, InstanceRow, RunRow
 
 __all__ = ["connect", "poll", "report"]
 
@@ -67,11 +73,12 @@ def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
     boot_id = request.boot_id
     _write_logs(u, environment, request.logs)
     _begin(u, boot_id, request.started)
-    waits = _wait(u, boot_id, request.waits)
+    waits = _wait(u, environment, request)
+    _give_up(u, boot_id, request.given_up)
     verdicts = run_attempt.complete(u, boot_id, request.completions)
     retried = run_attempt.retry(u, boot_id, request.retries)
     missed = heartbeat.extend(u, boot_id, request.held)
-    if request.completions or request.waits:
+    if request.completions or waits:
         concurrency.admit_resuming(u, environment.id)
     runs = dequeue.assignments(u, retried)
     told: list[Signal] = []
@@ -102,21 +109,57 @@ def _begin(u: Unit, boot_id: str, started: Sequence[Started]) -> None:
     )
 
 
-def _wait(u: Unit, boot_id: str, waits: Sequence[WaitUntil]) -> list[WaitStarted]:
+def _wait(u: Unit, environment: EnvironmentRow, request: Report) -> list[WaitStarted]:
+    """Begin the waits of a report; each that is refused says why, and disturbs no other."""
     answers: list[WaitStarted] = []
-    for one in waits:
-        run = run_attempt.runs_by_id(u, [one.run_id]).get(one.run_id)
-        if run is None or not run_attempt.owns(run, boot_id, one.lease):
+    asked: list[WaitUntil | WaitToken | TriggerAndWait]
+    asked = [*request.waits, *request.tokens, *request.triggers]
+    for one in asked:
+        run = _waiting_run(u, request.boot_id, one.run_id, one.lease)
+        if run is None:
             continue
-        if run.execution_status == ExecutionStatus.PENDING_EXECUTING:
-            step = run_attempt.begin(u, run)
-            execution_snapshot.apply(u, [step])
-            run = step.run
-        if run.execution_status == ExecutionStatus.PENDING_CANCEL:
-            continue
-        found = waitpoint.wait_until(u, run, one.ref, one.until)
-        answers.append(WaitStarted(run_id=run.id, ref=one.ref, waitpoint_id=found))
+        try:
+            answers.append(_wait_one(u, environment, run, one))
+        except TriggerError as error:
+            refused = ErrorBody(error=error.what, code=error.code, fix=error.hint)
+            answers.append(WaitStarted(run_id=run.id, ref=one.ref, error=refused))
     return answers
+
+
+def _give_up(u: Unit, boot_id: str, given_up: Sequence[GivenUp]) -> None:
+    for one in given_up:
+        run = _waiting_run(u, boot_id, one.run_id, one.lease)
+        if run is not None:
+            block.give_up(u, run, one.ref)
+
+
+def _wait_one(
+    u: Unit,
+    environment: EnvironmentRow,
+    run: RunRow,
+    request: WaitUntil | WaitToken | TriggerAndWait,
+) -> WaitStarted:
+    match request:
+        case WaitUntil():
+            return wait.until(u, run, request.ref, request.until)
+        case WaitToken():
+            return wait.for_token(u, run, request.ref, request.waitpoint_id)
+        case TriggerAndWait():
+            return wait.runs(
+                u, environment, run, request.ref, request.items, is_batch=request.is_batch
+            )
+
+
+def _waiting_run(u: Unit, boot_id: str, run_id: str, lease: int) -> RunRow | None:
+    """Return the run if its attempt may still wait; one that was not reported as begun begins here."""
+    run = run_attempt.runs_by_id(u, [run_id]).get(run_id)
+    if run is None or not run_attempt.owns(run, boot_id, lease):
+        return None
+    if run.execution_status == ExecutionStatus.PENDING_EXECUTING:
+        step = run_attempt.begin(u, run)
+        execution_snapshot.apply(u, [step])
+        run = step.run
+    return None if run.execution_status == ExecutionStatus.PENDING_CANCEL else run
 
 
 def _write_logs(u: Unit, environment: EnvironmentRow, lines: Sequence[LogLine]) -> None:

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trigger_platform.engine import cancel, concurrency, delayed, heartbeat, ttl, waitpoint
+from trigger_platform.engine import (
+    batch,
+    cancel,
+    concurrency,
+    delayed,
+    heartbeat,
+    token,
+    ttl,
+    waitpoint,
+)
 from trigger_platform.engine.states import LEASED_STATES, ExecutionStatus
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import Count, RunRow, TimerRow
+from trigger_platform.engine.waitpoint import Completion
+from trigger_platform.store.rows import BatchRow, RunRow, TimerRow, WaitpointRow
 
 __all__ = ["SweepResult", "sweep"]
 
@@ -29,12 +39,21 @@ def sweep(u: Unit) -> SweepResult:
         _move(u, run)
     for environment_id in {run.environment_id for run in runs}:
         concurrency.admit_resuming(u, environment_id)
-    moments = u.tx.all("waitpoints_due", Count, now=u.now, limit=_AT_ONCE)
-    waitpoint.complete(u, [moment.name for moment in moments])
+    moments = u.tx.all("waitpoints_due", WaitpointRow, now=u.now, limit=_AT_ONCE)
+    waitpoint.complete(u, [_ended(moment) for moment in moments])
+    batches = u.tx.all("batches_due", BatchRow, now=u.now, limit=_AT_ONCE)
+    for row in batches:
+        batch.expire(u, row)
     timers = u.tx.all("timers_due", TimerRow, now=u.now, limit=_AT_ONCE)
     for timer in timers:
         _fire(u, timer)
-    return SweepResult(len(runs) + len(moments) + len(timers), _next_due(u))
+    moved = len(runs) + len(moments) + len(batches) + len(timers)
+    return SweepResult(moved, _next_due(u))
+
+
+def _ended(due: WaitpointRow) -> Completion:
+    """A moment has come; a token that is still open has run out of time."""
+    return token.timed_out(due) if due.type == "MANUAL" else Completion(due.id)
 
 
 def _move(u: Unit, run: RunRow) -> None:
@@ -60,6 +79,7 @@ def _next_due(u: Unit) -> int | None:
     moments = [
         u.tx.scalar("run_next_due"),
         u.tx.scalar("waitpoint_next_due"),
+        batch.next_due(u),
         u.tx.scalar("timer_next_due"),
     ]
     return min((moment for moment in moments if moment is not None), default=None)

@@ -8,8 +8,7 @@ Slot and deadline follow from the new state, so they cannot drift from it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from operator import attrgetter
+from dataclasses import dataclass
 from typing import Any
 
 from trigger_core.errors import ConflictingWriteError, EngineError
@@ -21,15 +20,12 @@ from trigger_platform.engine.states import (
     RunStatus,
 )
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import RunRow
+from trigger_platform.store.rows import RunRow, as_params
 
 __all__ = ["LEASE_MS", "Move", "apply", "create", "move"]
 
 LEASE_MS = 30_000
 """A worker that says nothing for this long has lost its runs."""
-
-_COLUMNS = tuple(RunRow.__dataclass_fields__)
-_VALUES = attrgetter(*_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +66,7 @@ def move(
         raise EngineError(f"run {run.id} cannot move from {run.execution_status} to {to.value}")
     if "due_at" not in columns:
         columns["due_at"] = u.now + LEASE_MS if to in LEASED_STATES else None
-    after = replace(
-        run,
+    after = run._replace(
         execution_status=to.value,
         status=status.value,
         sequence=run.sequence + 1,
@@ -95,10 +90,7 @@ def apply(u: Unit, moves: Sequence[Move]) -> None:
     for step in moves:
         first.setdefault(step.run.id, step.before)
         last[step.run.id] = step.run
-    updates = [
-        dict(zip(_COLUMNS, _VALUES(run), strict=True), expected_sequence=first[run.id])
-        for run in last.values()
-    ]
+    updates = [as_params(run) | {"expected_sequence": first[run.id]} for run in last.values()]
     if u.tx.many("run_transition", updates) != len(updates):
         raise ConflictingWriteError("a run was moved by somebody else")
     _record(u, moves)
@@ -108,7 +100,7 @@ def apply(u: Unit, moves: Sequence[Move]) -> None:
 
 def create(u: Unit, runs: Sequence[tuple[RunRow, str]]) -> None:
     """Write new runs with their first snapshot; each comes with a sentence for its history."""
-    u.tx.many("run_insert", [dict(zip(_COLUMNS, _VALUES(run), strict=True)) for run, _ in runs])
+    u.insert("run_insert", [run for run, _ in runs])
     _record(u, [Move(0, run, description) for run, description in runs])
     for run, _ in runs:
         _announce(u, run)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from trigger_core.schemas.workers import Failed, Held, Signal, TaskError
-from trigger_platform.engine import execution_snapshot, failure, finish, run_attempt
+from trigger_platform.engine import execution_snapshot, failure, finish, run_attempt, signals
 from trigger_platform.engine.execution_snapshot import LEASE_MS, Move
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import Count, RunRow
+from trigger_platform.store.rows import RunRow
 
 __all__ = ["HEARTBEAT_MS", "extend", "grant_grace", "lose", "stall"]
 
@@ -18,6 +17,7 @@ HEARTBEAT_MS = 5_000
 """How often a worker reports what it holds."""
 
 _MAX_DELIVERIES = 12
+_DELIVERABLE = frozenset({ExecutionStatus.EXECUTING, ExecutionStatus.EXECUTING_WITH_WAITPOINTS})
 
 
 def extend(u: Unit, boot_id: str, held: Sequence[Held]) -> list[Signal]:
@@ -39,7 +39,7 @@ def extend(u: Unit, boot_id: str, held: Sequence[Held]) -> list[Signal]:
             begun.append(run_attempt.begin(u, run))
         elif run.execution_status == ExecutionStatus.PENDING_CANCEL:
             missed.append(Signal(kind="cancel", run_id=run.id, lease=one.lease))
-        elif run.execution_status == ExecutionStatus.EXECUTING and one.waiting:
+        elif one.waiting and run.execution_status in _DELIVERABLE:
             missed += _ended_waits(u, one)
     execution_snapshot.apply(u, begun)
     _push_deadlines(u, boot_id, kept)
@@ -67,7 +67,6 @@ def stall(u: Unit, run: RunRow, *, worker_lost: bool = False) -> None:
     A run that never began goes back to the queue and keeps its attempts. One that had begun counts as a
     failed attempt and is retried by its policy; without a pause when the worker is known to be gone.
     """
-    u.tx.run("edges_delete", run_id=run.id)
     if run.execution_status == ExecutionStatus.PENDING_CANCEL:
         steps = [finish.decide(u, run, RunStatus.CANCELED, "Canceled", error=run.error)]
     elif run.execution_status == ExecutionStatus.PENDING_EXECUTING:
@@ -76,15 +75,16 @@ def stall(u: Unit, run: RunRow, *, worker_lost: bool = False) -> None:
         steps = [_requeue_pausing(u, run)]
     else:
         steps = run_attempt.fail(u, run, _silence(run), at_once=worker_lost)
-    execution_snapshot.apply(u, steps)
+    finish.apply(u, steps)
     u.runnable.add(run.environment_id)
 
 
 def _ended_waits(u: Unit, held: Held) -> list[Signal]:
-    over = u.tx.all("waitpoints_completed", Count, ids=json.dumps(held.waiting))
+    """Repeat what the worker seems to have missed: ends of waits that were told."""
+    over = signals.results(u, held.waiting)
     return [
-        Signal(kind="resume", run_id=held.run_id, lease=held.lease, waitpoint_id=one.name)
-        for one in over
+        Signal(kind="resume", run_id=held.run_id, lease=held.lease, waitpoint_id=one, result=result)
+        for one, result in over.items()
     ]
 
 

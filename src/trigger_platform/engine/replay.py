@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from trigger_core import ids
 from trigger_core.errors import NotFoundError
 from trigger_platform.engine import trigger
+from trigger_platform.engine.new_run import NewRun
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
-from trigger_platform.engine.trigger import Created, NewRun, Packet
+from trigger_platform.engine.trigger import Created
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, PayloadRow, RunRow
 
@@ -24,17 +23,16 @@ def run(u: Unit, environment: EnvironmentRow, run_id: str) -> Created:
     old = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=environment.id)
     if old is None:
         raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+    again = _again(u, environment, old)
     payload = u.tx.maybe("payload_of", PayloadRow, run_id=run_id)
-    packet = Packet(payload.data, payload.type) if payload else Packet(None, "application/json")
-    fresh = NewRun(_again(u, environment, old), packet)
-    trigger.write(u, [fresh])
-    return Created(fresh.run.id, is_cached=False)
+    kind, data = (payload.type, payload.data) if payload else ("application/json", None)
+    trigger.write(u, [NewRun(again, PayloadRow(again.id, kind, data), f"Replay of {old.id}")])
+    return Created(again, is_cached=False)
 
 
 def _again(u: Unit, environment: EnvironmentRow, old: RunRow) -> RunRow:
     ttl_ms = old.ttl_ms or environment.default_ttl_ms
-    return replace(
-        old,
+    return old._replace(
         id=ids.run_id(u.now, u.rng),
         status=RunStatus.PENDING.value,
         status_reason=None,
@@ -42,6 +40,7 @@ def _again(u: Unit, environment: EnvironmentRow, old: RunRow) -> RunRow:
         sequence=1,
         attempt=0,
         delivery_failures=0,
+        anchor=u.now,
         position=(u.now - old.priority_ms) * 1000,
         available_at=None,
         due_at=None if ttl_ms is None else u.now + ttl_ms,
@@ -65,7 +64,14 @@ def _again(u: Unit, environment: EnvironmentRow, old: RunRow) -> RunRow:
         idempotency_expires_at=None,
         idempotency_options=None,
         replay_of=old.id,
+        one_time_token=None,
         batch_id=None,
+        batch_position=None,
+        schedule_instance_id=None,
+        nominal_at=None,
+        checkpoint_id=None,
+        metadata=old.seed_metadata,
+        metadata_version=0,
         output_type=None,
         error=None,
     )

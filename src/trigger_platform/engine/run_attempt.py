@@ -77,8 +77,7 @@ def complete(u: Unit, boot_id: str, completions: Sequence[Completion]) -> list[V
         runs[run.id] = outcome.moves[-1].run
         moves += outcome.moves
         verdicts.append(outcome.verdict)
-        _let_go(u, outcome.moves[-1].run)
-    execution_snapshot.apply(u, moves)
+    finish.apply(u, moves)
     return verdicts
 
 
@@ -235,9 +234,3 @@ def _back_to_queue(u: Unit, run: RunRow, delay_ms: int, error: str, duration_ms:
         due_at=available_at,
         usage_ms=run.usage_ms + duration_ms,
     )
-
-
-def _let_go(u: Unit, run: RunRow) -> None:
-    """An attempt that is over waits for nothing."""
-    u.runnable.add(run.environment_id)
-    u.tx.run("edges_delete", run_id=run.id)

@@ -6,11 +6,14 @@ heartbeat makes good one that was lost on the way.
 
 from __future__ import annotations
 
-from trigger_core.schemas.workers import Signal
-from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import EdgeRow, RunRow, SignalRow
+import json
+from collections.abc import Iterable
 
-__all__ = ["cancel", "fetch", "resume"]
+from trigger_core.schemas.workers import Signal, WaitResult
+from trigger_platform.engine.unit import Unit
+from trigger_platform.store.rows import EdgeRow, OutputRow, RunRow, SignalRow, WaitpointRow
+
+__all__ = ["cancel", "fetch", "results", "resume"]
 
 
 def cancel(u: Unit, run: RunRow) -> None:
@@ -19,23 +22,32 @@ def cancel(u: Unit, run: RunRow) -> None:
 
 
 def resume(u: Unit, run: RunRow) -> None:
-    """Tell the run's worker which of its waits are over, and forget those waits."""
+    """Tell the run's worker which of its waits are over; each is told once."""
     over = u.tx.all("edges_completed", EdgeRow, run_id=run.id, attempt=run.attempt)
-    for edge in over:
-        _send(u, run, "resume", edge.waitpoint_id)
-        u.tx.run(
-            "edge_delete",
-            run_id=edge.run_id,
-            attempt=edge.attempt,
-            waitpoint_id=edge.waitpoint_id,
-        )
+    told = dict.fromkeys(edge.waitpoint_id for edge in over)
+    for waitpoint_id in told:
+        _send(u, run, "resume", waitpoint_id)
+    u.tx.many(
+        "edge_deliver",
+        [
+            {
+                "run_id": edge.run_id,
+                "attempt": edge.attempt,
+                "ref": edge.ref,
+                "position": edge.position,
+            }
+            for edge in over
+        ],
+    )
 
 
 def fetch(u: Unit, boot_id: str) -> list[Signal]:
     """Take what waits for a worker instance."""
     rows = u.tx.all("signals_of", SignalRow, boot_id=boot_id)
-    if rows:
-        u.tx.run("signals_delete", boot_id=boot_id, id=rows[-1].id)
+    if not rows:
+        return []
+    u.tx.run("signals_delete", boot_id=boot_id, id=rows[-1].id)
+    over = results(u, (row.waitpoint_id for row in rows if row.waitpoint_id))
     return [
         Signal.model_validate(
             {
@@ -43,10 +55,33 @@ def fetch(u: Unit, boot_id: str) -> list[Signal]:
                 "run_id": row.run_id,
                 "lease": row.lease,
                 "waitpoint_id": row.waitpoint_id,
+                "result": over.get(row.waitpoint_id or ""),
             }
         )
         for row in rows
     ]
+
+
+def results(u: Unit, waitpoint_ids: Iterable[str]) -> dict[str, WaitResult]:
+    """Return how waitpoints ended, by id; those that are not over are missing."""
+    ids = list(dict.fromkeys(waitpoint_ids))
+    if not ids:
+        return {}
+    found = u.tx.all("waitpoints_by_ids", WaitpointRow, ids=json.dumps(ids))
+    over = [waitpoint for waitpoint in found if waitpoint.status == "COMPLETED"]
+    run_ids = [one.run_id for one in over if one.run_id is not None and not one.is_error]
+    outputs = {
+        row.id: row.output for row in u.tx.all("outputs_of", OutputRow, ids=json.dumps(run_ids))
+    }
+    return {
+        one.id: WaitResult(
+            ok=not one.is_error,
+            run_id=one.run_id,
+            output=outputs.get(one.run_id or "", one.output),
+            output_type=one.output_type or "application/json",
+        )
+        for one in over
+    }
 
 
 def _send(u: Unit, run: RunRow, kind: str, waitpoint_id: str | None) -> None:

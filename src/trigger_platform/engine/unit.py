@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from trigger_core.clock import Clock
 from trigger_platform.store.database import Database, Tx
+from trigger_platform.store.rows import as_params
 
 __all__ = ["Event", "Notice", "Unit", "Units"]
 
@@ -65,6 +66,11 @@ class Unit:
     def emit(self, environment_id: str, kind: str, subject_id: str, sequence: int) -> None:
         """Put a fact into the outbox, in this transaction."""
         self.events.append(Event(environment_id, kind, subject_id, sequence))
+
+    def insert(self, statement: str, rows: Sequence[Any]) -> None:
+        """Write rows: dataclasses whose fields are the statement's parameters."""
+        if rows:
+            self.tx.many(statement, [as_params(row) for row in rows])
 
     def expect(self, due_at: int | None) -> None:
         """Note a deadline, so that the timers wake in time."""

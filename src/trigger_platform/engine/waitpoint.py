@@ -1,91 +1,176 @@
-"""Waitpoints: what a run waits for. While it waits it holds no slot; it takes one again to go on."""
+"""Waitpoints: what a run can wait for, and their completion, which is final (engine 3.6).
+
+A failure is no state of its own: it is a completion with ``is_error``. Completing happens once; whoever comes
+second changes nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from trigger_core import ids
-from trigger_platform.engine import concurrency, execution_snapshot, signals
+from trigger_platform.engine import block
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import EdgeRow, RunRow
+from trigger_platform.store.rows import RunRow, WaitpointRow
 
-__all__ = ["complete", "wait_until"]
+__all__ = ["Completion", "by_ids", "complete", "create", "of_run", "of_runs", "result_of_run"]
 
-
-def wait_until(u: Unit, run: RunRow, ref: str, until: int) -> str:
-    """Let an executing attempt wait until a moment; return the waitpoint.
-
-    Asking again with the same ``ref`` finds the wait that exists. A moment that has passed ends the wait in
-    the same transaction.
-    """
-    known = u.tx.maybe("edge_of_ref", EdgeRow, run_id=run.id, attempt=run.attempt, ref=ref)
-    if known is not None:
-        return known.waitpoint_id
-    waitpoint = ids.waitpoint_id(u.now, u.rng)
-    u.tx.run(
-        "waitpoint_insert",
-        id=waitpoint,
-        environment_id=run.environment_id,
-        type="DATETIME",
-        due_at=until,
-        now=u.now,
-    )
-    u.tx.run(
-        "edge_insert",
-        run_id=run.id,
-        attempt=run.attempt,
-        waitpoint_id=waitpoint,
-        ref=ref,
-        now=u.now,
-    )
-    u.expect(until)
-    _block(u, run)
-    if until <= u.now:
-        complete(u, [waitpoint])
-    return waitpoint
+WaitpointType = Literal["RUN", "DATETIME", "MANUAL", "BATCH"]
 
 
-def complete(u: Unit, waitpoints: Iterable[str]) -> set[str]:
-    """Complete waitpoints and move on the runs they block; return the environments concerned."""
-    concerned: set[str] = set()
-    for waitpoint in waitpoints:
-        if u.tx.run("waitpoint_complete", id=waitpoint, now=u.now) == 0:
-            continue
-        for edge in u.tx.all("edges_of_waitpoint", EdgeRow, waitpoint_id=waitpoint):
-            run = u.tx.one("run_any", RunRow, id=edge.run_id)
-            if run.attempt == edge.attempt:
-                _unblock(u, run)
-                concerned.add(run.environment_id)
-    for environment_id in concerned:
-        concurrency.admit_resuming(u, environment_id)
-    return concerned
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """How a waitpoint ends. The result of a run stays with the run, it is not copied here."""
+
+    id: str
+    output: str | None = None
+    output_type: str | None = None
+    is_error: bool = False
 
 
-def _block(u: Unit, run: RunRow) -> None:
-    if run.execution_status != ExecutionStatus.EXECUTING:
-        return
-    step = execution_snapshot.move(
+def create(
+    u: Unit,
+    environment_id: str,
+    kind: WaitpointType,
+    *,
+    run_id: str | None = None,
+    batch_id: str | None = None,
+    key: str | None = None,
+    key_expires_at: int | None = None,
+    due_at: int | None = None,
+    tags: str | None = None,
+) -> WaitpointRow:
+    """Create a waitpoint that nobody waits for yet."""
+    made = _pending(
         u,
-        run,
-        ExecutionStatus.EXECUTING_WITH_WAITPOINTS,
-        RunStatus.WAITING_TO_RESUME,
-        "Waiting; the slot is given back",
+        environment_id,
+        kind,
+        run_id=run_id,
+        batch_id=batch_id,
+        key=key,
+        key_expires_at=key_expires_at,
+        due_at=due_at,
+        tags=tags,
     )
-    execution_snapshot.apply(u, [step])
-    u.runnable.add(run.environment_id)
+    u.insert("waitpoint_insert", [made])
+    u.expect(due_at)
+    return made
 
 
-def _unblock(u: Unit, run: RunRow) -> None:
-    """Put a waiting run in line for a slot, or tell a run that already goes on."""
-    if run.execution_status == ExecutionStatus.EXECUTING_WITH_WAITPOINTS:
-        step = execution_snapshot.move(
-            u,
-            run,
-            ExecutionStatus.QUEUED_EXECUTING,
-            RunStatus.WAITING_TO_RESUME,
-            "The wait is over",
-        )
-        execution_snapshot.apply(u, [step])
-    elif run.execution_status == ExecutionStatus.EXECUTING:
-        signals.resume(u, run)
+def of_run(u: Unit, run: RunRow) -> WaitpointRow:
+    """Return the waitpoint of a run's end, made when it is first asked for."""
+    [found] = of_runs(u, [run])
+    return found
+
+
+def of_runs(u: Unit, runs: Sequence[RunRow]) -> list[WaitpointRow]:
+    """Return the waitpoints of runs' ends, in order; those of finished runs are completed from the start."""
+    wanted = json.dumps(sorted({run.id for run in runs}))
+    current = {row.id: row for row in u.tx.all("runs_by_ids_locked", RunRow, ids=wanted)}
+    known = {
+        row.run_id: row for row in u.tx.all("waitpoints_of_runs", WaitpointRow, run_ids=wanted)
+    }
+    fresh = [_for_run(u, run) for run in current.values() if run.id not in known]
+    u.insert("waitpoint_insert", fresh)
+    known |= {row.run_id: row for row in fresh}
+    return [known[run.id] for run in runs]
+
+
+def by_ids(u: Unit, waitpoint_ids: Iterable[str]) -> dict[str, WaitpointRow]:
+    """Read waitpoints by id; unknown ones are missing from the answer."""
+    wanted = json.dumps(sorted(set(waitpoint_ids)))
+    return {row.id: row for row in u.tx.all("waitpoints_by_ids", WaitpointRow, ids=wanted)}
+
+
+def complete(u: Unit, completions: Iterable[Completion]) -> list[str]:
+    """Complete waitpoints and move on the runs they block; return the ids of those that were pending."""
+    by_id = {one.id: one for one in completions}
+    if not by_id:
+        return []
+    wanted = json.dumps(sorted(by_id))
+    pending = [row.id for row in u.tx.all("waitpoints_pending_locked", WaitpointRow, ids=wanted)]
+    u.tx.many("waitpoint_complete", [_values(u, by_id[one]) for one in pending])
+    block.release(u, pending)
+    return pending
+
+
+def result_of_run(run: RunRow, waitpoint_id: str) -> Completion:
+    """Return how the waitpoint of a finished run ends."""
+    success = run.status == RunStatus.COMPLETED_SUCCESSFULLY
+    return Completion(
+        waitpoint_id,
+        output=None if success else run.error,
+        output_type=run.output_type if success else "application/json",
+        is_error=not success,
+    )
+
+
+def _for_run(u: Unit, run: RunRow) -> WaitpointRow:
+    made = _pending(u, run.environment_id, "RUN", run_id=run.id)
+    if run.execution_status != ExecutionStatus.FINISHED:
+        return made
+    end = result_of_run(run, made.id)
+    return WaitpointRow(
+        id=made.id,
+        environment_id=made.environment_id,
+        type=made.type,
+        status="COMPLETED",
+        run_id=run.id,
+        batch_id=None,
+        key=None,
+        key_expires_at=None,
+        inactive_key=None,
+        due_at=None,
+        tags=None,
+        output=end.output,
+        output_type=end.output_type,
+        is_error=int(end.is_error),
+        created_at=u.now,
+        completed_at=u.now,
+    )
+
+
+def _pending(
+    u: Unit,
+    environment_id: str,
+    kind: WaitpointType,
+    *,
+    run_id: str | None = None,
+    batch_id: str | None = None,
+    key: str | None = None,
+    key_expires_at: int | None = None,
+    due_at: int | None = None,
+    tags: str | None = None,
+) -> WaitpointRow:
+    return WaitpointRow(
+        id=ids.waitpoint_id(u.now, u.rng),
+        environment_id=environment_id,
+        type=kind,
+        status="PENDING",
+        run_id=run_id,
+        batch_id=batch_id,
+        key=key,
+        key_expires_at=key_expires_at,
+        inactive_key=None,
+        due_at=due_at,
+        tags=tags,
+        output=None,
+        output_type=None,
+        is_error=0,
+        created_at=u.now,
+        completed_at=None,
+    )
+
+
+def _values(u: Unit, completion: Completion) -> dict[str, object]:
+    return {
+        "id": completion.id,
+        "output": completion.output,
+        "output_type": completion.output_type,
+        "is_error": int(completion.is_error),
+        "now": u.now,
+    }

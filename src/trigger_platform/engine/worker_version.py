@@ -108,6 +108,8 @@ def _insert_task(
         ttl_ms=_ttl_ms(task),
         isolation=task.isolation,
         payload_schema=json.dumps(task.payload_schema) if task.payload_schema else None,
+        trigger_source=(task.trigger_source or "standard").upper(),
+        schedule=json.dumps(task.schedule) if task.schedule else None,
     )
 
 

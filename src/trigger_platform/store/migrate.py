@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from trigger_core.errors import StoreDamagedError, StoreError, StoreTooNewError
-from trigger_platform.store import statements
 
-__all__ = ["APPLICATION_ID", "check", "damaged", "migrate"]
+__all__ = ["APPLICATION_ID", "Migration", "check", "damaged", "migrate"]
+
+Migration = tuple[int, str]
+"""Number and SQL text."""
 
 APPLICATION_ID = 0x54524731
 _QUICK_CHECK_BELOW_BYTES = 16 * 1024 * 1024
 
 
-def check(connection: sqlite3.Connection, path: str) -> None:
+def check(connection: sqlite3.Connection, path: str, known: Sequence[Migration]) -> None:
     """Refuse a file that is damaged, foreign, or written by a newer version; change nothing.
 
     Raises:
@@ -37,7 +39,7 @@ def check(connection: sqlite3.Connection, path: str) -> None:
             code="STORE_FOREIGN",
             hint="choose another data folder, or move the file away",
         )
-    newest = statements.migrations()[-1][0]
+    newest = known[-1][0]
     if version > newest:
         raise StoreTooNewError(
             f"{path} was written by a newer version",
@@ -55,10 +57,10 @@ def damaged(path: str, because: str) -> StoreDamagedError:
     )
 
 
-def migrate(connection: sqlite3.Connection) -> None:
+def migrate(connection: sqlite3.Connection, known: Sequence[Migration]) -> None:
     """Apply the migrations that are missing, each in one transaction."""
     version = connection.execute("pragma user_version").fetchone()[0]
-    for number, text in statements.migrations():
+    for number, text in known:
         if number <= version:
             continue
         connection.execute("begin exclusive")

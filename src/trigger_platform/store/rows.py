@@ -2,23 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, fields
+from functools import cache
+from operator import attrgetter
+from typing import Any, NamedTuple, cast
 
 __all__ = [
+    "BatchItemRow",
+    "BatchRow",
+    "CheckpointRow",
     "Count",
+    "DebounceRow",
+    "DeploymentRow",
     "EdgeRow",
     "EnvironmentRow",
     "InstanceRow",
+    "OutputRow",
     "PayloadRow",
     "ProjectRow",
     "QueueRow",
     "RunRow",
+    "ScheduleInstanceRow",
+    "ScheduleRow",
     "SignalRow",
     "SlotsRow",
     "TaskRow",
     "TimerRow",
+    "WaitpointRow",
     "WorkerRow",
+    "as_params",
+    "columns",
 ]
+
+
+def columns(kind: type[Any]) -> tuple[str, ...]:
+    """Return the names of a row type's columns, in order."""
+    if issubclass(kind, tuple):
+        names: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]  # a named tuple has them
+        return names
+    return tuple(field.name for field in fields(kind))
+
+
+def as_params(row: Any) -> dict[str, Any]:
+    """Return a row as named parameters; far quicker than ``dataclasses.asdict``, which copies deeply."""
+    if isinstance(row, tuple):
+        return dict(zip(columns(type(row)), row, strict=True))
+    names, values = _reader(cast("Hashable", type(row)))
+    return dict(zip(names, values(row), strict=True))
+
+
+@cache
+def _reader(kind: Hashable) -> tuple[tuple[str, ...], attrgetter[tuple[Any, ...]]]:
+    names = columns(cast("type[Any]", kind))
+    return names, attrgetter(*names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +79,12 @@ class EnvironmentRow:
     concurrency_limit: int
     burst_factor: float
     paused: int
+    queue_size_limit: int | None
     default_ttl_ms: int | None
+    max_ttl_ms: int | None
     current_worker_id: str | None
+    served: int
+    archived_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +113,50 @@ class TaskRow:
     ttl_ms: int | None
     isolation: str
     payload_schema: str | None
+    trigger_source: str
+    schedule: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRow:
+    """An immutable build of the user's code."""
+
+    id: str
+    environment_id: str
+    version: str
+    short_code: str
+    content_hash: str
+    status: str
+    worker_id: str | None
+    external_id: str | None
+    image_reference: str | None
+    git: str | None
+    error: str | None
+    due_at: int | None
+    created_at: int
+    deployed_at: int | None
+    ended_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """A queue; ``type`` is ``task`` for the one every task has, ``custom`` for a named one."""
+    """A queue; ``type`` is ``task`` for the one every task has, ``custom`` for a named one.
+
+    ``concurrency_limit`` is what counts: the override if there is one, else ``base_limit`` of the code.
+    """
 
     environment_id: str
     name: str
     id: str
     type: str
     concurrency_limit: int | None
+    base_limit: int | None
+    override_limit: int | None
+    override_percent: float | None
+    overridden_at: int | None
+    overridden_by: str | None
     paused: int
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +169,12 @@ class InstanceRow:
     last_seen_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """A run without its output; see the migration for what the columns mean."""
+class RunRow(NamedTuple):
+    """A run without its output; see the migration for what the columns mean.
+
+    A tuple: rows are read, changed by ``_replace`` and written many times a second, and a frozen dataclass
+    of this width costs five times as much to make.
+    """
 
     id: str
     environment_id: str
@@ -112,6 +188,7 @@ class RunRow:
     delivery_failures: int
     queue: str
     concurrency_key: str
+    anchor: int
     position: int
     available_at: int | None
     due_at: int | None
@@ -138,14 +215,24 @@ class RunRow:
     idempotency_key: str | None
     idempotency_expires_at: int | None
     idempotency_options: str | None
+    one_time_token: str | None
     parent_id: str | None
     root_id: str | None
     depth: int
     replay_of: str | None
     batch_id: str | None
+    batch_position: int | None
+    schedule_id: str | None
+    schedule_instance_id: str | None
+    nominal_at: int | None
+    external_deployment_id: str | None
+    checkpoint_id: str | None
+    annotations: str | None
     is_test: int
     tags: str | None
+    seed_metadata: str | None
     metadata: str | None
+    metadata_version: int
     output_type: str | None
     error: str | None
 
@@ -160,6 +247,14 @@ class PayloadRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputRow:
+    """What a run returned."""
+
+    id: str
+    output: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SlotsRow:
     """How many slots the runs of one queue and concurrency key hold."""
 
@@ -169,13 +264,132 @@ class SlotsRow:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchRow:
+    """Runs that are triggered together; sealed once all items have arrived, over once all are settled."""
+
+    id: str
+    environment_id: str
+    status: str
+    run_count: int
+    accepted: int
+    settled: int
+    failed: int
+    parent_id: str | None
+    parent_attempt: int | None
+    idempotency_key: str | None
+    idempotency_expires_at: int | None
+    seal_due_at: int | None
+    sealed_at: int | None
+    created_at: int
+    completed_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItemRow:
+    """What became of one item of a batch: a run, or an error."""
+
+    batch_id: str
+    position: int
+    task: str
+    run_id: str | None
+    is_cached: int
+    error: str | None
+    error_code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitpointRow:
+    """Something to wait for: a run's end, a moment, a token, a batch."""
+
+    id: str
+    environment_id: str
+    type: str
+    status: str
+    run_id: str | None
+    batch_id: str | None
+    key: str | None
+    key_expires_at: int | None
+    inactive_key: str | None
+    due_at: int | None
+    tags: str | None
+    output: str | None
+    output_type: str | None
+    is_error: int
+    created_at: int
+    completed_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class EdgeRow:
-    """A waitpoint that an attempt of a run waits for."""
+    """A waitpoint that an attempt of a run waits for; ``position`` is its place in a batch, else -1."""
 
     run_id: str
     attempt: int
     waitpoint_id: str
+    position: int
     ref: str
+    delivered: int
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class DebounceRow:
+    """The run that collects triggers of one debounce key."""
+
+    environment_id: str
+    task: str
+    key: str
+    run_id: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRow:
+    """Where a run was suspended."""
+
+    id: str
+    run_id: str
+    sequence: int
+    kind: str
+    location: str
+    image_reference: str | None
+    reason: str | None
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRow:
+    """When a task is triggered by the clock: by ``cron`` or every ``every_ms``."""
+
+    id: str
+    project_id: str
+    type: str
+    task: str
+    deduplication_key: str
+    is_user_key: int
+    cron: str | None
+    every_ms: int | None
+    timezone: str
+    spread: str | None
+    catch_up: str
+    external_id: str | None
+    active: int
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleInstanceRow:
+    """A schedule in one environment."""
+
+    id: str
+    schedule_id: str
+    environment_id: str
+    active: int
+    next_nominal_at: int | None
+    next_fire_at: int | None
+    last_nominal_at: int | None
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,20 +12,29 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from trigger_core.errors import StoreError
 from trigger_platform.store import migrate, statements
+from trigger_platform.store.rows import columns
+from trigger_platform.store.statements import Dialect
 
-__all__ = ["MEMORY", "SqliteDatabase", "open_database"]
+__all__ = ["DIALECT", "MEMORY", "SqliteDatabase", "open_database"]
 
 R = TypeVar("R")
 T = TypeVar("T")
 
 MEMORY = ":memory:"
+DIALECT = Dialect(
+    name="sqlite",
+    each="json_each({}) as each",
+    lock="",
+    serial="integer primary key autoincrement",
+    clustered=" without rowid",
+)
 _GROUP_LIMIT = 64
 _READERS = 2
 _BUSY_MS = 5_000
@@ -79,11 +88,11 @@ class SqliteTx:
         """Rows are built by position: once per statement, compare the column names with the fields."""
         if (name, row) in self._checked:
             return
-        columns = [column[0] for column in cursor.description]
-        expected = [f.name for f in fields(row)]
-        if columns != expected:
+        found = [column[0] for column in cursor.description]
+        expected = list(columns(row))
+        if found != expected:
             raise TypeError(
-                f"statement {name!r} selects {columns}, but {row.__name__} has {expected}"
+                f"statement {name!r} selects {found}, but {row.__name__} has {expected}"
             )
         self._checked.add((name, row))
 
@@ -113,7 +122,7 @@ class SqliteDatabase:
             StoreError: the file cannot be opened or created.
         """
         self._path = str(path)
-        self._named = statements.load("sqlite")
+        self._named = statements.load(DIALECT)
         self._connection = _open(self._path, durable=durable)
         self._tx = SqliteTx(self._connection, self._named)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
@@ -275,14 +284,14 @@ def _open(path: str, *, durable: bool) -> sqlite3.Connection:
         raise _translate(error, path) from error
     try:
         connection.execute(f"pragma busy_timeout = {_BUSY_MS}")
-        migrate.check(connection, path)
+        migrate.check(connection, path, statements.migrations(DIALECT))
         connection.execute("pragma journal_mode = wal")
         connection.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
         connection.execute("pragma temp_store = memory")
         connection.execute("pragma cache_size = -65536")
         connection.execute("pragma foreign_keys = off")
         connection.execute("pragma wal_autocheckpoint = 4000")
-        migrate.migrate(connection)
+        migrate.migrate(connection, statements.migrations(DIALECT))
     except sqlite3.Error as error:
         connection.close()
         raise _translate(error, path) from error

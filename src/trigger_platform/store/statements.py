@@ -1,30 +1,71 @@
-"""Named SQL: ``-- name: xyz`` starts a statement in ``sql/*.sql``; the lines after it say what it is for."""
+"""Named SQL: ``-- name: xyz`` starts a statement in ``sql/*.sql``; the lines after it say what it is for.
+
+One text serves both databases. What they spell differently, and what a row type already says, stands in
+braces:
+
+| written | becomes |
+|---|---|
+| ``{RunRow}``, ``{r.RunRow}`` | the columns of a row type, perhaps of a table alias |
+| ``{:RunRow}`` | the same as parameters |
+| ``{each :ids}`` | a table ``each`` whose column ``value`` holds the texts of a JSON array |
+| ``{lock}`` | the clause that locks the rows that are read |
+| ``{serial}``, ``{clustered}`` | a numbered primary key; a table kept in key order (migrations only) |
+
+A list is passed as a JSON array; ``'[]'`` in a filter means any.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-__all__ = ["load", "migrations"]
+from trigger_platform.store import rows
+
+__all__ = ["Dialect", "load", "migrations"]
 
 _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
+_BRACED = re.compile(r"{(?P<text>[^{}]+)}")
+_COLUMNS = re.compile(r"(?P<before>:|\w+\.)?(?P<row>\w+Row)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one database spells what the common text leaves open."""
+
+    name: str
+    each: str
+    lock: str
+    serial: str
+    clustered: str
 
 
 @cache
-def load(dialect: str) -> dict[str, str]:
+def load(dialect: Dialect) -> dict[str, str]:
     """Return every statement by name; files under ``sql/<dialect>/`` replace common ones of the same name.
 
     Raises:
-        ValueError: two files of one folder give the same name.
+        ValueError: two files of one folder give the same name, or braces hold something unknown.
     """
     folder = resources.files("trigger_platform.store") / "sql"
     found = _read(folder)
-    overlay = folder / dialect
+    overlay = folder / dialect.name
     if overlay.is_dir():
         found |= _read(overlay)
-    return found
+    return {name: _spell(text, dialect) for name, text in found.items()}
+
+
+@cache
+def migrations(dialect: Dialect) -> tuple[tuple[int, str], ...]:
+    """Return the numbered migrations in order: number and SQL text."""
+    folder = resources.files("trigger_platform.store") / "migrations"
+    files = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
+    numbered = (
+        (int(file.name[:4]), _spell(file.read_text(encoding="utf-8"), dialect)) for file in files
+    )
+    return tuple(sorted(numbered))
 
 
 def _read(folder: Traversable) -> dict[str, str]:
@@ -40,10 +81,19 @@ def _read(folder: Traversable) -> dict[str, str]:
     return found
 
 
-@cache
-def migrations() -> tuple[tuple[int, str], ...]:
-    """Return the numbered migrations in order: number and SQL text."""
-    folder = resources.files("trigger_platform.store") / "migrations"
-    files = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
-    numbered = ((int(file.name[:4]), file.read_text(encoding="utf-8")) for file in files)
-    return tuple(sorted(numbered))
+def _spell(text: str, dialect: Dialect) -> str:
+    return _BRACED.sub(lambda match: _meaning(match["text"], dialect), text)
+
+
+def _meaning(braced: str, dialect: Dialect) -> str:
+    columns = _COLUMNS.match(braced)
+    if columns is not None:
+        before = columns["before"] or ""
+        names = rows.columns(getattr(rows, columns["row"]))
+        return ", ".join(f"{before}{name}" for name in names)
+    word, _, rest = braced.partition(" ")
+    if word == "each" and rest:
+        return dialect.each.format(rest)
+    if word in {"lock", "serial", "clustered"} and not rest:
+        return str(getattr(dialect, word))
+    raise ValueError(f"SQL has {braced!r} in braces, which means nothing")

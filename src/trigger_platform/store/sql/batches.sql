@@ -1,3 +1,68 @@
 -- name: batch_insert
--- Runs that were triggered together.
-insert into batch (id, environment_id, run_count, created_at) values (:id, :environment_id, :run_count, :now);
+-- Runs that will be triggered together.
+insert into batch ({BatchRow}) values ({:BatchRow});
+
+-- name: batch_by_id
+-- A batch of an environment.
+select {BatchRow} from batch where id = :id and environment_id = :environment_id;
+
+-- name: batch_by_id_locked
+-- A batch, taken: items are added by one at a time.
+select {BatchRow} from batch where id = :id and environment_id = :environment_id{lock};
+
+-- name: batch_by_key
+-- The batch that answers for a key.
+select {BatchRow} from batch
+where environment_id = :environment_id and idempotency_key = :idempotency_key;
+
+-- name: batch_clear_key
+-- The key has run out.
+update batch set idempotency_key = null where id = :id;
+
+-- name: batch_accept
+-- Items were added.
+update batch set accepted = accepted + :accepted, settled = settled + :settled, failed = failed + :failed
+where id = :id;
+
+-- name: batch_settle
+-- Runs of the batch are final.
+update batch set settled = settled + :settled where id = :id;
+
+-- name: batch_seal
+-- All items are there.
+update batch set sealed_at = :now, seal_due_at = null, status = 'PROCESSING'
+where id = :id and status = 'PENDING';
+
+-- name: batches_over
+-- Sealed batches all of whose items are settled.
+select {BatchRow} from batch
+where id in (select value from {each :ids}) and status = 'PROCESSING' and settled >= run_count;
+
+-- name: batch_complete
+-- Everything is settled.
+update batch set status = :status, completed_at = :now where id = :id;
+
+-- name: batch_abort
+-- The items did not come in time.
+update batch set status = 'ABORTED', completed_at = :now, seal_due_at = null
+where id = :id and sealed_at is null;
+
+-- name: batches_due
+-- Batches that should have been sealed by now.
+select {BatchRow} from batch where seal_due_at <= :now order by seal_due_at limit :limit;
+
+-- name: batch_next_due
+-- When the next one must be sealed.
+select min(seal_due_at) from batch where seal_due_at is not null;
+
+-- name: batch_item_insert
+-- What became of an item; one that is there already stays as it is.
+insert into batch_item ({BatchItemRow}) values ({:BatchItemRow}) on conflict do nothing;
+
+-- name: batch_items
+-- The items of a batch, in order.
+select {BatchItemRow} from batch_item where batch_id = :batch_id order by position;
+
+-- name: batch_positions
+-- Which items of a batch are there already.
+select '' as name, position as count from batch_item where batch_id = :batch_id;

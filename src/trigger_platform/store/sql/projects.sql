@@ -9,11 +9,11 @@ on conflict (name) do update set value = excluded.value;
 
 -- name: project_by_ref
 -- A project by its reference.
-select id, ref, name from project where ref = :ref;
+select {ProjectRow} from project where ref = :ref;
 
 -- name: project_by_id
 -- A project by its id.
-select id, ref, name from project where id = :id;
+select {ProjectRow} from project where id = :id;
 
 -- name: project_insert
 -- A new project.
@@ -29,21 +29,15 @@ insert into environment (
 
 -- name: environment_by_key
 -- The environment a secret key opens.
-select id, project_id, slug, type, secret_key, concurrency_limit, burst_factor, paused, default_ttl_ms,
-    current_worker_id
-from environment where secret_key = :secret_key;
+select {EnvironmentRow} from environment where secret_key = :secret_key;
 
 -- name: environment_by_id
 -- An environment by its id.
-select id, project_id, slug, type, secret_key, concurrency_limit, burst_factor, paused, default_ttl_ms,
-    current_worker_id
-from environment where id = :id;
+select {EnvironmentRow} from environment where id = :id;
 
 -- name: environment_by_slug
 -- An environment of a project.
-select id, project_id, slug, type, secret_key, concurrency_limit, burst_factor, paused, default_ttl_ms,
-    current_worker_id
-from environment where project_id = :project_id and slug = :slug;
+select {EnvironmentRow} from environment where project_id = :project_id and slug = :slug;
 
 -- name: environment_promote
 -- Make a version the current one.

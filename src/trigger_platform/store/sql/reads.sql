@@ -1,54 +1,30 @@
 -- name: read_runs
 -- A page of runs, newest first; empty filters match everything, lists are JSON arrays.
-select
-    id, environment_id, task, status, status_reason, execution_status, sequence, attempt,
-    max_attempts, delivery_failures, queue, concurrency_key, position, available_at, due_at,
-    slot_held, lease, boot_id, worker_id, version, pinned, retry, machine, max_duration,
-    priority_ms, delay_until, ttl_ms, created_at, updated_at, queued_at, started_at,
-    attempt_started_at, completed_at, expired_at, usage_ms, idempotency_key,
-    idempotency_expires_at, idempotency_options, parent_id, root_id, depth, replay_of,
-    batch_id, is_test, tags, metadata, output_type, error
-from run
+select {RunRow} from run
 where environment_id = :environment_id
     and (:before = '' or id < :before)
-    and (:statuses = '' or status in (select value from json_each(:statuses)))
-    and (:tasks = '' or task in (select value from json_each(:tasks)))
-    and (:versions = '' or version in (select value from json_each(:versions)))
-    and (:tag = '' or exists (select 1 from json_each(run.tags) where value = :tag))
+    and (:statuses = '[]' or status in (select value from {each :statuses}))
+    and (:tasks = '[]' or task in (select value from {each :tasks}))
+    and (:versions = '[]' or version in (select value from {each :versions}))
+    and (:tag = '' or exists (select 1 from {each run.tags} where value = :tag))
 order by id desc
 limit :limit;
 
 -- name: read_runs_newer
 -- The page before: the oldest of the runs that are newer than a cursor.
-select
-    id, environment_id, task, status, status_reason, execution_status, sequence, attempt,
-    max_attempts, delivery_failures, queue, concurrency_key, position, available_at, due_at,
-    slot_held, lease, boot_id, worker_id, version, pinned, retry, machine, max_duration,
-    priority_ms, delay_until, ttl_ms, created_at, updated_at, queued_at, started_at,
-    attempt_started_at, completed_at, expired_at, usage_ms, idempotency_key,
-    idempotency_expires_at, idempotency_options, parent_id, root_id, depth, replay_of,
-    batch_id, is_test, tags, metadata, output_type, error
-from run
+select {RunRow} from run
 where environment_id = :environment_id
     and id > :after
-    and (:statuses = '' or status in (select value from json_each(:statuses)))
-    and (:tasks = '' or task in (select value from json_each(:tasks)))
-    and (:versions = '' or version in (select value from json_each(:versions)))
-    and (:tag = '' or exists (select 1 from json_each(run.tags) where value = :tag))
+    and (:statuses = '[]' or status in (select value from {each :statuses}))
+    and (:tasks = '[]' or task in (select value from {each :tasks}))
+    and (:versions = '[]' or version in (select value from {each :versions}))
+    and (:tag = '' or exists (select 1 from {each run.tags} where value = :tag))
 order by id
 limit :limit;
 
 -- name: read_children
 -- The runs a run triggered.
-select
-    id, environment_id, task, status, status_reason, execution_status, sequence, attempt,
-    max_attempts, delivery_failures, queue, concurrency_key, position, available_at, due_at,
-    slot_held, lease, boot_id, worker_id, version, pinned, retry, machine, max_duration,
-    priority_ms, delay_until, ttl_ms, created_at, updated_at, queued_at, started_at,
-    attempt_started_at, completed_at, expired_at, usage_ms, idempotency_key,
-    idempotency_expires_at, idempotency_options, parent_id, root_id, depth, replay_of,
-    batch_id, is_test, tags, metadata, output_type, error
-from run
+select {RunRow} from run
 where parent_id = :parent_id
 order by id
 limit :limit;
@@ -70,8 +46,36 @@ limit :limit;
 
 -- name: read_tasks
 -- The tasks of a version.
-select worker_id, task, file_path, line, description, queue, retry, machine, max_duration, ttl_ms, isolation,
-    payload_schema
-from worker_task
+select {TaskRow} from worker_task
 where worker_id = :worker_id
 order by task;
+
+-- name: read_tokens
+-- A page of waitpoint tokens, newest first.
+select {WaitpointRow} from waitpoint
+where environment_id = :environment_id and type = 'MANUAL'
+    and (:before = '' or id < :before)
+    and (:key = '' or key = :key or inactive_key = :key)
+    and (:statuses = '[]' or (
+        case when status = 'PENDING' then 'WAITING' when is_error = 1 then 'TIMED_OUT' else 'COMPLETED' end
+    ) in (select value from {each :statuses}))
+    and (:tags = '[]' or exists (
+        select 1 from {each waitpoint.tags} where value in (select value from {each :tags})
+    ))
+order by id desc
+limit :limit;
+
+-- name: read_tokens_newer
+-- The page before.
+select {WaitpointRow} from waitpoint
+where environment_id = :environment_id and type = 'MANUAL'
+    and id > :after
+    and (:key = '' or key = :key or inactive_key = :key)
+    and (:statuses = '[]' or (
+        case when status = 'PENDING' then 'WAITING' when is_error = 1 then 'TIMED_OUT' else 'COMPLETED' end
+    ) in (select value from {each :statuses}))
+    and (:tags = '[]' or exists (
+        select 1 from {each waitpoint.tags} where value in (select value from {each :tags})
+    ))
+order by id
+limit :limit;

@@ -1,22 +1,6 @@
 -- name: run_insert
 -- A new run; it exists, queued or delayed, from the moment this commits.
-insert into run (
-    id, environment_id, task, status, status_reason, execution_status, sequence, attempt,
-    max_attempts, delivery_failures, queue, concurrency_key, position, available_at, due_at,
-    slot_held, lease, boot_id, worker_id, version, pinned, retry, machine, max_duration,
-    priority_ms, delay_until, ttl_ms, created_at, updated_at, queued_at, started_at,
-    attempt_started_at, completed_at, expired_at, usage_ms, idempotency_key,
-    idempotency_expires_at, idempotency_options, parent_id, root_id, depth, replay_of,
-    batch_id, is_test, tags, metadata, output_type, error
-) values (
-    :id, :environment_id, :task, :status, :status_reason, :execution_status, :sequence,
-    :attempt, :max_attempts, :delivery_failures, :queue, :concurrency_key, :position,
-    :available_at, :due_at, :slot_held, :lease, :boot_id, :worker_id, :version, :pinned,
-    :retry, :machine, :max_duration, :priority_ms, :delay_until, :ttl_ms, :created_at,
-    :updated_at, :queued_at, :started_at, :attempt_started_at, :completed_at, :expired_at,
-    :usage_ms, :idempotency_key, :idempotency_expires_at, :idempotency_options, :parent_id,
-    :root_id, :depth, :replay_of, :batch_id, :is_test, :tags, :metadata, :output_type, :error
-);
+insert into run ({RunRow}) values ({:RunRow});
 
 -- name: run_transition
 -- Move a run; no row is touched when somebody else moved it first.
@@ -31,6 +15,9 @@ update run set
     queue = :queue,
     position = :position,
     available_at = :available_at,
+    anchor = :anchor,
+    delay_until = :delay_until,
+    checkpoint_id = :checkpoint_id,
     due_at = :due_at,
     slot_held = :slot_held,
     lease = :lease,
@@ -48,7 +35,6 @@ update run set
     completed_at = :completed_at,
     expired_at = :expired_at,
     usage_ms = :usage_ms,
-    idempotency_key = :idempotency_key,
     output_type = :output_type,
     error = :error
 where id = :id and sequence = :expected_sequence;
@@ -59,82 +45,39 @@ update run set output = :output where id = :id;
 
 -- name: run_by_id
 -- One run of an environment.
-select
-    id, environment_id, task, status, status_reason, execution_status, sequence, attempt,
-    max_attempts, delivery_failures, queue, concurrency_key, position, available_at, due_at,
-    slot_held, lease, boot_id, worker_id, version, pinned, retry, machine, max_duration,
-    priority_ms, delay_until, ttl_ms, created_at, updated_at, queued_at, started_at,
-    attempt_started_at, completed_at, expired_at, usage_ms, idempotency_key,
-    idempotency_expires_at, idempotency_options, parent_id, root_id, depth, replay_of,
-    batch_id, is_test, tags, metadata, output_type, error
-from run
+select {RunRow} from run
 where id = :id and environment_id = :environment_id;
+
+-- name: run_by_id_locked
+-- One run of an environment, taken.
+select {RunRow} from run
+where id = :id and environment_id = :environment_id{lock};
 
 -- name: run_any
 -- One run, wherever it is.
-select
-    id, environment_id, task, status, status_reason, execution_status, sequence, attempt,
-    max_attempts, delivery_failures, queue, concurrency_key, position, available_at, due_at,
-    slot_held, lease, boot_id, worker_id, version, pinned, retry, machine, max_duration,
-    priority_ms, delay_until, ttl_ms, created_at, updated_at, queued_at, started_at,
-    attempt_started_at, completed_at, expired_at, usage_ms, idempotency_key,
-    idempotency_expires_at, idempotency_options, parent_id, root_id, depth, replay_of,
-    batch_id, is_test, tags, metadata, output_type, error
-from run
+select {RunRow} from run
 where id = :id;
 
 -- name: runs_by_ids
 -- Runs by id; :ids is a JSON array.
-select
-    id, environment_id, task, status, status_reason, execution_status, sequence, attempt,
-    max_attempts, delivery_failures, queue, concurrency_key, position, available_at, due_at,
-    slot_held, lease, boot_id, worker_id, version, pinned, retry, machine, max_duration,
-    priority_ms, delay_until, ttl_ms, created_at, updated_at, queued_at, started_at,
-    attempt_started_at, completed_at, expired_at, usage_ms, idempotency_key,
-    idempotency_expires_at, idempotency_options, parent_id, root_id, depth, replay_of,
-    batch_id, is_test, tags, metadata, output_type, error
-from run
-where id in (select value from json_each(:ids));
+select {RunRow} from run
+where id in (select value from {each :ids});
 
 -- name: run_by_idempotency_key
 -- The run that answers for a key.
-select
-    id, environment_id, task, status, status_reason, execution_status, sequence, attempt,
-    max_attempts, delivery_failures, queue, concurrency_key, position, available_at, due_at,
-    slot_held, lease, boot_id, worker_id, version, pinned, retry, machine, max_duration,
-    priority_ms, delay_until, ttl_ms, created_at, updated_at, queued_at, started_at,
-    attempt_started_at, completed_at, expired_at, usage_ms, idempotency_key,
-    idempotency_expires_at, idempotency_options, parent_id, root_id, depth, replay_of,
-    batch_id, is_test, tags, metadata, output_type, error
-from run
+select {RunRow} from run
 where environment_id = :environment_id and task = :task and idempotency_key = :idempotency_key;
 
 -- name: runs_claimable
 -- The next runs of an environment, whatever their queue.
-select
-    id, environment_id, task, status, status_reason, execution_status, sequence, attempt,
-    max_attempts, delivery_failures, queue, concurrency_key, position, available_at, due_at,
-    slot_held, lease, boot_id, worker_id, version, pinned, retry, machine, max_duration,
-    priority_ms, delay_until, ttl_ms, created_at, updated_at, queued_at, started_at,
-    attempt_started_at, completed_at, expired_at, usage_ms, idempotency_key,
-    idempotency_expires_at, idempotency_options, parent_id, root_id, depth, replay_of,
-    batch_id, is_test, tags, metadata, output_type, error
-from run
+select {RunRow} from run
 where environment_id = :environment_id and execution_status = 'QUEUED' and available_at is null
 order by position
 limit :limit;
 
 -- name: runs_claimable_of_queue
 -- The next runs of one queue and concurrency key.
-select
-    id, environment_id, task, status, status_reason, execution_status, sequence, attempt,
-    max_attempts, delivery_failures, queue, concurrency_key, position, available_at, due_at,
-    slot_held, lease, boot_id, worker_id, version, pinned, retry, machine, max_duration,
-    priority_ms, delay_until, ttl_ms, created_at, updated_at, queued_at, started_at,
-    attempt_started_at, completed_at, expired_at, usage_ms, idempotency_key,
-    idempotency_expires_at, idempotency_options, parent_id, root_id, depth, replay_of,
-    batch_id, is_test, tags, metadata, output_type, error
-from run
+select {RunRow} from run
 where environment_id = :environment_id and queue = :queue and concurrency_key = :concurrency_key
     and execution_status = 'QUEUED' and available_at is null
 order by position
@@ -142,74 +85,34 @@ limit :limit;
 
 -- name: runs_resuming
 -- Runs whose wait is over and that want a slot again, in queue order.
-select
-    id, environment_id, task, status, status_reason, execution_status, sequence, attempt,
-    max_attempts, delivery_failures, queue, concurrency_key, position, available_at, due_at,
-    slot_held, lease, boot_id, worker_id, version, pinned, retry, machine, max_duration,
-    priority_ms, delay_until, ttl_ms, created_at, updated_at, queued_at, started_at,
-    attempt_started_at, completed_at, expired_at, usage_ms, idempotency_key,
-    idempotency_expires_at, idempotency_options, parent_id, root_id, depth, replay_of,
-    batch_id, is_test, tags, metadata, output_type, error
-from run
+select {RunRow} from run
 where environment_id = :environment_id and execution_status = 'QUEUED_EXECUTING'
 order by position
 limit :limit;
 
 -- name: runs_due
 -- Runs with something due.
-select
-    id, environment_id, task, status, status_reason, execution_status, sequence, attempt,
-    max_attempts, delivery_failures, queue, concurrency_key, position, available_at, due_at,
-    slot_held, lease, boot_id, worker_id, version, pinned, retry, machine, max_duration,
-    priority_ms, delay_until, ttl_ms, created_at, updated_at, queued_at, started_at,
-    attempt_started_at, completed_at, expired_at, usage_ms, idempotency_key,
-    idempotency_expires_at, idempotency_options, parent_id, root_id, depth, replay_of,
-    batch_id, is_test, tags, metadata, output_type, error
-from run
+select {RunRow} from run
 where due_at <= :now
 order by due_at
 limit :limit;
 
 -- name: runs_of_boot
 -- Runs a worker instance holds.
-select
-    id, environment_id, task, status, status_reason, execution_status, sequence, attempt,
-    max_attempts, delivery_failures, queue, concurrency_key, position, available_at, due_at,
-    slot_held, lease, boot_id, worker_id, version, pinned, retry, machine, max_duration,
-    priority_ms, delay_until, ttl_ms, created_at, updated_at, queued_at, started_at,
-    attempt_started_at, completed_at, expired_at, usage_ms, idempotency_key,
-    idempotency_expires_at, idempotency_options, parent_id, root_id, depth, replay_of,
-    batch_id, is_test, tags, metadata, output_type, error
-from run
+select {RunRow} from run
 where boot_id = :boot_id;
 
 -- name: runs_pending_version
 -- Runs that wait for a version with their task; :tasks is a JSON array.
-select
-    id, environment_id, task, status, status_reason, execution_status, sequence, attempt,
-    max_attempts, delivery_failures, queue, concurrency_key, position, available_at, due_at,
-    slot_held, lease, boot_id, worker_id, version, pinned, retry, machine, max_duration,
-    priority_ms, delay_until, ttl_ms, created_at, updated_at, queued_at, started_at,
-    attempt_started_at, completed_at, expired_at, usage_ms, idempotency_key,
-    idempotency_expires_at, idempotency_options, parent_id, root_id, depth, replay_of,
-    batch_id, is_test, tags, metadata, output_type, error
-from run
+select {RunRow} from run
 where environment_id = :environment_id and status = 'PENDING_VERSION'
-    and task in (select value from json_each(:tasks))
+    and task in (select value from {each :tasks})
 order by position
 limit :limit;
 
 -- name: run_children_live
 -- Children of a run that are not final.
-select
-    id, environment_id, task, status, status_reason, execution_status, sequence, attempt,
-    max_attempts, delivery_failures, queue, concurrency_key, position, available_at, due_at,
-    slot_held, lease, boot_id, worker_id, version, pinned, retry, machine, max_duration,
-    priority_ms, delay_until, ttl_ms, created_at, updated_at, queued_at, started_at,
-    attempt_started_at, completed_at, expired_at, usage_ms, idempotency_key,
-    idempotency_expires_at, idempotency_options, parent_id, root_id, depth, replay_of,
-    batch_id, is_test, tags, metadata, output_type, error
-from run
+select {RunRow} from run
 where parent_id = :parent_id and execution_status <> 'FINISHED';
 
 -- name: claimable_queues
@@ -250,3 +153,13 @@ select min(due_at) from run where due_at is not null;
 -- name: output_of
 -- What a run returned.
 select output from run where id = :run_id;
+
+-- name: runs_by_ids_locked
+-- Runs by id, taken in the order of their ids, so that two transactions never wait for each other.
+select {RunRow} from run
+where id in (select value from {each :ids})
+order by id{lock};
+
+-- name: outputs_of
+-- What runs returned.
+select {OutputRow} from run where id in (select value from {each :ids});

@@ -5,7 +5,7 @@ values (:boot_id, :kind, :run_id, :lease, :waitpoint_id);
 
 -- name: signals_of
 -- What a worker instance has yet to be told.
-select id, boot_id, kind, run_id, lease, waitpoint_id from signal where boot_id = :boot_id order by id;
+select {SignalRow} from signal where boot_id = :boot_id order by id;
 
 -- name: signals_delete
 -- It was told.

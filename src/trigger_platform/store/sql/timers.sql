@@ -1,11 +1,11 @@
 -- name: timer_set
 -- Arm a timer; an armed one is moved.
-insert into timer (kind, subject_id, due_at) values (:kind, :subject_id, :due_at)
+insert into timer ({TimerRow}) values ({:TimerRow})
 on conflict (kind, subject_id) do update set due_at = excluded.due_at;
 
 -- name: timers_due
 -- Timers that have come.
-select kind, subject_id, due_at from timer where due_at <= :now order by due_at limit :limit;
+select {TimerRow} from timer where due_at <= :now order by due_at limit :limit;
 
 -- name: timer_delete
 -- The timer has done its work.

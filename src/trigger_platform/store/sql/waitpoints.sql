@@ -1,16 +1,54 @@
 -- name: waitpoint_insert
--- A moment to wait for.
-insert into waitpoint (id, environment_id, type, status, due_at, created_at)
-values (:id, :environment_id, :type, 'PENDING', :due_at, :now);
+-- Something to wait for.
+insert into waitpoint ({WaitpointRow}) values ({:WaitpointRow});
+
+-- name: waitpoint_by_id
+-- A waitpoint of an environment.
+select {WaitpointRow} from waitpoint where id = :id and environment_id = :environment_id;
+
+-- name: waitpoint_any
+-- A waitpoint, wherever it is.
+select {WaitpointRow} from waitpoint where id = :id;
+
+-- name: waitpoint_by_key
+-- The waitpoint that answers for a key.
+select {WaitpointRow} from waitpoint where environment_id = :environment_id and key = :key{lock};
+
+-- name: waitpoint_retire_key
+-- The key has run out: it answers no more, and is kept for history.
+update waitpoint set inactive_key = key, key = null, key_expires_at = null where id = :id;
+
+-- name: waitpoints_by_ids
+-- Waitpoints by id.
+select {WaitpointRow} from waitpoint where id in (select value from {each :ids});
+
+-- name: waitpoints_locked
+-- Take waitpoints so that nobody completes them meanwhile.
+select id from waitpoint where id in (select value from {each :ids}) order by id{lock};
+
+-- name: waitpoints_pending_locked
+-- Take those that are not completed yet.
+select {WaitpointRow} from waitpoint
+where status = 'PENDING' and id in (select value from {each :ids}) order by id{lock};
+
+-- name: waitpoints_of_runs
+-- The waitpoints of runs' ends.
+select {WaitpointRow} from waitpoint where run_id in (select value from {each :run_ids});
+
+-- name: waitpoint_of_batch
+-- The waitpoint of a batch's end.
+select {WaitpointRow} from waitpoint where batch_id = :batch_id;
 
 -- name: waitpoint_complete
 -- The first to complete a waitpoint wins.
-update waitpoint set status = 'COMPLETED', completed_at = :now, due_at = null
+update waitpoint set
+    status = 'COMPLETED', completed_at = :now, due_at = null,
+    output = :output, output_type = :output_type, is_error = :is_error
 where id = :id and status = 'PENDING';
 
 -- name: waitpoints_due
--- Moments that have come.
-select id as name, due_at as count from waitpoint
+-- Moments and timeouts that have come.
+select {WaitpointRow} from waitpoint
 where status = 'PENDING' and due_at <= :now
 order by due_at
 limit :limit;
@@ -19,35 +57,43 @@ limit :limit;
 -- When the next moment comes.
 select min(due_at) from waitpoint where status = 'PENDING' and due_at is not null;
 
--- name: waitpoints_completed
--- Which of these are over; :ids is a JSON array.
-select id as name, 1 as count from waitpoint
-where status = 'COMPLETED' and id in (select value from json_each(:ids));
-
 -- name: edge_insert
 -- An attempt waits for a waitpoint.
-insert into edge (run_id, attempt, waitpoint_id, ref, created_at)
-values (:run_id, :attempt, :waitpoint_id, :ref, :now);
+insert into edge ({EdgeRow}) values ({:EdgeRow}) on conflict do nothing;
 
--- name: edge_of_ref
--- The wait an attempt already has under this name.
-select run_id, attempt, waitpoint_id, ref from edge
-where run_id = :run_id and attempt = :attempt and ref = :ref;
+-- name: edges_of_ref
+-- The waits an attempt has under one name.
+select {EdgeRow} from edge
+where run_id = :run_id and attempt = :attempt and ref = :ref
+order by position;
 
--- name: edges_of_waitpoint
--- Who waits for a waitpoint.
-select run_id, attempt, waitpoint_id, ref from edge where waitpoint_id = :waitpoint_id;
+-- name: edges_of_waitpoints
+-- Who waits for waitpoints and has not been told.
+select {EdgeRow} from edge
+where waitpoint_id in (select value from {each :ids}) and delivered = 0;
+
+-- name: edge_open
+-- Whether an attempt waits for something that is not over.
+select 1 from edge e join waitpoint w on w.id = e.waitpoint_id
+where e.run_id = :run_id and e.attempt = :attempt and e.delivered = 0 and w.status = 'PENDING'
+limit 1;
 
 -- name: edges_completed
--- Waits of an attempt that are over.
-select e.run_id, e.attempt, e.waitpoint_id, e.ref
+-- Waits of an attempt that are over and have not been delivered.
+select {e.EdgeRow}
 from edge e join waitpoint w on w.id = e.waitpoint_id
-where e.run_id = :run_id and e.attempt = :attempt and w.status = 'COMPLETED';
+where e.run_id = :run_id and e.attempt = :attempt and e.delivered = 0 and w.status = 'COMPLETED'
+order by e.position;
 
--- name: edge_delete
+-- name: edge_deliver
 -- A wait was delivered.
-delete from edge where run_id = :run_id and attempt = :attempt and waitpoint_id = :waitpoint_id;
+update edge set delivered = 1
+where run_id = :run_id and attempt = :attempt and ref = :ref and position = :position;
+
+-- name: edges_give_up
+-- An attempt no longer waits under this name.
+delete from edge where run_id = :run_id and attempt = :attempt and ref = :ref and delivered = 0;
 
 -- name: edges_delete
--- The attempts of a run wait for nothing any more.
-delete from edge where run_id = :run_id;
+-- Runs wait for nothing any more.
+delete from edge where run_id in (select value from {each :run_ids});

@@ -5,11 +5,11 @@ values (:id, :environment_id, :version, :content_hash, :sdk_version, :metadata, 
 
 -- name: worker_by_id
 -- A version by its id.
-select id, environment_id, version, content_hash from worker where id = :id;
+select {WorkerRow} from worker where id = :id;
 
 -- name: worker_by_version
 -- A version by its name.
-select id, environment_id, version, content_hash from worker
+select {WorkerRow} from worker
 where environment_id = :environment_id and version = :version;
 
 -- name: worker_versions_of_day
@@ -19,19 +19,11 @@ where environment_id = :environment_id and version like :day;
 
 -- name: task_insert
 -- A task of a version.
-insert into worker_task (
-    worker_id, task, file_path, line, description, queue, retry, machine, max_duration, ttl_ms, isolation,
-    payload_schema
-) values (
-    :worker_id, :task, :file_path, :line, :description, :queue, :retry, :machine, :max_duration, :ttl_ms,
-    :isolation, :payload_schema
-);
+insert into worker_task ({TaskRow}) values ({:TaskRow});
 
 -- name: task_of_worker
 -- A task of a version.
-select worker_id, task, file_path, line, description, queue, retry, machine, max_duration, ttl_ms, isolation,
-    payload_schema
-from worker_task where worker_id = :worker_id and task = :task;
+select {TaskRow} from worker_task where worker_id = :worker_id and task = :task;
 
 -- name: task_known
 -- Whether any version of an environment ever had the task.
@@ -41,12 +33,12 @@ limit 1;
 
 -- name: instance_get
 -- Who holds a seat.
-select environment_id, name, boot_id, last_seen_at from worker_instance
+select {InstanceRow} from worker_instance
 where environment_id = :environment_id and name = :name;
 
 -- name: instance_by_boot
 -- The seat a process holds.
-select environment_id, name, boot_id, last_seen_at from worker_instance
+select {InstanceRow} from worker_instance
 where environment_id = :environment_id and boot_id = :boot_id;
 
 -- name: instance_newest

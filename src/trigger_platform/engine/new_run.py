@@ -1,0 +1,248 @@
+"""What a trigger asks for becomes a run row; all of it is checked before anything is written (engine 3.0)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from trigger_core import duration, ids
+from trigger_core.errors import InvalidDurationError, UnprocessableError, UsageError
+from trigger_core.schemas.trigger import BatchItem, TriggerOptions
+from trigger_platform.engine import idempotency, queue_name
+from trigger_platform.engine.states import ExecutionStatus, RunStatus
+from trigger_platform.engine.unit import Unit
+from trigger_platform.store.rows import EnvironmentRow, PayloadRow, RunRow, TaskRow, WorkerRow
+
+__all__ = ["NO_MAX_DURATION", "NewRun", "Origin", "make"]
+
+NO_MAX_DURATION = 2**31 - 1
+"""The number of seconds that means: no limit, whatever the task says."""
+
+_MAX_TAGS = 10
+_MIN_DURATION_S = 5
+_INT32 = 2**31 - 1
+_US = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run about to be written, and the sentence its history begins with."""
+
+    run: RunRow
+    payload: PayloadRow
+    description: str = "Triggered"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a new run comes from.
+
+    Attributes:
+        parent: the run that triggers it.
+        waits: whether the parent waits for its end; it then inherits the parent's place in the queue.
+        worker: the version it is locked to.
+        batch_id, position: its batch, and its place in it.
+        source: what is recorded as the origin: ``sdk``, ``api``, ``cli``, ``schedule``, ``dashboard``.
+        order: breaks ties between runs of one moment.
+    """
+
+    parent: RunRow | None = None
+    waits: bool = False
+    worker: WorkerRow | None = None
+    batch_id: str | None = None
+    position: int | None = None
+    source: str = "api"
+    order: int = 0
+
+
+def make(
+    u: Unit, environment: EnvironmentRow, item: BatchItem, task: TaskRow | None, origin: Origin
+) -> NewRun:
+    """Return the run that a request asks for.
+
+    Raises:
+        InvalidDurationError: delay or ttl cannot be read.
+        UnprocessableError: too many tags, or a queue that the locked version does not have.
+        UsageError: metadata is no JSON object.
+    """
+    options, parent, worker = item.options, origin.parent, origin.worker
+    run_id = ids.run_id(u.now, u.rng)
+    delay_until = _delay_until(u, options)
+    ttl_ms = _ttl_ms(environment, options, task)
+    anchor = parent.anchor if parent and origin.waits else delay_until or u.now
+    priority_ms = max(-_INT32, min(_INT32, round((options.priority or 0) * 1000)))
+    metadata = _metadata(options)
+    is_delayed = delay_until is not None
+    run = RunRow(
+        id=run_id,
+        environment_id=environment.id,
+        task=item.task,
+        status=RunStatus.DELAYED if is_delayed else RunStatus.PENDING,
+        status_reason=None,
+        execution_status=ExecutionStatus.DELAYED if is_delayed else ExecutionStatus.QUEUED,
+        sequence=1,
+        attempt=0,
+        max_attempts=options.max_attempts,
+        delivery_failures=0,
+        queue=_queue(options, task, item.task),
+        concurrency_key=_concurrency_key(options),
+        anchor=anchor,
+        position=(anchor - priority_ms) * _US + origin.order,
+        available_at=None,
+        due_at=_due_at(u, delay_until, ttl_ms),
+        slot_held=0,
+        lease=None,
+        boot_id=None,
+        worker_id=worker.id if worker else None,
+        version=worker.version if worker else None,
+        pinned=1 if worker else 0,
+        retry=None,
+        machine=options.machine,
+        max_duration=_max_duration(options),
+        priority_ms=priority_ms,
+        delay_until=delay_until,
+        ttl_ms=ttl_ms,
+        created_at=u.now,
+        updated_at=u.now,
+        queued_at=None if is_delayed else u.now,
+        started_at=None,
+        attempt_started_at=None,
+        completed_at=None,
+        expired_at=None,
+        usage_ms=0,
+        idempotency_key=options.idempotency_key or None,
+        idempotency_expires_at=idempotency.expiry(u.now, options.idempotency_key_ttl)
+        if options.idempotency_key
+        else None,
+        idempotency_options=_key_options(options),
+        one_time_token=None,
+        parent_id=parent.id if parent else None,
+        root_id=(parent.root_id or parent.id) if parent else None,
+        depth=parent.depth + 1 if parent else 0,
+        replay_of=None,
+        batch_id=origin.batch_id,
+        batch_position=origin.position,
+        schedule_id=None,
+        schedule_instance_id=None,
+        nominal_at=None,
+        external_deployment_id=None,
+        checkpoint_id=None,
+        annotations=_annotations(origin),
+        is_test=1 if options.test else 0,
+        tags=_tags(options),
+        seed_metadata=metadata,
+        metadata=metadata,
+        metadata_version=0,
+        output_type=None,
+        error=None,
+    )
+    description = "Triggered with a delay" if is_delayed else "Triggered"
+    return NewRun(run, _payload(run_id, item), description)
+
+
+def _due_at(u: Unit, delay_until: int | None, ttl_ms: int | None) -> int | None:
+    if delay_until is not None:
+        return delay_until
+    return None if ttl_ms is None else u.now + ttl_ms
+
+
+def _annotations(origin: Origin) -> str:
+    """Record the origin; what began the whole tree is inherited (behaviour 7)."""
+    inherited: dict[str, Any] = {}
+    if origin.parent is not None and origin.parent.annotations:
+        inherited = json.loads(origin.parent.annotations)
+    mine: dict[str, Any] = {
+        "triggerSource": origin.source,
+        "rootTriggerSource": inherited.get("rootTriggerSource", origin.source),
+    }
+    if "rootScheduleId" in inherited:
+        mine["rootScheduleId"] = inherited["rootScheduleId"]
+    if origin.waits:
+        mine["waits"] = True
+    return json.dumps(mine)
+
+
+def _delay_until(u: Unit, options: TriggerOptions) -> int | None:
+    """A moment that has passed is no delay. Text that cannot be read is refused; the original ignores it."""
+    if options.delay is None:
+        return None
+    moment = duration.resolve_delay(options.delay, u.now)
+    return moment if moment > u.now else None
+
+
+def _ttl_ms(
+    environment: EnvironmentRow, options: TriggerOptions, task: TaskRow | None
+) -> int | None:
+    """The trigger's own, else the task's, else the environment's; never more than the environment allows."""
+    chosen = environment.default_ttl_ms if task is None or task.ttl_ms is None else task.ttl_ms
+    if isinstance(options.ttl, int):
+        chosen = options.ttl * 1000
+    elif options.ttl is not None:
+        try:
+            chosen = duration.parse_ms(options.ttl)
+        except InvalidDurationError:
+            if environment.max_ttl_ms is None:
+                raise
+            chosen = environment.max_ttl_ms
+    if environment.max_ttl_ms is None:
+        return chosen
+    return environment.max_ttl_ms if chosen is None else min(chosen, environment.max_ttl_ms)
+
+
+def _queue(options: TriggerOptions, task: TaskRow | None, task_id: str) -> str:
+    chosen = queue_name.sanitize(options.queue.name) if options.queue else ""
+    if chosen:
+        return chosen
+    return task.queue if task is not None else queue_name.of_task(task_id)
+
+
+def _concurrency_key(options: TriggerOptions) -> str:
+    key = options.concurrency_key
+    return "" if key is None else str(key).replace("\0", "")
+
+
+def _tags(options: TriggerOptions) -> str | None:
+    given = [options.tags] if isinstance(options.tags, str) else options.tags or []
+    tags = list(dict.fromkeys(tag for tag in given if tag.strip()))
+    if len(tags) > _MAX_TAGS:
+        raise UnprocessableError(
+            f"a run has at most {_MAX_TAGS} tags, these are {len(tags)}",
+            status=422,
+            code="TOO_MANY_TAGS",
+        )
+    return json.dumps(tags) if tags else None
+
+
+def _metadata(options: TriggerOptions) -> str | None:
+    value = options.metadata
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, dict):
+        raise UsageError("metadata must be a JSON object", code="INVALID_METADATA")
+    return json.dumps(value)
+
+
+def _max_duration(options: TriggerOptions) -> float | None:
+    return None if options.max_duration is None else max(_MIN_DURATION_S, options.max_duration)
+
+
+def _key_options(options: TriggerOptions) -> str | None:
+    chosen = options.idempotency_key_options
+    return None if chosen is None else json.dumps(chosen.to_wire())
+
+
+def _payload(run_id: str, item: BatchItem) -> PayloadRow:
+    """JSON comes as JSON and is kept as text; other packets come as their text (engine 3.0, step 15)."""
+    kind = item.options.payload_type or "application/json"
+    if kind != "application/json":
+        return PayloadRow(run_id, kind, item.payload if isinstance(item.payload, str) else None)
+    if item.payload is None:
+        return PayloadRow(run_id, kind, None)
+    text = json.dumps(item.payload, ensure_ascii=False, separators=(",", ":"))
+    return PayloadRow(run_id, kind, text)
