@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 
+from trigger_core.errors import TriggerError
 from trigger_worker import ipc
 
 __all__ = ["BaseProcess"]
@@ -47,12 +48,15 @@ class BaseProcess:
         """Wait for its end, which nobody asked for.
 
         Raises:
-            RuntimeError: it has ended.
+            TriggerError: it has ended.
         """
         assert self._process is not None
         code = await self._process.wait()
-        how = f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}"
-        raise RuntimeError(f"the process that all versions are forked from {how}")
+        raise TriggerError(
+            "the process that all versions are forked from ended",
+            code="WORKER_FAILED",
+            because=f"exit code {code}" if code >= 0 else f"it was killed by signal {-code}",
+        )
 
     async def stop(self) -> None:
         """End it, and with it everything it forked."""

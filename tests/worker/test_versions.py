@@ -277,7 +277,7 @@ def test_the_death_of_the_base_process_ends_the_worker_with_a_reason(start: Star
     (version,) = pair.version_processes()
     base = int(Path(f"/proc/{version}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(base, signal.SIGKILL)
-    assert "killed by signal 9" in pair.worker.event("failed")["error"]["what"]
+    assert "killed by signal 9" in pair.worker.event("failed")["error"]["because"]
     assert worker.wait(10) == 1
 
 
