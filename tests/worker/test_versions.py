@@ -170,6 +170,7 @@ def test_files_named_like_modules_of_the_standard_library_are_harmless(start: St
     pair = start(WHICH.format(version=1) + THREADS)
     for name in ("select", "queue", "tempfile"):
         (pair.folder / f"{name}.py").write_text("raise RuntimeError('not mine')\n")
+    pair.worker.close()
     pair.start_worker()
     pair.load()
     assert pair.run("which").output == 1
