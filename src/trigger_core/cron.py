@@ -9,8 +9,8 @@
 | ``?`` (either day) | the same as ``*`` |
 | ``@hourly @daily @midnight @weekly @monthly @yearly @annually`` | what they say |
 
-X
-are cronsim's (ADR 6); time zones are not known here (:mod:`trigger_core.timetable`).
+When both days are restricted, a date that fits either is meant; ``*/2`` is a restriction. Reading and
+stepping are cronsim's (ADR 6); time zones are not known here (:mod:`trigger_core.timetable`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Spreading: schedules that name the same time do not all fire at once.
 
-Each schedule fires at its tick plus an offset inside its *window*. The offset follows from what identifies the
-schedule, so it is the same on every replica and after every restart (behaviours 219-221).
+Each schedule fires at its tick plus an offset inside its *window*. The offset follows from what identifies
+the schedule, so it is the same on every replica and after every restart (behaviours 219-221).
 """
 
 from __future__ import annotations

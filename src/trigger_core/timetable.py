@@ -2,7 +2,7 @@
 
 What happens when clocks are changed, exactly:
 
-- A wall-clock time that is skipped in spring does not exist: nothing happens at it, neither earlier nor later.
+- A wall-clock time that is skipped in spring does not exist: nothing happens for it, at no other time.
 - A wall-clock time that comes twice in autumn counts once, the first time it comes.
 - An expression that leaves the hour open (``*/15 * * * *``) names a rhythm, not a time of day: it goes on
   through both passes of the repeated hour, and no run is missing from the rhythm.
@@ -26,7 +26,17 @@ from trigger_core.cron import Cron
 from trigger_core.duration import Duration
 from trigger_core.errors import InvalidDurationError, InvalidScheduleError
 
-__all__ = ["EVERY", "CronTimetable", "Interval", "Timetable", "every", "read", "upcoming", "zone"]
+__all__ = [
+    "EVERY",
+    "CronTimetable",
+    "Interval",
+    "Timetable",
+    "every",
+    "expression",
+    "read",
+    "upcoming",
+    "zone",
+]
 
 EVERY = "@every"
 """How an interval is written where a cron expression is expected: ``@every 30s``."""
@@ -219,6 +229,21 @@ def read(expression: str, timezone: str = "UTC") -> Timetable:
             hint="choose another time of day",
         )
     return timetable
+
+
+def expression(cron: str | None, every: str | None) -> str:
+    """Return the one text for what may be written as ``cron`` or as ``every``.
+
+    Raises:
+        InvalidScheduleError: both are given, or neither.
+    """
+    if (cron is None) == (every is None):
+        raise InvalidScheduleError(
+            "a schedule has either a cron expression or an interval",
+            because="neither is given" if cron is None else "both are given",
+            hint='give cron="0 9 * * 1-5" or every="30s"',
+        )
+    return cron.strip() if cron is not None else f"{EVERY} {every}"
 
 
 def upcoming(timetable: Timetable, after: int, count: int) -> list[int]:
