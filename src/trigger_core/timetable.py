@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import islice
 from typing import Protocol
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from trigger_core import cron, duration
 from trigger_core.cron import Cron
@@ -36,6 +36,7 @@ __all__ = [
     "read",
     "upcoming",
     "zone",
+    "zones",
 ]
 
 EVERY = "@every"
@@ -208,6 +209,12 @@ def zone(name: str) -> ZoneInfo:
             hint='use an IANA name like "Europe/Berlin" or "UTC"; '
             "`trigger schedules timezones` lists them",
         ) from None
+
+
+@cache
+def zones() -> list[str]:
+    """Return the IANA names of all time zones, UTC first."""
+    return ["UTC", *sorted(available_timezones() - {"UTC", "Factory", "localtime"})]
 
 
 def read(expression: str, timezone: str = "UTC") -> Timetable:
