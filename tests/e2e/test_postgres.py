@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from support import postgres
-from support.dev import Dev, run_cli, write_project
+from support.dev import Dev, run_cli, until, write_project
+from trigger_core.errors import ConnectionFailedError
 
 pytestmark = pytest.mark.slow
 
@@ -35,13 +36,22 @@ def test_runs_are_executed_and_survive_the_platform(tmp_path: Path) -> None:
         assert first.output == 20
         before = len(dev.events)
         dev.kill("trigger_platform")
-        dev.event("ready", after=before)
+        dev.event("notice", before)
+        until(lambda: _answers(dev, first.id), what="an answer of the new platform")
 
         assert dev.run("total", 3).output == 6
         assert dev.get(first.id).output == 20
         assert not list((tmp_path / ".trigger").glob("*.db"))
     finally:
         dev.stop()
+
+
+def _answers(dev: Dev, run_id: str) -> bool:
+    try:
+        dev.get(run_id)
+    except ConnectionFailedError:
+        return False
+    return True
 
 
 def test_an_address_that_leads_nowhere_is_one_error_with_a_fix(tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ class Commits:
         tx.wrote = False
         try:
             job.result = job.work(tx)
-        except Exception as error:
+        except BaseException as error:
             if is_lost(error, tx.connection, writes=True):
                 raise _LostError(str(error).strip()) from error
             refused = isinstance(error, psycopg.Error)
