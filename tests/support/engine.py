@@ -50,7 +50,13 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.store.database import Database
-from trigger_platform.store.rows import BatchRow, EnvironmentRow, PayloadRow, RunRow
+from trigger_platform.store.rows import (
+    BatchRow,
+    EnvironmentRow,
+    PayloadRow,
+    RunRow,
+    as_params,
+)
 from trigger_platform.store.sqlite import MEMORY, open_database
 
 BOOT = "boot-1"
@@ -251,6 +257,16 @@ class Engine:
         """Do everything that is due now."""
         while self.call(due.sweep).moved:
             pass
+
+    def set_environment(self, **columns: float | None) -> EnvironmentRow:
+        """Change limits of the environment; return it as it is afterwards."""
+
+        def work(u: Unit) -> EnvironmentRow:
+            row = u.tx.one("environment_by_id", EnvironmentRow, id=self.environment.id)
+            u.tx.run("environment_limits", **(as_params(row) | columns))
+            return u.tx.one("environment_by_id", EnvironmentRow, id=row.id)
+
+        return self.call(work)  # type: ignore[no-any-return]
 
     def run(self, run_id: str) -> RunRow:
         """Read a run."""

@@ -6,12 +6,12 @@ A claimed run is PENDING_EXECUTING under a lease. Its attempt counts only once t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.workers import Assignment
-from trigger_platform.engine import concurrency, execution_snapshot
+from trigger_platform.engine import concurrency, execution_snapshot, queue_front, queue_name
 from trigger_platform.engine.concurrency import Room
 from trigger_platform.engine.execution_snapshot import Move
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
@@ -20,7 +20,6 @@ from trigger_platform.store.rows import (
     EnvironmentRow,
     PayloadRow,
     RunRow,
-    SlotsRow,
     TaskRow,
     WorkerRow,
 )
@@ -47,16 +46,21 @@ def claim(
     """
     if limit <= 0 or not workers:
         return []
+    environment = u.tx.one("environment_take", EnvironmentRow, id=environment.id)
+    if environment.paused:
+        return []
     free = concurrency.room(u, environment)
-    chosen = _choose(u, environment, free, min(limit, free.environment))
     versions = _Versions(u, environment, workers)
     moves: list[Move] = []
-    for run in chosen:
+    for run in queue_front.next_runs(u, environment, free, limit):
         target = versions.target(run)
-        if target is not None:
+        if target is None:
+            if versions.can_wait(run):
+                moves.append(_put_aside(u, run, _why_no_task(u, run)))
+        elif _is_queue_known(free, run, target.task):
             moves.append(_hand_out(u, run, boot_id, target))
-        elif versions.can_wait(run):
-            moves.append(_put_aside(u, run))
+        else:
+            moves.append(_put_aside(u, run, "QUEUE_NOT_FOUND"))
     execution_snapshot.apply(u, moves)
     claimed = [
         step.run for step in moves if step.run.execution_status == ExecutionStatus.PENDING_EXECUTING
@@ -115,49 +119,6 @@ class _Versions:
         return self._workers[worker_id]
 
 
-def _choose(u: Unit, environment: EnvironmentRow, free: Room, limit: int) -> list[RunRow]:
-    """Return the next runs that fit: one query, or more when a full queue stands at the front."""
-    if limit <= 0:
-        return []
-    front = u.tx.all("runs_claimable", RunRow, environment_id=environment.id, limit=limit)
-    chosen = [run for run in front if free.take(run)]
-    if len(chosen) == len(front):
-        return chosen
-    seen = {run.id for run in front}
-    behind = _behind_full_queues(u, environment, free, limit - len(chosen), seen)
-    return [*chosen, *behind]
-
-
-def _behind_full_queues(
-    u: Unit, environment: EnvironmentRow, free: Room, limit: int, seen: set[str]
-) -> list[RunRow]:
-    candidates: list[RunRow] = []
-    for key in u.tx.all("claimable_queues", SlotsRow, environment_id=environment.id):
-        left = min(free.of_queue(key.queue, key.concurrency_key), limit)
-        if left > 0:
-            candidates += u.tx.all(
-                "runs_claimable_of_queue",
-                RunRow,
-                environment_id=environment.id,
-                queue=key.queue,
-                concurrency_key=key.concurrency_key,
-                limit=left + len(seen),
-            )
-    return list(_first_that_fit(candidates, free, limit, seen))
-
-
-def _first_that_fit(
-    candidates: list[RunRow], free: Room, limit: int, seen: set[str]
-) -> Iterator[RunRow]:
-    taken = 0
-    for run in sorted(candidates, key=lambda candidate: candidate.position):
-        if taken == limit:
-            return
-        if run.id not in seen and free.take(run):
-            taken += 1
-            yield run
-
-
 def _hand_out(u: Unit, run: RunRow, boot_id: str, target: _Target) -> Move:
     task = target.task
     retry = run.retry or task.retry
@@ -186,15 +147,26 @@ def _max_attempts(retry: str | None) -> int:
     return policy.max_attempts
 
 
-def _put_aside(u: Unit, run: RunRow) -> Move:
+def _is_queue_known(free: Room, run: RunRow, task: TaskRow) -> bool:
+    """A trigger may name a queue before code declares it; the task's own queues always exist."""
+    own = (task.queue, queue_name.of_task(run.task))
+    return run.queue in own or free.queues.get(run.queue) is not None
+
+
+def _why_no_task(u: Unit, run: RunRow) -> str:
     known = u.tx.scalar("task_known", environment_id=run.environment_id, task=run.task)
-    reason = "TASK_NOT_IN_LATEST" if known else "TASK_NEVER_REGISTERED"
+    return "TASK_NOT_IN_LATEST" if known else "TASK_NEVER_REGISTERED"
+
+
+def _put_aside(u: Unit, run: RunRow, reason: str) -> Move:
+    """Let the run wait for a version that has what it lacks (behaviours 14, 103)."""
+    missing = f"queue {run.queue}" if reason == "QUEUE_NOT_FOUND" else f"task {run.task}"
     return execution_snapshot.move(
         u,
         run,
         ExecutionStatus.RUN_CREATED,
         RunStatus.PENDING_VERSION,
-        f"No version has the task {run.task} now",
+        f"No version has the {missing} now",
         status_reason=reason,
         due_at=None,
     )

@@ -1,4 +1,4 @@
-"""Whose turn it is, decided without a database: queues by position, concurrency keys in turn (engine 4.6, W27).
+"""Whose turn it is, decided without a database: queues by position, keys in turn (engine 4.6, W27).
 
 A queue has its turns at the positions of its runs, in order, so queues compete by position alone. Who gets a
 turn of the queue is another matter: the concurrency key that holds the fewest slots, and among equals the one

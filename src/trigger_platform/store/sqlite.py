@@ -33,6 +33,7 @@ DIALECT = Dialect(
     lock="",
     serial="integer primary key autoincrement",
     clustered=" without rowid",
+    take="",
 )
 _GROUP_LIMIT = 64
 _READERS = 2
