@@ -65,7 +65,7 @@ def test_the_key_that_holds_more_slots_waits(two: Engine) -> None:
 
 def test_a_thousand_full_keys_do_not_hide_the_one_with_room(two: Engine) -> None:
     """However many of them stand at the front."""
-    two.environment = two.set_environment(concurrency_limit=1_000)
+    two.set_environment(concurrency_limit=1_000)
     keys = [f"k{n}" for n in range(300)]
     for key in keys:
         two.trigger_many(2, "one", concurrency_key=key)
@@ -118,7 +118,7 @@ def test_a_retry_keeps_its_place(two: Engine) -> None:
 
 def test_the_burst_belongs_to_all_queues_and_to_none_alone(two: Engine) -> None:
     """Behaviours 69-71, 90: at most the limit for one queue, limit times burst for all, rounded down."""
-    two.environment = two.set_environment(concurrency_limit=3, burst_factor=1.5)
+    two.set_environment(concurrency_limit=3, burst_factor=1.5)
     two.trigger_many(10, "free")
     assert len(two.claim()) == 3
 

@@ -42,7 +42,9 @@ from trigger_platform.engine import (
     channel,
     due,
     environment,
+    environment_limit,
     project,
+    queue,
     replay,
     trigger,
     why,
@@ -55,7 +57,6 @@ from trigger_platform.store.rows import (
     EnvironmentRow,
     PayloadRow,
     RunRow,
-    as_params,
 )
 from trigger_platform.store.sqlite import MEMORY, open_database
 
@@ -258,15 +259,36 @@ class Engine:
         while self.call(due.sweep).moved:
             pass
 
+    def queue(self, name: str) -> queue.View:
+        """Read a queue by its full name."""
+        return self.call(queue.find, self.environment, "custom", name)  # type: ignore[no-any-return]
+
+    def pause_queue(self, name: str, *, paused: bool = True) -> None:
+        """Pause a queue, or let it go on."""
+        self.call(queue.pause, self.environment, "custom", name, paused=paused)
+
+    def override(self, name: str, **limit: float) -> queue.View:
+        """Override a queue's limit: ``limit`` or ``percent``."""
+        return self.call(  # type: ignore[no-any-return]
+            queue.override, self.environment, "custom", name, **limit
+        )
+
+    def reset(self, name: str) -> queue.View:
+        """Take the override back."""
+        return self.call(queue.reset, self.environment, "custom", name)  # type: ignore[no-any-return]
+
+    def pause_environment(self, *, paused: bool = True) -> None:
+        """Pause the environment, or let it go on."""
+        self.environment = self.call(environment_limit.pause, self.environment, paused=paused)
+
     def set_environment(self, **columns: float | None) -> EnvironmentRow:
         """Change limits of the environment; return it as it is afterwards."""
-
-        def work(u: Unit) -> EnvironmentRow:
-            row = u.tx.one("environment_by_id", EnvironmentRow, id=self.environment.id)
-            u.tx.run("environment_limits", **(as_params(row) | columns))
-            return u.tx.one("environment_by_id", EnvironmentRow, id=row.id)
-
-        return self.call(work)  # type: ignore[no-any-return]
+        now = {
+            name: columns.get(name, getattr(self.environment, name))
+            for name in ("concurrency_limit", "burst_factor", "queue_size_limit")
+        }
+        self.environment = self.call(environment_limit.change, self.environment, **now)
+        return self.environment
 
     def run(self, run_id: str) -> RunRow:
         """Read a run."""
