@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from trigger_worker.executor_process import ExecutorProcess
+from trigger_worker.lanes import Lanes
 
 __all__ = ["ExecutorPool", "Take"]
 
@@ -33,7 +34,6 @@ class ExecutorPool:
     ``busy`` counts executors that hold a slot; one whose run waits for the platform holds none.
     """
 
-    limit: int = 1
     busy: int = 0
     retired: bool = False
     forking: dict[int, ExecutorProcess] = field(default_factory=dict)
@@ -41,6 +41,11 @@ class ExecutorPool:
     _warm: list[ExecutorProcess] = field(default_factory=list)
     _waiting: list[_Waiting] = field(default_factory=list)
     _failed_starts: int = 0
+    lanes: Lanes = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Hand out more when lanes open."""
+        self.lanes = Lanes(self._match)
 
     def give(self, take: Take, *, accepts_used: bool) -> None:
         """Call ``take`` with an executor, at once if one is ready."""
@@ -84,7 +89,7 @@ class ExecutorPool:
     def missing(self) -> int:
         """Return how many executors to fork now."""
         ahead = 0 if self.retired or self.cannot_start else _AHEAD
-        wanted = min(len(self._waiting), max(1, self.limit - self.busy))
+        wanted = min(len(self._waiting), max(1, self.lanes.open - self.busy))
         missing = wanted + ahead - len(self._fresh) - len(self.forking)
         return max(0, min(missing, _FORKS_AT_ONCE - len(self.forking)))
 
@@ -99,11 +104,13 @@ class ExecutorPool:
 
     def _match(self) -> None:
         """Hand ready executors to those who wait, first come first served."""
-        while self.busy < self.limit and (pair := self._next()) is not None:
+        while self.busy < self.lanes.open and (pair := self._next()) is not None:
             waiting, process = pair
             self._waiting.remove(waiting)
             self.busy += 1
             waiting.take(process)
+        if self._waiting:
+            self.lanes.note_waiting()
         if self.retired and not self._waiting:
             for process in [*self._fresh, *self._warm]:
                 process.close()

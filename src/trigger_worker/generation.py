@@ -112,7 +112,7 @@ class Generation:
             raise
         made.loaded_at = loop.time()
         made.import_s = made.loaded_at - began
-        made.pool.limit = made.report.max_concurrent_runs
+        made.pool.lanes.limit = made.report.max_concurrent_runs
         return made
 
     def age_s(self) -> float:

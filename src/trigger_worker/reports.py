@@ -32,7 +32,7 @@ _LOGS_HELD = 10_000
 class Outbox:
     """The next report."""
 
-    started: dict[str, Started] = field(default_factory=dict)
+    started: list[Started] = field(default_factory=list)
     completions: list[Succeeded | Failed] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     waits: list[WaitUntil] = field(default_factory=list)
@@ -54,6 +54,11 @@ class Outbox:
         self.touch()
 
     @property
+    def is_urgent(self) -> bool:
+        """Whether somebody waits for the answer: a run that wants to wait, a retry, a poll to be ended."""
+        return bool(self.waits or self.tokens or self.triggers or self.retries or self.repoll)
+
+    @property
     def is_full(self) -> bool:
         """Whether lines come faster than they can be reported."""
         return len(self.logs) > _LOGS_HELD
@@ -64,7 +69,7 @@ class Outbox:
         completions, later = self._finished_logs(rest)
         report = Report(
             boot_id=boot_id,
-            started=list(self.started.values()),
+            started=self.started,
             completions=completions,
             held=self.held,
             waits=self.waits,
@@ -77,7 +82,7 @@ class Outbox:
             workers=workers,
             repoll=self.repoll,
         )
-        self.started, self.held, self.retries = {}, [], []
+        self.started, self.held, self.retries = [], [], []
         self.waits, self.tokens, self.triggers, self.given_up = [], [], [], []
         self.completions, self.logs, self.repoll = later, rest, False
         if not (rest or later):

@@ -121,6 +121,10 @@ class RunController:
         elapsed_s = asyncio.get_running_loop().time() - run.started_at
         self._fail(run, self._why_ended(run, process, status), ms=round(elapsed_s * 1000))
 
+    def backlog(self) -> int:
+        """Return how many runs are at hand that no executor has yet."""
+        return sum(run.is_idle for run in self.runs.values())
+
     def held(self) -> list[Held]:
         """Return what a heartbeat says."""
         return [
@@ -188,15 +192,14 @@ class RunController:
         self._by_process[process] = run
         run.oom_kills_before = limits.oom_kills() if assignment.machine else 0
         run.start(process)
-        now = time.time_ns() // 1_000_000
-        self._outbox.started[run.run_id] = Started(
-            run_id=run.run_id, lease=assignment.lease, at=now
-        )
-        asyncio.get_running_loop().call_later(_START_REPORT_S, self._report_starts)
+        began = Started(run_id=run.run_id, lease=assignment.lease, at=time.time_ns() // 1_000_000)
+        asyncio.get_running_loop().call_later(_START_REPORT_S, self._report_start, run, began)
         self._events.started(run)
 
-    def _report_starts(self) -> None:
-        if self._outbox.started:
+    def _report_start(self, run: ActiveRun, began: Started) -> None:
+        """Most attempts have ended by now, and their end says that they began."""
+        if self.runs.get(run.run_id) is run and run.result is None:
+            self._outbox.started.append(began)
             self._outbox.touch()
 
     def _log(self, run: ActiveRun, process: ExecutorProcess, record: Message) -> None:
@@ -211,6 +214,7 @@ class RunController:
         del self._by_process[process]
         if run.is_waiting:
             run.home.pool.resume()
+        run.home.pool.lanes.note_end(message["ms"])
         may_go_on = run.end_reason is None and not message["spent"]
         if may_go_on and run.home.report.reuses(run.assignment.task):
             run.home.give_back(process)
@@ -271,7 +275,6 @@ class RunController:
         run.finish()
         run.process = None
         run.waits.clear()
-        self._outbox.started.pop(run.run_id, None)
         run.result = (ms, error)
         self._outbox.touch()
 
@@ -315,7 +318,6 @@ class RunController:
     def _replace(self, known: ActiveRun) -> None:
         """The platform hands out anew what is held: a retry, or a run whose lease had run out meanwhile."""
         self._drop(known)
-        self._outbox.started.pop(known.run_id, None)
 
     def _forget(self, run: ActiveRun) -> None:
         if self.runs.pop(run.run_id, None) is None:
