@@ -1,10 +1,10 @@
 """Queues: limits, overrides, pauses, sizes; what an operator says counts at once and survives deploys.
 
 Of behaviours 65-100 of the engine's catalogue these say nothing about a system whose queue is the run row:
-68, 72-76, 95, 96 (lists between queue and worker, fast path, cool-off, cached snapshots, redirected lists), 79, 80
-(no message is given up on, so there is no dead letter to redrive; deliveries are counted in the run), 81, 85, 97
-(holder sets and indexes that must be cleaned: slots are a column). 89 is the order of the lines of a queue,
-91 and 92 random shares between environments, for which shares are exact here; 94 a window this design has not.
+68, 72-76, 95, 96 (lists between queue and worker, fast path, cool-off, cached snapshots, redirected lists);
+79, 80 (no message is given up on, so no dead letter is redriven; a run counts its deliveries); 81, 85, 97
+(holder sets and indexes to clean up: slots are a column). 89 is the order in which a queue serves its keys;
+91 and 92 are random shares between environments, which are exact here; 94 is a window this design has not.
 """
 
 from __future__ import annotations
