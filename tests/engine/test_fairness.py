@@ -137,3 +137,53 @@ def test_one_run_is_never_handed_out_twice(two: Engine) -> None:
 
     assert len(claimed) == len(set(claimed)) == 31
     assert set(runs) < set(claimed)
+
+
+def test_an_environment_with_many_old_runs_does_not_hide_another(two: Engine) -> None:
+    """W27: at its limit it takes no part."""
+    two.trigger_many(300, "free")
+    two.claim()
+    other = two.add_environment("other", task())
+    other.trigger()
+
+    claimed = two.claim_across(other, limit=10)
+
+    assert {slug: len(runs) for slug, runs in claimed.items()} == {"other": 1}
+
+
+def test_environments_share_by_their_limits(two: Engine) -> None:
+    """Three times the limit, three times the runs; over any number of claims."""
+    small = two.add_environment("small", task(), limit=10)
+    large = two.add_environment("large", task(), limit=30)
+    small.trigger_many(100)
+    large.trigger_many(100)
+
+    got: Counter[str] = Counter()
+    for _ in range(40):
+        for slug, runs in two.claim_across(small, large, limit=1).items():
+            got[slug] += len(runs)
+            for one in runs:
+                (small if slug == "small" else large).succeed(one)
+
+    assert got == {"small": 10, "large": 30}
+
+
+def test_what_one_environment_cannot_use_another_gets(two: Engine) -> None:
+    """Its queues are full, paused, or wait for code; no slot of the worker stays empty."""
+    two.trigger_many(10, "one")
+    other = two.add_environment("other", task())
+    other.trigger_many(20)
+
+    claimed = two.claim_across(other, limit=12)
+
+    assert {slug: len(runs) for slug, runs in claimed.items()} == {"dev": 1, "other": 11}
+
+
+def test_a_paused_environment_takes_no_part(two: Engine) -> None:
+    """And the others do not wait for it."""
+    other = two.add_environment("other", task())
+    other.trigger_many(3)
+    two.trigger_many(3, "free")
+    two.pause_environment()
+
+    assert list(two.claim_across(other, limit=6)) == ["other"]

@@ -40,6 +40,7 @@ from trigger_platform.engine import (
     batch_items,
     cancel,
     channel,
+    dequeue,
     due,
     environment,
     environment_limit,
@@ -280,6 +281,37 @@ class Engine:
     def pause_environment(self, *, paused: bool = True) -> None:
         """Pause the environment, or let it go on."""
         self.environment = self.call(environment_limit.pause, self.environment, paused=paused)
+
+    def add_environment(self, slug: str, *tasks: TaskDeclaration, limit: int = 100) -> Engine:
+        """Another environment of the same project, with a version of its own and the same worker."""
+
+        def work(u: Unit) -> EnvironmentRow:
+            key = f"tr_{slug}_key"
+            u.tx.run(
+                "environment_insert",
+                id=f"env-{slug}",
+                project_id=self.environment.project_id,
+                slug=slug,
+                type="DEVELOPMENT",
+                secret_key=key,
+                concurrency_limit=limit,
+                burst_factor=1.0,
+                default_ttl_ms=None,
+                now=u.now,
+            )
+            return u.tx.one("environment_by_key", EnvironmentRow, secret_key=key)
+
+        other = Engine(self.db, self.clock, self.units, self.call(work), boot=self.boot)
+        other.connect(self.boot)
+        other.register(*tasks)
+        return other
+
+    def claim_across(self, *others: Engine, limit: int) -> dict[str, list[Assignment]]:
+        """Claim runs of several environments; return them by slug."""
+        engines = {engine.environment.id: engine for engine in (self, *others)}
+        workers = {id_: engine.workers for id_, engine in engines.items()}
+        found = self.call(dequeue.claim_across, workers, self.boot, limit)
+        return {engines[id_].environment.slug: runs for id_, runs in found.items()}
 
     def set_environment(self, **columns: float | None) -> EnvironmentRow:
         """Change limits of the environment; return it as it is afterwards."""

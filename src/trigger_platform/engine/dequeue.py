@@ -6,13 +6,21 @@ A claimed run is PENDING_EXECUTING under a lease. Its attempt counts only once t
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.workers import Assignment
-from trigger_platform.engine import concurrency, execution_snapshot, queue_front, queue_name
+from trigger_platform.engine import (
+    concurrency,
+    environment_turns,
+    execution_snapshot,
+    queue_front,
+    queue_name,
+)
 from trigger_platform.engine.concurrency import Room
+from trigger_platform.engine.environment_turns import Contender
 from trigger_platform.engine.execution_snapshot import Move
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
@@ -24,7 +32,7 @@ from trigger_platform.store.rows import (
     WorkerRow,
 )
 
-__all__ = ["assignments", "claim"]
+__all__ = ["assignments", "claim", "claim_across"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,66 @@ def claim(
     """
     if limit <= 0 or not workers:
         return []
-    environment = u.tx.one("environment_take", EnvironmentRow, id=environment.id)
+    taken = u.tx.one("environment_take", EnvironmentRow, id=environment.id)
+    return assignments(u, _claim(u, taken, boot_id, workers, limit))
+
+
+def claim_across(
+    u: Unit, workers: Mapping[str, Sequence[str]], boot_id: str, limit: int
+) -> dict[str, list[Assignment]]:
+    """Claim up to ``limit`` runs for a worker instance that serves several environments, fairly.
+
+    ``workers`` are the versions it can run, by environment. Only environments with free slots take part,
+    however many old runs others have (W27).
+    """
+    ids = json.dumps(sorted(workers))
+    open_to = {row.id: row for row in u.tx.all("environments_take", EnvironmentRow, ids=ids)}
+    claimed: dict[str, list[RunRow]] = {}
+    left = limit
+    while left > 0:
+        contenders = [_contender(u, row, left) for row in open_to.values()]
+        shares = environment_turns.share(contenders, left)
+        if not shares:
+            break
+        found = {id_: _claim(u, open_to[id_], boot_id, workers[id_], shares[id_]) for id_ in shares}
+        for row in _charge(u, contenders, open_to, found):
+            if len(found.get(row.id, ())) < shares[row.id]:
+                del open_to[row.id]  # what waits there has no room in its queues
+            else:
+                open_to[row.id] = row
+        for id_, runs in found.items():
+            claimed.setdefault(id_, []).extend(runs)
+            left -= len(runs)
+    return {id_: assignments(u, runs) for id_, runs in claimed.items() if runs}
+
+
+def _charge(
+    u: Unit,
+    contenders: Sequence[Contender],
+    environments: Mapping[str, EnvironmentRow],
+    found: Mapping[str, Sequence[RunRow]],
+) -> list[EnvironmentRow]:
+    """Note how far the environments have gone; return them as they are now."""
+    handed_out = Counter({id_: len(runs) for id_, runs in found.items()})
+    served = environment_turns.after(contenders, handed_out)
+    u.tx.many("environment_served", [{"id": id_, "served": far} for id_, far in served.items()])
+    return [replace(row, served=served.get(row.id, row.served)) for row in environments.values()]
+
+
+def _contender(u: Unit, environment: EnvironmentRow, limit: int) -> Contender:
+    held = u.tx.scalar("slots_of_environment", environment_id=environment.id)
+    room = 0 if environment.paused else concurrency.burst(environment) - held
+    found = 0
+    if room > 0:
+        found = u.tx.scalar(
+            "claimable_at_most", environment_id=environment.id, limit=min(room, limit)
+        )
+    return Contender(environment.id, environment.served, environment.concurrency_limit, found)
+
+
+def _claim(
+    u: Unit, environment: EnvironmentRow, boot_id: str, workers: Sequence[str], limit: int
+) -> list[RunRow]:
     if environment.paused:
         return []
     free = concurrency.room(u, environment)
@@ -62,10 +129,9 @@ def claim(
         else:
             moves.append(_put_aside(u, run, "QUEUE_NOT_FOUND"))
     execution_snapshot.apply(u, moves)
-    claimed = [
+    return [
         step.run for step in moves if step.run.execution_status == ExecutionStatus.PENDING_EXECUTING
     ]
-    return assignments(u, claimed)
 
 
 def assignments(u: Unit, runs: Sequence[RunRow]) -> list[Assignment]:
