@@ -187,3 +187,20 @@ def test_a_paused_environment_takes_no_part(two: Engine) -> None:
     two.pause_environment()
 
     assert list(two.claim_across(other, limit=6)) == ["other"]
+
+
+def test_queues_with_keys_get_no_more_turns_than_their_positions(two: Engine) -> None:
+    """A queue whose keys take turns does not push another queue back, whichever keys they are."""
+    for _ in range(4):
+        two.trigger("free", concurrency_key="big")
+        two.clock.advance(1)
+    between = [two.trigger("one", concurrency_key=key) for key in "ab"]
+    two.clock.advance(1)
+    for n in range(20):
+        two.trigger("free", concurrency_key=f"late{n}")
+
+    claimed = two.claim(6)
+
+    assert Counter(one.task for one in claimed) == {"free": 4, "one": 2}
+    assert set(between) < {one.run_id for one in claimed}
+    assert Counter(one.concurrency_key for one in claimed if one.task == "free")["big"] == 1

@@ -1,17 +1,18 @@
 """Which runs of an environment are claimed next: what stands at the front, read without reading the queue.
 
 Three ways, each only when the one before does not settle it. The next runs by position are taken as they are
-when all of them fit and their queues know no concurrency keys. Otherwise their keys take turns with the other
-keys of their queues. When full queues stand at the front, the queues behind them are looked up by leaping
-from one to the next. The cost grows with the queues and keys looked at, never with the runs that wait.
+when all of them fit and their queues know no concurrency keys. With keys, the front says how many turns each
+queue has, and its keys take them in rotation. When something full stands at the front, the queues behind it
+are looked up by leaping from one to the next. The cost grows with the queues and keys looked at, never with
+the runs that wait.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from trigger_platform.engine import concurrency, queue_turns
 from trigger_platform.engine.concurrency import Room
@@ -54,10 +55,13 @@ def next_runs(u: Unit, environment: EnvironmentRow, free: Room, limit: int) -> l
         return []
     look = _Look(u, environment, free, limit)
     look.know({run.queue for run in front})
-    if look.all_fit(front) and not look.keyed:
+    fit = look.fit(front)
+    if fit == len(front) and not look.keyed:
         return [run for run in front if free.take(run)]
-    lines = look.lines_of_front(front)
-    if _count(lines) < limit == len(front):
+    if fit == limit or len(front) < limit:
+        lines = look.lines_of_front(front, Counter(run.queue for run in front))
+    else:
+        lines = look.lines_of_front(front, dict.fromkeys(free.queues, limit))
         lines += look.lines_behind(lines)
     return look.runs(queue_turns.turns(lines, limit), front)
 
@@ -71,6 +75,11 @@ class _Look:
     free: Room
     limit: int
     keyed: frozenset[str] = frozenset()
+    holding: Counter[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Count the keys that hold slots, by queue."""
+        self.holding = Counter(queue for queue, _ in self.free.held)
 
     def know(self, queues: Iterable[str]) -> None:
         """Read the limits of queues, and which of them have runs with concurrency keys."""
@@ -84,59 +93,62 @@ class _Look:
         )
         self.keyed |= {row.name for row in found}
 
-    def all_fit(self, front: Sequence[RunRow]) -> bool:
-        """Tell whether every run of the front has a slot."""
+    def fit(self, front: Sequence[RunRow]) -> int:
+        """Return how many runs of the front have a slot."""
         wanted = Counter((run.queue, run.concurrency_key) for run in front)
-        return all(count <= self.room(*line) for line, count in wanted.items())
+        return sum(max(0, min(count, self.room(*line))) for line, count in wanted.items())
 
     def room(self, queue: str, key: str) -> int:
         """Return how many runs of a line could start now."""
         return 0 if self.free.is_paused(queue) else self.free.of_line(queue, key)
 
-    def lines_of_front(self, front: Sequence[RunRow]) -> list[Line]:
-        """Return the lines of the queues at the front."""
+    def lines_of_front(self, front: Sequence[RunRow], turns: Mapping[str, int]) -> list[Line]:
+        """Return the lines of the queues at the front, each long enough for so many turns of its queue."""
         seen: dict[str, dict[str, list[int]]] = {}
         for run in front:
             keys = seen.setdefault(run.queue, {})
             keys.setdefault(run.concurrency_key, []).append(run.position)
-        return [line for queue, keys in seen.items() for line in self._lines(queue, keys)]
+        return [
+            line for queue, keys in seen.items() for line in self._lines(queue, keys, turns[queue])
+        ]
 
     def lines_behind(self, known: Sequence[Line]) -> list[Line]:
         """Return lines of other queues, oldest first, until there are enough runs."""
-        seen = {line.queue for line in known} | set(self.free.queues)
-        enough, lines = self.limit - _count(known), []
+        enough = self.limit - sum(len(line.positions) for line in known)
         heads = self.u.tx.all("queues_waiting", _QueueHead, environment_id=self.environment.id)
-        others = [row.queue for row in heads if row.queue not in seen]
+        others = [row.queue for row in heads if row.queue not in self.free.queues]
+        lines: list[Line] = []
         for start in range(0, len(others), self.limit):
             part = others[start : start + self.limit]
             self.know(part)
-            lines += [line for queue in part for line in self._lines(queue, {})]
-            if _count(lines) >= enough:
+            for queue in part:
+                lines += self._lines(queue, {}, self.limit)
+            if sum(len(line.positions) for line in lines) >= enough:
                 break
         return lines
 
-    def _lines(self, queue: str, seen: dict[str, list[int]]) -> list[Line]:
+    def _lines(self, queue: str, seen: dict[str, list[int]], turns: int) -> list[Line]:
         """Return the lines of a queue that have room; the one that waited longest for a turn is first."""
         if self.free.is_paused(queue) or self.free.cap(queue) <= 0:
             return []
         if queue not in self.keyed:
-            return list(self._deepened(queue, seen or {"": []}, self.limit))
+            return list(self._deepened(queue, seen or {"": []}, turns))
         heads: dict[str, list[int]] = {}
-        for key, head in self._rotation(queue):
+        for key, head in self._rotation(queue, turns):
             heads.setdefault(key, [head])
         for key, positions in seen.items():
             heads[key] = positions if len(positions) > 1 else heads.get(key, positions)
         fresh = sum(1 for key in heads if not self.free.held.get((queue, key)))
-        return list(self._deepened(queue, heads, 1 if fresh >= self.limit else self.limit))
+        return list(self._deepened(queue, heads, 1 if fresh >= turns else turns))
 
-    def _rotation(self, queue: str) -> Iterator[tuple[str, int]]:
+    def _rotation(self, queue: str, turns: int) -> Iterator[tuple[str, int]]:
         """Go through keys with their heads, from behind the one that was served last.
 
         Enough of them that those without a slot can take every turn: more would change nothing.
         """
         row = self.free.queues.get(queue)
         last = row.last_key if row is not None else ""
-        wanted = self.limit + sum(1 for name, _ in self.free.held if name == queue)
+        wanted = turns + self.holding[queue]
         found = self._keys_after(queue, last, wanted)
         yield from ((row.key, row.head) for row in found)
         if len(found) == wanted:
@@ -157,10 +169,10 @@ class _Look:
 
     def _deepened(self, queue: str, heads: dict[str, list[int]], depth: int) -> Iterator[Line]:
         for key, known in heads.items():
-            left = min(self.room(queue, key), self.limit)
+            left = max(0, min(self.room(queue, key), self.limit))
             positions = known[:left]
             if len(positions) < min(left, depth):
-                positions = self._positions(queue, key, left)
+                positions = self._positions(queue, key, min(left, depth))
             yield Line(queue, key, self.free.held.get((queue, key), 0), positions)
 
     def _positions(self, queue: str, key: str, limit: int) -> list[int]:
@@ -203,7 +215,3 @@ class _Look:
             concurrency_key=line.key,
             limit=count,
         )
-
-
-def _count(lines: Iterable[Line]) -> int:
-    return sum(len(line.positions) for line in lines)
