@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from trigger_platform.engine import environment as locking
 from trigger_platform.engine import execution_snapshot, signals
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
@@ -99,7 +100,7 @@ def admit_resuming(u: Unit, environment_id: str) -> None:
     lines = u.tx.all("lines_resuming", SlotsRow, environment_id=environment_id)
     if not lines:
         return
-    environment = u.tx.one("environment_take", EnvironmentRow, id=environment_id)
+    environment = locking.lock(u, environment_id)
     free = room(u, environment, (line.queue for line in lines))
     admitted = [run for run in _resuming(u, environment_id, free, lines) if free.take(run)]
     execution_snapshot.apply(

@@ -19,6 +19,7 @@ from trigger_platform.engine import (
     queue_front,
     queue_name,
 )
+from trigger_platform.engine import environment as locking
 from trigger_platform.engine.concurrency import Room
 from trigger_platform.engine.environment_turns import Contender
 from trigger_platform.engine.execution_snapshot import Move
@@ -54,7 +55,7 @@ def claim(
     """
     if limit <= 0 or not workers:
         return []
-    taken = u.tx.one("environment_take", EnvironmentRow, id=environment.id)
+    taken = locking.lock(u, environment.id)
     return assignments(u, _claim(u, taken, boot_id, workers, limit))
 
 
@@ -67,7 +68,7 @@ def claim_across(
     however many old runs others have (W27).
     """
     ids = json.dumps(sorted(workers))
-    open_to = {row.id: row for row in u.tx.all("environments_take", EnvironmentRow, ids=ids)}
+    open_to = {row.id: row for row in u.tx.all("environments_lock", EnvironmentRow, ids=ids)}
     claimed: dict[str, list[RunRow]] = {}
     left = limit
     while left > 0:

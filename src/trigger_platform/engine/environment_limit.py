@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from trigger_platform.engine import environment as locking
 from trigger_platform.engine import queue
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, QueueRow
@@ -36,7 +37,7 @@ def change(
         queue_size_limit: how many runs may wait in one queue; ``None`` for any number.
     """
     environment = replace(
-        u.tx.one("environment_take", EnvironmentRow, id=environment.id),
+        locking.lock(u, environment.id),
         concurrency_limit=concurrency_limit,
         burst_factor=burst_factor,
         queue_size_limit=queue_size_limit,

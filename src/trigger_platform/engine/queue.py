@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 from trigger_core.errors import NotFoundError
 from trigger_platform.engine import concurrency, queue_limit, queue_name
+from trigger_platform.engine import environment as locking
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import Count, EnvironmentRow, QueueRow
 
@@ -127,7 +128,7 @@ def _taken(
     u: Unit, environment: EnvironmentRow, kind: Kind, name: str
 ) -> tuple[EnvironmentRow, QueueRow]:
     """Lock the environment, then the queue: the order of every claim."""
-    environment = u.tx.one("environment_take", EnvironmentRow, id=environment.id)
+    environment = locking.lock(u, environment.id)
     return environment, _row(u, environment, kind, name, "queue_find_locked")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from trigger_core import ids
 from trigger_core.schemas.workers import QueueDeclaration, TaskDeclaration, WorkerMetadata
+from trigger_platform.engine import environment as locking
 from trigger_platform.engine import queue, queue_name
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, QueueRow
@@ -31,7 +32,7 @@ def of_task(task: TaskDeclaration) -> str:
 
 def declare(u: Unit, environment: EnvironmentRow, worker_id: str, metadata: WorkerMetadata) -> None:
     """Write the queues of a version; new limits count at once."""
-    environment = u.tx.one("environment_take", EnvironmentRow, id=environment.id)
+    environment = locking.lock(u, environment.id)
     declared = _declared(metadata)
     known = {
         row.name: row

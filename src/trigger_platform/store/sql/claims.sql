@@ -1,9 +1,5 @@
--- name: environment_take
--- An environment whose slots are about to be given out: one claim at a time.
-select {EnvironmentRow} from environment where id = :id{lock};
-
--- name: environments_take
--- Several of them, taken in the order of their ids.
+-- name: environments_lock
+-- Several environments, taken in the order of their ids.
 select {EnvironmentRow} from environment
 where id in (select value from {each :ids})
 order by id{lock};

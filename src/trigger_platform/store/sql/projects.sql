@@ -35,6 +35,10 @@ select {EnvironmentRow} from environment where secret_key = :secret_key;
 -- An environment by its id.
 select {EnvironmentRow} from environment where id = :id;
 
+-- name: environment_lock
+-- Take an environment: who counts its slots does so alone.
+select {EnvironmentRow} from environment where id = :id{lock};
+
 -- name: environment_by_slug
 -- An environment of a project.
 select {EnvironmentRow} from environment where project_id = :project_id and slug = :slug;
