@@ -23,7 +23,7 @@ from trigger_platform.engine import (
     waitpoint,
 )
 from trigger_platform.engine.block import Wait
-from trigger_platform.engine.new_run import NewRun, Origin
+from trigger_platform.engine.new_run import NewRun, Origin, Ticked
 from trigger_platform.engine.queue_size import QueueSizes
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, RunRow, TaskRow, WorkerRow
@@ -144,7 +144,9 @@ class Triggering:
         """Begin to count."""
         self._sizes = QueueSizes(self.u, self.environment)
 
-    def add(self, item: BatchItem, position: int | None = None) -> Created:
+    def add(
+        self, item: BatchItem, position: int | None = None, ticked: Ticked | None = None
+    ) -> Created:
         """Decide one run; an idempotency key may find an earlier one instead. Nothing is written yet.
 
         Raises:
@@ -164,6 +166,7 @@ class Triggering:
             position=position,
             source=self.source,
             order=len(self._fresh) if position is None else position,
+            ticked=ticked,
         )
         new = new_run.make(self.u, self.environment, item, task, origin)
         self._sizes.add(new.run)
