@@ -11,11 +11,7 @@ from trigger_core.schemas.workers import (
     RegisterWorker,
     TaskDeclaration,
 )
-from trigger_platform.engine import (
-    declared_schedule,
-    execution_snapshot,
-    queue_declaration,
-)
+from trigger_platform.engine import declared_schedule, execution_snapshot, queue_declaration
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import Count, EnvironmentRow, RunRow, WorkerRow
