@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import claim
 import floor
 import kill
 import latency
@@ -10,5 +11,5 @@ import startup
 import throughput
 
 if __name__ == "__main__":
-    for benchmark in (startup, floor, set_writes, latency, throughput, kill):
+    for benchmark in (startup, floor, claim, set_writes, latency, throughput, kill):
         benchmark.main()
