@@ -53,15 +53,16 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.store.database import Database
-from trigger_platform.store.rows import (
-    BatchRow,
-    EnvironmentRow,
-    PayloadRow,
-    RunRow,
-)
-from trigger_platform.store.sqlite import MEMORY, open_database
+from trigger_platform.store.opening import open_database
+from trigger_platform.store.rows import BatchRow, EnvironmentRow, PayloadRow, RunRow
+from trigger_platform.store.sqlite import MEMORY
 
 BOOT = "boot-1"
+
+
+def address() -> str:
+    """Where an engine's database is, unless it is given one; the engine's tests put each kind here."""
+    return MEMORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,7 +372,7 @@ def task(
 
 def open_engine(db: Database | None = None, seed: int = 1) -> Engine:
     """An engine with one project, a connected worker, and no version yet."""
-    database = db or open_database(MEMORY)
+    database = db or open_database(address())
     clock = VirtualClock()
     units = Units(database, clock, random.Random(seed))
     ensured = units.write_sync(project.ensure, "proj_abcdefghijklmnopqrst")
