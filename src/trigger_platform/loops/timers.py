@@ -14,7 +14,7 @@ from trigger_platform.engine.unit import Notice, Units
 __all__ = ["Timers"]
 
 _log = logging.getLogger(__name__)
-_LONGEST_SLEEP_S = 5.0
+_LONGEST_SLEEP_S = 1.0
 _PAUSE_AFTER_ERROR_S = 1.0
 
 
