@@ -99,6 +99,13 @@ class Server:
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    def version(self) -> str:
+        """Ask what it is."""
+        with psycopg.connect(self.url) as connection:
+            row = connection.execute("select version()").fetchone()
+        assert row is not None
+        return str(row[0]).partition(" on ")[0]
+
     def database(self, *, template: str = "template1") -> str:
         """Make a database; return its address."""
         name = f"test_{os.getpid()}_{next(_numbers)}"

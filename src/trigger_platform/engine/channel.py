@@ -185,7 +185,7 @@ def _waiting_run(u: Unit, boot_id: str, run_id: str, lease: int) -> RunRow | Non
 def _write_logs(u: Unit, environment: EnvironmentRow, lines: Sequence[LogLine]) -> None:
     for run_id in {line.run_id for line in lines}:
         u.emit(environment.id, "run.logged", run_id, 0)
-    u.insert("log_insert", [_log_row(line) for line in lines])
+    u.record("log_insert", [_log_row(line) for line in lines])
 
 
 def _log_row(line: LogLine) -> LogRow:

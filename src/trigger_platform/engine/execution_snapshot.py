@@ -117,7 +117,7 @@ def create(u: Unit, runs: Sequence[tuple[RunRow, str]]) -> None:
 
 
 def _record(u: Unit, moves: Sequence[Move]) -> None:
-    u.insert(
+    u.record(
         "snapshot_insert",
         [
             SnapshotRow(

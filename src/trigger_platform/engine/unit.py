@@ -52,6 +52,11 @@ class Unit:
         if rows:
             self.tx.many(statement, [as_params(row) for row in rows])
 
+    def record(self, statement: str, rows: Sequence[Any]) -> None:
+        """Write rows like :meth:`insert`, where nothing in this unit depends on when before its commit."""
+        if rows:
+            self.tx.later(statement, [as_params(row) for row in rows])
+
     def expect(self, due_at: int | None) -> None:
         """Note a deadline, so that the timers wake in time."""
         if due_at is not None and (self.due is None or due_at < self.due):
@@ -140,7 +145,7 @@ class Units:
 
 
 def _flush(u: Unit) -> None:
-    u.insert("outbox_insert", u.events)
+    u.record("outbox_insert", u.events)
     notice = u.notice()
     if notice.concerns_others:
         u.tx.tell(notice)

@@ -13,7 +13,6 @@ __all__ = ["Outbox"]
 
 _log = logging.getLogger(__name__)
 _PAUSE_S = 0.03
-_LONGEST_SLEEP_S = 1.0
 _PAUSE_AFTER_ERROR_S = 1.0
 _AT_ONCE = 2_000
 
@@ -40,7 +39,7 @@ class Outbox:
         """Publish for ever."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_LONGEST_SLEEP_S):
+                async with asyncio.timeout(self._units.db.look_every_s):
                     await self._filled.wait()
             self._filled.clear()
             try:

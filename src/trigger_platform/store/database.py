@@ -50,6 +50,10 @@ class Tx(Protocol):
         """Execute a statement once per row; return how many rows were touched in all."""
         ...
 
+    def later(self, name: str, rows: Sequence[Mapping[str, Any]], /) -> None:
+        """Write rows before this commits, perhaps with those of other writes; who reads them finds them."""
+        ...
+
     def tell(self, notice: Notice) -> None:
         """Let the other processes on this database hear of something, once this is committed."""
         ...
@@ -61,6 +65,11 @@ class Database(Protocol):
     @property
     def clock(self) -> Clock:
         """The clock that every process on this database goes by."""
+        ...
+
+    @property
+    def look_every_s(self) -> float:
+        """How long whoever waits to be told may go without looking: what others tell may get lost."""
         ...
 
     def listen(self, hear: Callable[[Notice], None]) -> None:

@@ -88,6 +88,10 @@ class SqliteTx:
             return 0
         return self._connection.executemany(self._named[name], rows).rowcount
 
+    def later(self, name: str, rows: Sequence[Mapping[str, Any]], /) -> None:
+        """Write rows now: a statement costs no round trip."""
+        self.many(name, rows)
+
     def tell(self, notice: Notice) -> None:
         """Tell nobody: a file has one process."""
 
@@ -133,6 +137,11 @@ class SqliteDatabase:
     def clock(self) -> Clock:
         """The clock of this machine."""
         return SystemClock()
+
+    @property
+    def look_every_s(self) -> float:
+        """Nobody else writes: looking is a precaution."""
+        return 5.0
 
     def listen(self, hear: Callable[[Notice], None]) -> None:
         """Do nothing: a file has one process."""

@@ -80,8 +80,15 @@ class Commits:
             try:
                 return self._persist(lambda: self._transaction(jobs, guarded=False), jobs)
             except _DisturbedError:
-                done = self._persist(lambda: self._transaction(jobs, guarded=True), jobs)
-        else:
+                return self._apart(jobs)
+        self._alone(jobs[0])
+        return 1
+
+    def _apart(self, jobs: list[Job]) -> int:
+        """Run a group with savepoints, and those that met others alone."""
+        try:
+            done = self._persist(lambda: self._transaction(jobs, guarded=True), jobs)
+        except _DisturbedError:
             self._alone(jobs[0])
             return 1
         for job in jobs[:done]:
@@ -92,7 +99,10 @@ class Commits:
     def _alone(self, job: Job) -> None:
         """Run one write in a transaction of its own, until it meets nobody."""
         for n in range(1, _TRIES + 1):
-            self._persist(lambda: self._transaction([job], guarded=True), [job])
+            try:
+                self._persist(lambda: self._transaction([job], guarded=True), [job])
+            except _DisturbedError as disturbed:
+                job.result, job.error = None, disturbed.__cause__
             if job.error is None or not is_conflict(job.error):
                 break
             if n == _UNIQUE_TRIES and isinstance(job.error, psycopg.errors.UniqueViolation):
@@ -142,6 +152,7 @@ class Commits:
         [row] = tx.plain(_BEGIN.format(lock_ms=lock_ms, synchronous=self._synchronous))
         self._clock.learn(row[1], asked, time.monotonic())
         tx.notices.clear()
+        tx.forget({})
         return str(row[0])
 
     def _run_all(self, tx: PostgresTx, jobs: Sequence[Job], *, guarded: bool) -> int:
@@ -154,14 +165,15 @@ class Commits:
 
     def _run(self, tx: PostgresTx, job: Job, *, savepoint: bool, alone: bool) -> None:
         """Run one write. What it told others is forgotten when it fails."""
-        told = len(tx.notices)
-        tx.wrote = False
         job.result = job.error = None
         if savepoint:
+            tx.flush()
             tx.plain("savepoint unit")
+        told, mark = len(tx.notices), tx.mark()
+        tx.wrote = False
         try:
             job.result = job.work(tx)
-        except Exception as error:
+        except BaseException as error:
             if is_lost(error, tx.connection, writes=True):
                 raise _LostError(str(error).strip()) from error
             refused = isinstance(error, psycopg.Error)
@@ -169,6 +181,7 @@ class Commits:
                 raise _DisturbedError from error
             job.error = error if is_conflict(error) else translate(error, self._link.address)
             del tx.notices[told:]
+            tx.forget(mark)
             if savepoint:
                 tx.plain("rollback to unit")
         if savepoint:
@@ -177,6 +190,7 @@ class Commits:
     def _commit(self, tx: PostgresTx, xid: str) -> None:
         """Commit; when the connection breaks meanwhile, ask afterwards what became of it."""
         try:
+            tx.flush()
             if tx.notices:
                 message = notice.merge(tx.notices).to_message(self._sender)
                 tx.plain(f"select pg_notify('{CHANNEL}', %s); commit", [message])

@@ -87,12 +87,14 @@ def translate(error: BaseException, address: Address) -> BaseException:
     if not isinstance(error, psycopg.Error):
         return error
     if isinstance(error, _CONFLICTS) and not isinstance(error, errors.UniqueViolation):
-        return StoreError(
+        busy = StoreError(
             f"the database {address.shown} is too busy with other writes of the same rows",
             code="STORE_BUSY",
             because=_first_line(error),
             hint="try again",
         )
+        busy.status, busy.retryable = 503, True
+        return busy
     return StoreError(
         f"the database {address.shown} refused a statement", because=_first_line(error)
     )

@@ -59,6 +59,11 @@ class PostgresDatabase:
         commits = Commits(self._link, clock, sender=sender, durable=durable)
         self._writer = GroupWriter(commits, limit=_GROUP_LIMIT)
 
+    @property
+    def look_every_s(self) -> float:
+        """A process may die before it tells, and the connection that hears may break."""
+        return 1.0
+
     def submit(
         self, work: Callable[[PostgresTx], T], on_commit: Callable[[T], None] | None = None
     ) -> Future[T]:

@@ -33,6 +33,7 @@ DIALECT = Dialect(
 )
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
+_WORD = re.compile(r"\w+")
 _NUL = "\0"
 _REPLACEMENT = "\ufffd"
 
@@ -45,11 +46,18 @@ class Statement:
         text: with ``%(name)s`` for ``:name``.
         is_set: whether it takes any number of rows at once, as one JSON array.
         writes: whether it may change something.
+        words: the words in it, tables among them.
     """
 
     text: str
     is_set: bool
     writes: bool
+    words: frozenset[str]
+
+    @property
+    def target(self) -> str:
+        """The table that an insert goes to."""
+        return self.text.split(maxsplit=3)[2]
 
 
 @cache
@@ -70,6 +78,8 @@ class PostgresTx:
         self._prepares = prepares
         self._named = load()
         self._checked: set[tuple[str, type]] = set()
+        self._later: dict[str, list[Mapping[str, Any]]] = {}
+        self._later_tables: set[str] = set()
 
     def one(self, name: str, row: type[R], /, **params: Any) -> R:
         """Return the only row; raise ``LookupError`` when there is none."""
@@ -113,6 +123,27 @@ class PostgresTx:
         self._cursor.executemany(statement.text, [_storable(row) for row in rows])
         return self._cursor.rowcount
 
+    def later(self, name: str, rows: Sequence[Mapping[str, Any]], /) -> None:
+        """Write rows before this commits, with those of the other writes of the group."""
+        self._later.setdefault(name, []).extend(rows)
+        self._later_tables.add(self._named[name].target)
+
+    def mark(self) -> dict[str, int]:
+        """Return how much is to be written later."""
+        return {name: len(rows) for name, rows in self._later.items()}
+
+    def forget(self, mark: Mapping[str, int]) -> None:
+        """Drop what was to be written later since a mark."""
+        for name, rows in self._later.items():
+            del rows[mark.get(name, 0) :]
+
+    def flush(self) -> None:
+        """Write what was to be written later."""
+        pending, self._later = self._later, {}
+        self._later_tables.clear()
+        for name, rows in pending.items():
+            self.many(name, rows)
+
     def tell(self, notice: Notice) -> None:
         """Let the other processes hear of something, once this is committed."""
         self.notices.append(notice)
@@ -126,6 +157,8 @@ class PostgresTx:
 
     def _execute(self, name: str, params: Mapping[str, Any]) -> Cursor[tuple[Any, ...]]:
         statement = self._named[name]
+        if not self._later_tables.isdisjoint(statement.words):
+            self.flush()
         self.wrote = self.wrote or statement.writes
         text = cast("Any", statement.text)
         return self._cursor.execute(text, _storable(params), prepare=self._prepares)
@@ -149,6 +182,7 @@ def _statement(text: str) -> Statement:
         text=_PARAMETER.sub(r"%(\1)s", body.replace("%", "%%")),
         is_set=":rows" in body,
         writes=not body.startswith("select"),
+        words=frozenset(_WORD.findall(body)),
     )
 
 
