@@ -32,7 +32,7 @@ from trigger_sdk.errors import (
     UnserializableError,
 )
 from trigger_sdk.logger import logger
-from trigger_sdk.options import Options
+from trigger_sdk.options import Debounce, Options
 from trigger_sdk.queue import Queue
 from trigger_sdk.retry import Retry
 from trigger_sdk.runs import BatchHandle, Run, RunHandle
@@ -49,6 +49,7 @@ __all__ = [
     "ConfigError",
     "ConnectionFailedError",
     "Context",
+    "Debounce",
     "InvalidDurationError",
     "InvalidPayloadError",
     "NoSessionError",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from trigger_core import clock, duration
 from trigger_core.duration import Duration, Moment
@@ -15,7 +15,35 @@ from trigger_sdk._host import current_run
 from trigger_sdk.idempotency_keys import IdempotencyKey
 from trigger_sdk.queue import Queue
 
-__all__ = ["Options"]
+__all__ = ["Debounce", "Options"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debounce:
+    """Collapse triggers of one key into one delayed run, each moving it later.
+
+    Attributes:
+        key: which triggers belong together, within a task; at most 512 characters.
+        delay: how long the run waits after the latest trigger, at least a second.
+        mode: ``"leading"`` keeps the data of the first trigger, ``"trailing"`` takes that of the newest.
+        max_delay: the run fires at the latest this long after its first trigger; unbounded unless given.
+    """
+
+    key: str
+    delay: Duration
+    mode: Literal["leading", "trailing"] = "leading"
+    max_delay: Duration | None = None
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the option as it is sent.
+
+        Raises:
+            InvalidDurationError: a duration cannot be read.
+        """
+        wire = {"key": self.key, "delay": duration.to_text(self.delay), "mode": self.mode}
+        if self.max_delay is not None:
+            wire["maxDelay"] = duration.to_text(self.max_delay)
+        return wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +52,7 @@ class Options:
 
     Attributes:
         delay: a duration, or the moment at which the run is queued.
+        debounce: collapse triggers of one key into one delayed run.
         ttl: the run expires if no attempt has started by then.
         idempotency_key: one live run per task and key; a text is salted with the current run inside of one.
         idempotency_key_ttl: how long the key answers; 30 days unless given.
@@ -40,6 +69,7 @@ class Options:
     """
 
     delay: Moment | None = None
+    debounce: Debounce | None = None
     ttl: Duration | None = None
     idempotency_key: str | list[str] | IdempotencyKey | None = None
     idempotency_key_ttl: Duration | None = None
@@ -62,6 +92,7 @@ class Options:
         """
         wire: dict[str, Any] = {
             "delay": None if self.delay is None else _moment(self.delay),
+            "debounce": None if self.debounce is None else self.debounce.to_wire(),
             "ttl": None if self.ttl is None else duration.to_text(self.ttl),
             "concurrencyKey": self.concurrency_key,
             "priority": self.priority,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trigger_platform.engine import execution_snapshot
+from trigger_platform.engine import debounce, execution_snapshot
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import RunRow
@@ -23,3 +23,4 @@ def enqueue(u: Unit, run: RunRow) -> None:
         queued_at=u.now,
     )
     execution_snapshot.apply(u, [step])
+    debounce.forget(u, run)

@@ -128,7 +128,7 @@ def make(
         nominal_at=None,
         external_deployment_id=None,
         checkpoint_id=None,
-        annotations=_annotations(origin),
+        annotations=_annotations(origin, options),
         is_test=1 if options.test else 0,
         tags=_tags(options),
         seed_metadata=metadata,
@@ -147,7 +147,7 @@ def _due_at(u: Unit, delay_until: int | None, ttl_ms: int | None) -> int | None:
     return None if ttl_ms is None else u.now + ttl_ms
 
 
-def _annotations(origin: Origin) -> str:
+def _annotations(origin: Origin, options: TriggerOptions) -> str:
     """Record the origin; what began the whole tree is inherited (behaviour 7)."""
     inherited: dict[str, Any] = {}
     if origin.parent is not None and origin.parent.annotations:
@@ -160,14 +160,17 @@ def _annotations(origin: Origin) -> str:
         mine["rootScheduleId"] = inherited["rootScheduleId"]
     if origin.waits:
         mine["waits"] = True
+    if options.debounce is not None:
+        mine["debounceKey"] = options.debounce.key
     return json.dumps(mine)
 
 
 def _delay_until(u: Unit, options: TriggerOptions) -> int | None:
     """A moment that has passed is no delay. Text that cannot be read is refused; the original ignores it."""
-    if options.delay is None:
+    asked = options.delay or (options.debounce.delay if options.debounce else None)
+    if asked is None:
         return None
-    moment = duration.resolve_delay(options.delay, u.now)
+    moment = duration.resolve_delay(asked, u.now)
     return moment if moment > u.now else None
 
 

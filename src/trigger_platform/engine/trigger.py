@@ -17,12 +17,14 @@ from trigger_core.schemas.trigger import (
 from trigger_platform.engine import (
     batch,
     block,
+    debounce,
     execution_snapshot,
     idempotency,
     new_run,
     waitpoint,
 )
 from trigger_platform.engine.block import Wait
+from trigger_platform.engine.debounce import Window
 from trigger_platform.engine.new_run import NewRun, Origin
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, RunRow, TaskRow, WorkerRow
@@ -139,7 +141,7 @@ class Triggering:
     _workers: dict[str, WorkerRow] = field(default_factory=dict)
 
     def add(self, item: BatchItem, position: int | None = None) -> Created:
-        """Decide one run; an idempotency key may find an earlier one instead. Nothing is written yet.
+        """Decide one run; an idempotency or debounce key may find an earlier one instead.
 
         Raises:
             TriggerError: the item cannot be; the others are not touched by that.
@@ -148,6 +150,7 @@ class Triggering:
         known = self._known(item, key) if key else None
         if known is not None:
             return Created(known, is_cached=True)
+        window = debounce.window(item.options.debounce)
         worker = self._worker(item.options)
         task = self._task(worker, item.task)
         origin = Origin(
@@ -160,6 +163,9 @@ class Triggering:
             order=len(self._fresh) if position is None else position,
         )
         new = new_run.make(self.u, self.environment, item, task, origin)
+        collecting = self._collapse(window, new)
+        if collecting is not None:
+            return Created(collecting, is_cached=True)
         self._fresh.append(new)
         if key:
             self._by_key[item.task, key] = new.run
@@ -188,6 +194,13 @@ class Triggering:
         if (item.task, key) in self._by_key:
             return self._by_key[item.task, key]
         return idempotency.find_run(self.u, self.environment.id, item.task, key)
+
+    def _collapse(self, window: Window | None, new: NewRun) -> RunRow | None:
+        """Return the run that collects this trigger; those before it are written, so it may be one."""
+        if window is None:
+            return None
+        self.write()
+        return debounce.collapse(self.u, window, new)
 
     def _worker(self, options: TriggerOptions) -> WorkerRow | None:
         """Return the version the run is locked to, if it is."""
