@@ -90,6 +90,10 @@ order by e.position;
 update edge set delivered = 1
 where run_id = :run_id and attempt = :attempt and ref = :ref and position = :position;
 
+-- name: edges_give_up
+-- An attempt no longer waits under this name.
+delete from edge where run_id = :run_id and attempt = :attempt and ref = :ref and delivered = 0;
+
 -- name: edges_delete
 -- Runs wait for nothing any more.
 delete from edge where run_id in (select value from {each :run_ids});
