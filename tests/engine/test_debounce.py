@@ -120,7 +120,7 @@ def test_leading_keeps_the_data_of_the_first_trigger(engine: Engine) -> None:
     _trigger(engine, payload=2, tags=["b"], metadata={"n": 2})
 
     run = engine.run(run_id)
-    assert (engine.payload(run_id).data, run.tags, run.metadata) == ("1", '["a"]', '{"n": 1}')
+    assert (engine.payload(run_id).data, run.tags, run.metadata) == ("1", '["a"]', '{"n":1}')
 
 
 def test_trailing_takes_the_data_of_the_newest_trigger(engine: Engine) -> None:
@@ -140,7 +140,7 @@ def test_trailing_takes_the_data_of_the_newest_trigger(engine: Engine) -> None:
 
     run = engine.run(run_id)
     assert engine.payload(run_id).data == "2"
-    assert (run.metadata, run.seed_metadata, run.tags) == ('{"n": 2}', '{"n": 2}', '["a"]')
+    assert (run.metadata, run.seed_metadata, run.tags) == ('{"n":2}', '{"n":2}', '["a"]')
     assert (run.max_attempts, run.max_duration, run.machine) == (5, 60, "large-1x")
     engine.advance(5_000)
     [assignment] = engine.claim()

@@ -49,6 +49,7 @@ from trigger_platform.engine import (
     worker_version,
 )
 from trigger_platform.engine.unit import Unit, Units
+from trigger_platform.reads import runs as reads
 from trigger_platform.store.database import Database
 from trigger_platform.store.rows import BatchRow, EnvironmentRow, PayloadRow, RunRow
 from trigger_platform.store.sqlite import MEMORY, open_database
@@ -261,6 +262,11 @@ class Engine:
         """Read a run's payload."""
         row: PayloadRow = self.call(lambda u: u.tx.one("payload_of", PayloadRow, run_id=run_id))
         return row
+
+    def log(self, run_id: str) -> list[str]:
+        """Return the lines of a run: level and message."""
+        rows: list[reads.LogRow] = self.call(reads.logs, self.environment, run_id, 0)
+        return [f"{row.level} {row.message}" for row in rows]
 
     def states(self, run_id: str) -> list[str]:
         """Return the execution statuses the run went through."""

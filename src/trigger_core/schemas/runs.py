@@ -7,8 +7,10 @@ from typing import Any, Literal, TypeAlias
 from pydantic import Field
 
 from trigger_core.schemas.base import WireModel
+from trigger_core.schemas.trigger import Tag
 
 __all__ = [
+    "AddTags",
     "AttemptDetail",
     "CanceledRun",
     "LogPage",
@@ -16,6 +18,7 @@ __all__ = [
     "Page",
     "RelatedRuns",
     "ReplayedRun",
+    "Reschedule",
     "RunDetail",
     "RunError",
     "RunPage",
@@ -24,6 +27,7 @@ __all__ = [
     "RunWhy",
     "SnapshotDetail",
     "SnapshotPage",
+    "TagsAdded",
 ]
 
 RunStatus: TypeAlias = Literal[
@@ -141,6 +145,24 @@ class ReplayedRun(WireModel):
     """The answer to a replay: the new run."""
 
     id: str
+
+
+class Reschedule(WireModel):
+    """The body of ``POST /api/v1/runs/{id}/reschedule``: a duration from now, or a moment."""
+
+    delay: str
+
+
+class AddTags(WireModel):
+    """The body of ``POST /api/v1/runs/{id}/tags``."""
+
+    tags: list[Tag] | Tag
+
+
+class TagsAdded(WireModel):
+    """The answer: how many tags the run did not have, in a sentence."""
+
+    message: str
 
 
 class SnapshotDetail(WireModel):

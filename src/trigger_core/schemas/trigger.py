@@ -16,6 +16,7 @@ __all__ = [
     "Debounce",
     "IdempotencyKeyOptions",
     "QueueChoice",
+    "Tag",
     "TriggerBatch",
     "TriggerOptions",
     "TriggerTask",

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.errors import ErrorBody
+from trigger_core.schemas.metadata import MetadataFlush
 from trigger_core.schemas.runs import LogRecord
 from trigger_core.schemas.trigger import BatchItem
 
@@ -334,6 +335,7 @@ class Report(WireModel):
     triggers: list[TriggerAndWait] = []
     given_up: list[GivenUp] = []
     retries: list[StartRetry] = []
+    metadata: list[MetadataFlush] = []
     logs: list[LogLine] = []
     claim: Annotated[int, Field(ge=0, le=500)] = 0
     repoll: Annotated[bool, Field(description="End the waiting poll, the next asks for more.")] = (

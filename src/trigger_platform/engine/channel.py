@@ -30,6 +30,7 @@ from trigger_platform.engine import (
     dequeue,
     execution_snapshot,
     heartbeat,
+    metadata,
     run_attempt,
     signals,
     wait,
@@ -73,6 +74,7 @@ def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
     boot_id = request.boot_id
     _write_logs(u, environment, request.logs)
     _begin(u, boot_id, request.started)
+    metadata.flush(u, boot_id, request.metadata)
     waits = _wait(u, environment, request)
     _give_up(u, boot_id, request.given_up)
     verdicts = run_attempt.complete(u, boot_id, request.completions)

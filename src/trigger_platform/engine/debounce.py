@@ -10,7 +10,7 @@ The key's row is claimed in the transaction that writes the run, so two first tr
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from trigger_core import duration
@@ -18,7 +18,7 @@ from trigger_core.errors import InvalidDurationError, UnprocessableError
 from trigger_core.schemas.trigger import Debounce
 from trigger_platform.engine import execution_snapshot
 from trigger_platform.engine.new_run import NewRun
-from trigger_platform.engine.states import ExecutionStatus, RunStatus
+from trigger_platform.engine.states import ExecutionStatus, RunStatus, is_delayed
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import DebounceRow, RunRow
 
@@ -128,13 +128,11 @@ def _collecting(u: Unit, chosen: Window, new: RunRow, *, lock: bool) -> RunRow |
     run = u.tx.maybe(
         f"run_by_id{suffix}", RunRow, id=known.run_id, environment_id=new.environment_id
     )
-    return run if run is not None and _is_delayed(u, run) else None
-
-
-def _is_delayed(u: Unit, run: RunRow) -> bool:
-    if run.execution_status == ExecutionStatus.RUN_CREATED:
-        return run.delay_until is not None and run.delay_until > u.now
-    return run.execution_status == ExecutionStatus.DELAYED
+    return (
+        run
+        if run is not None and is_delayed(run.execution_status, run.delay_until, u.now)
+        else None
+    )
 
 
 def _next_moment(u: Unit, chosen: Window) -> int:
@@ -170,7 +168,7 @@ def _replacements(run: RunRow, new: NewRun) -> dict[str, Any]:
 def _take_over(u: Unit, run: RunRow, new: NewRun) -> RunRow:
     if new.payload.data is not None:
         u.tx.run("payload_replace", run_id=run.id, type=new.payload.type, data=new.payload.data)
-    after = replace(run, updated_at=u.now, **_replacements(run, new))
+    after = run._replace(updated_at=u.now, **_replacements(run, new))
     u.tx.run(
         "run_take_over",
         id=run.id,
@@ -192,7 +190,7 @@ def _push(u: Unit, chosen: Window, run: RunRow) -> RunRow:
     moment = _next_moment(u, chosen)
     if moment <= (run.delay_until or 0):
         return run
-    is_delayed = run.execution_status == ExecutionStatus.DELAYED
+    has_timer = run.execution_status == ExecutionStatus.DELAYED
     step = execution_snapshot.move(
         u,
         run,
@@ -200,7 +198,7 @@ def _push(u: Unit, chosen: Window, run: RunRow) -> RunRow:
         RunStatus(run.status),
         "Another trigger of its debounce key moved it later",
         delay_until=moment,
-        due_at=moment if is_delayed else run.due_at,
+        due_at=moment if has_timer else run.due_at,
     )
     execution_snapshot.apply(u, [step])
     return step.run

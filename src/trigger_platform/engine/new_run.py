@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from trigger_core import duration, ids
-from trigger_core.errors import InvalidDurationError, UnprocessableError, UsageError
+from trigger_core import duration, ids, metadata
+from trigger_core.errors import InvalidDurationError, UsageError
 from trigger_core.schemas.trigger import BatchItem, TriggerOptions
-from trigger_platform.engine import idempotency, queue_name
+from trigger_platform.engine import idempotency, queue_name, tags
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, PayloadRow, RunRow, TaskRow, WorkerRow
@@ -19,7 +19,6 @@ __all__ = ["NO_MAX_DURATION", "NewRun", "Origin", "make"]
 NO_MAX_DURATION = 2**31 - 1
 """The number of seconds that means: no limit, whatever the task says."""
 
-_MAX_TAGS = 10
 _MIN_DURATION_S = 5
 _INT32 = 2**31 - 1
 _US = 1000
@@ -65,6 +64,7 @@ def make(
         InvalidDurationError: delay or ttl cannot be read.
         UnprocessableError: too many tags, or a queue that the locked version does not have.
         UsageError: metadata is no JSON object.
+        PayloadTooLargeError: metadata has more than 256 KiB.
     """
     options, parent, worker = item.options, origin.parent, origin.worker
     run_id = ids.run_id(u.now, u.rng)
@@ -72,7 +72,7 @@ def make(
     ttl_ms = _ttl_ms(environment, options, task)
     anchor = parent.anchor if parent and origin.waits else delay_until or u.now
     priority_ms = max(-_INT32, min(_INT32, round((options.priority or 0) * 1000)))
-    metadata = _metadata(options)
+    seed = _metadata(options)
     is_delayed = delay_until is not None
     run = RunRow(
         id=run_id,
@@ -131,8 +131,8 @@ def make(
         annotations=_annotations(origin, options),
         is_test=1 if options.test else 0,
         tags=_tags(options),
-        seed_metadata=metadata,
-        metadata=metadata,
+        seed_metadata=seed,
+        metadata=seed,
         metadata_version=0,
         output_type=None,
         error=None,
@@ -207,14 +207,8 @@ def _concurrency_key(options: TriggerOptions) -> str:
 
 def _tags(options: TriggerOptions) -> str | None:
     given = [options.tags] if isinstance(options.tags, str) else options.tags or []
-    tags = list(dict.fromkeys(tag for tag in given if tag.strip()))
-    if len(tags) > _MAX_TAGS:
-        raise UnprocessableError(
-            f"a run has at most {_MAX_TAGS} tags, these are {len(tags)}",
-            status=422,
-            code="TOO_MANY_TAGS",
-        )
-    return json.dumps(tags) if tags else None
+    chosen = tags.checked(given)
+    return json.dumps(chosen) if chosen else None
 
 
 def _metadata(options: TriggerOptions) -> str | None:
@@ -228,7 +222,7 @@ def _metadata(options: TriggerOptions) -> str | None:
             value = None
     if not isinstance(value, dict):
         raise UsageError("metadata must be a JSON object", code="INVALID_METADATA")
-    return json.dumps(value)
+    return metadata.checked(value)
 
 
 def _max_duration(options: TriggerOptions) -> float | None:

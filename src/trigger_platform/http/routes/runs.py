@@ -8,16 +8,20 @@ from starlette.responses import StreamingResponse
 
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.batches import RunResult
+from trigger_core.schemas.metadata import MetadataUpdate, RunMetadata
 from trigger_core.schemas.runs import (
+    AddTags,
     CanceledRun,
     LogPage,
     ReplayedRun,
+    Reschedule,
     RunDetail,
     RunPage,
     RunWhy,
     SnapshotPage,
+    TagsAdded,
 )
-from trigger_platform.engine import cancel, replay, why
+from trigger_platform.engine import cancel, delayed, metadata, replay, tags, why
 from trigger_platform.http import present
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
@@ -26,18 +30,23 @@ from trigger_platform.reads import runs as reads
 from trigger_platform.reads.runs import Filters
 
 __all__ = [
+    "add_tags",
     "cancel_run",
     "explain_run",
     "follow_run",
     "list_runs",
     "read_logs",
+    "read_metadata",
     "read_result",
     "read_snapshots",
     "replay_run",
+    "reschedule_run",
     "retrieve_run",
+    "update_metadata",
 ]
 
 _LOOK_AGAIN_S = 5.0
+_METADATA_LIMIT = 2 * 1024 * 1024
 
 
 @endpoint("GET", "/api/v3/runs/{run_id}", access=Access.RUN_READER, returns=RunDetail)
@@ -83,6 +92,58 @@ async def replay_run(call: Incoming[None]) -> ReplayedRun:
     return ReplayedRun(id=created.id)
 
 
+@endpoint(
+    "POST",
+    "/api/v1/runs/{run_id}/reschedule",
+    access=Access.ENVIRONMENT,
+    body=Reschedule,
+    returns=RunDetail,
+)
+async def reschedule_run(call: Incoming[Reschedule]) -> RunDetail:
+    """Give a run that is still delayed another delay."""
+    run_id = call.path("run_id")
+    await call.server.write(delayed.reschedule, call.environment_id, run_id, call.body.delay)
+    return present.detail(await call.server.read(reads.full, call.environment_id, run_id))
+
+
+@endpoint(
+    "POST",
+    "/api/v1/runs/{run_id}/tags",
+    access=Access.ENVIRONMENT,
+    body=AddTags,
+    returns=TagsAdded,
+)
+async def add_tags(call: Incoming[AddTags]) -> TagsAdded:
+    """Add tags to a run, ten in all."""
+    given = [call.body.tags] if isinstance(call.body.tags, str) else call.body.tags
+    fresh = await call.server.write(tags.add, call.environment_id, call.path("run_id"), given)
+    return TagsAdded(
+        message=f"Successfully set {len(fresh)} new tags." if fresh else "No new tags to add"
+    )
+
+
+@endpoint("GET", "/api/v1/runs/{run_id}/metadata", access=Access.RUN_READER, returns=RunMetadata)
+async def read_metadata(call: Incoming[None]) -> RunMetadata:
+    """Read the metadata of a run."""
+    found = await call.server.read(metadata.read, call.environment_id, call.path("run_id"))
+    return RunMetadata(metadata=found)
+
+
+@endpoint(
+    "PUT",
+    "/api/v1/runs/{run_id}/metadata",
+    access=Access.ENVIRONMENT,
+    body=MetadataUpdate,
+    returns=RunMetadata,
+    body_limit=_METADATA_LIMIT,
+)
+async def update_metadata(call: Incoming[MetadataUpdate]) -> RunMetadata:
+    """Change the metadata of a run, and of its parent and root."""
+    run_id = call.path("run_id")
+    after = await call.server.write(metadata.update, call.environment_id, run_id, call.body)
+    return RunMetadata(metadata=after)
+
+
 @endpoint("GET", "/api/v1/runs/{run_id}/logs", access=Access.RUN_READER, returns=LogPage)
 async def read_logs(call: Incoming[None]) -> LogPage:
     """Read lines a run wrote, after a line."""
@@ -119,7 +180,7 @@ async def follow_run(call: Incoming[None]) -> StreamingResponse:
 async def _follow(
     server: Server, environment_id: str, run_id: str, after: int
 ) -> AsyncIterator[str]:
-    sequence = -1
+    seen = (-1, -1)
     async with server.hub.subscribed(environment_id, run_id) as subscription:
         while not server.hub.closed.is_set():
             found = await server.read(reads.full, environment_id, run_id)
@@ -129,8 +190,9 @@ async def _follow(
             for record in page.data:
                 yield _event("log", record)
             detail = present.detail(found)
-            if found.run.sequence != sequence:
-                sequence = found.run.sequence
+            current = (found.run.sequence, found.run.metadata_version)
+            if current != seen:
+                seen = current
                 yield _event("run", detail)
             if detail.is_completed:
                 return
