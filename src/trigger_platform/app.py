@@ -27,7 +27,7 @@ from trigger_platform.engine.unit import Units
 from trigger_platform.http import openapi, problems
 from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.guard import Guard
-from trigger_platform.http.routes import batches, projects, runs, tasks, waits, worker
+from trigger_platform.http.routes import batches, idempotency, projects, runs, tasks, waits, worker
 from trigger_platform.http.server import Server
 from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.timers import Timers
@@ -59,6 +59,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     runs.add_tags,
     runs.read_metadata,
     runs.update_metadata,
+    idempotency.reset_key,
     batches.trigger_small_batch,
     batches.read_batch,
     batches.read_results,

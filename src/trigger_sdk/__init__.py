@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from trigger_sdk import batch, idempotency_keys, runs, tasks, wait
+from trigger_sdk import batch, idempotency_keys, runs, tags, tasks, wait
 from trigger_sdk.config import Config, define_config
 from trigger_sdk.context import CancelSignal, Context, current_context
 from trigger_sdk.errors import (
@@ -84,6 +84,7 @@ __all__ = [
     "idempotency_keys",
     "logger",
     "runs",
+    "tags",
     "task",
     "tasks",
     "wait",

@@ -12,11 +12,12 @@ from weakref import WeakKeyDictionary
 from trigger_core import duration, packet
 from trigger_core.api.call import Call
 from trigger_core.api.calls import batches as batch_calls
+from trigger_core.api.calls import idempotency as key_calls
 from trigger_core.api.calls import runs as run_calls
 from trigger_core.api.calls import tasks as task_calls
 from trigger_core.api.calls import tokens as token_calls
 from trigger_core.api.client import AsyncClient, Client
-from trigger_core.duration import Duration
+from trigger_core.duration import Duration, Moment
 from trigger_core.errors import PayloadTooLargeError, PollTimeoutError
 from trigger_core.packet import Packet
 from trigger_core.schemas.batches import BatchDetail
@@ -32,7 +33,7 @@ from trigger_core.schemas.trigger import (
 from trigger_sdk import _session
 from trigger_sdk._session import Credentials
 from trigger_sdk.item import Item, TaskTarget
-from trigger_sdk.options import Options
+from trigger_sdk.options import Options, moment_text
 from trigger_sdk.runs import BatchHandle, Run, RunHandle
 from trigger_sdk.wait import Token
 
@@ -138,6 +139,31 @@ class Remote:
     def replay_sync(self, run: RunHandle[R] | str) -> RunHandle[R]:
         """Replay a run."""
         return _replayed(run, self._send_sync(run_calls.replay(_id(run))).id)
+
+    async def reschedule(self, run: RunHandle[R] | str, delay: Moment) -> Run[R]:
+        """Give a delayed run another delay."""
+        call = run_calls.reschedule(_id(run), moment_text(delay))
+        return _run(run, await self._send(call))
+
+    def reschedule_sync(self, run: RunHandle[R] | str, delay: Moment) -> Run[R]:
+        """Give a delayed run another delay."""
+        return _run(run, self._send_sync(run_calls.reschedule(_id(run), moment_text(delay))))
+
+    async def add_tags(self, run_id: str, tags: Sequence[str]) -> None:
+        """Add tags to a run."""
+        await self._send(run_calls.add_tags(run_id, tags))
+
+    def add_tags_sync(self, run_id: str, tags: Sequence[str]) -> None:
+        """Add tags to a run."""
+        self._send_sync(run_calls.add_tags(run_id, tags))
+
+    async def reset_key(self, task_id: str, key_hash: str) -> None:
+        """Free an idempotency key."""
+        await self._send(key_calls.reset(task_id, key_hash))
+
+    def reset_key_sync(self, task_id: str, key_hash: str) -> None:
+        """Free an idempotency key."""
+        self._send_sync(key_calls.reset(task_id, key_hash))
 
     async def list(self, **filters: Sequence[str]) -> AsyncIterator[RunSummary]:
         """Go through runs."""

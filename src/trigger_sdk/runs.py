@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from trigger_core.duration import Duration
+from trigger_core.duration import Duration, Moment
 from trigger_sdk import _lazy
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ __all__ = [
     "poll_sync",
     "replay",
     "replay_sync",
+    "reschedule",
+    "reschedule_sync",
     "retrieve",
     "retrieve_sync",
 ]
@@ -158,6 +160,20 @@ async def replay(run: RunHandle[R] | str) -> RunHandle[R]:
 def replay_sync(run: RunHandle[R] | str) -> RunHandle[R]:
     """Create a new run likewise, blocking."""
     return _lazy.remote()().replay_sync(run)
+
+
+async def reschedule(run: RunHandle[R] | str, *, delay: Moment) -> Run[R]:
+    """Give a run that is still delayed another delay: a duration from now, or a moment.
+
+    Raises:
+        UnprocessableError: the run has left its delay, or the moment has passed.
+    """
+    return await _lazy.remote()().reschedule(run, delay)
+
+
+def reschedule_sync(run: RunHandle[R] | str, *, delay: Moment) -> Run[R]:
+    """Give a run another delay, blocking; see :func:`reschedule`."""
+    return _lazy.remote()().reschedule_sync(run, delay)
 
 
 async def list(  # noqa: A001 - the word users know

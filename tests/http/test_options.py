@@ -74,3 +74,19 @@ async def test_a_rescheduled_run_is_answered_in_full(platform: Platform) -> None
     queued = await platform.trigger()
     refused = await platform.http.post(f"/api/v1/runs/{queued}/reschedule", json={"delay": "1h"})
     assert (refused.status_code, refused.json()["code"]) == (422, "RUN_NOT_DELAYED")
+
+
+async def test_a_key_is_reset_by_its_hash(platform: Platform) -> None:
+    """Once; reads show the key as it was written."""
+    options = {"idempotencyKey": "h-1", "idempotencyKeyOptions": {"key": "mine", "scope": "global"}}
+    first = await platform.trigger(**options)
+    read = (await platform.http.get(f"/api/v3/runs/{first}")).json()
+    assert read["idempotencyKey"] == "mine"
+    assert read["idempotencyKeyOptions"] == {"key": "mine", "scope": "global"}
+    path = "/api/v1/idempotencyKeys/h-1/reset"
+    reset = await platform.http.post(path, json={"taskIdentifier": "task"})
+    again = await platform.http.post(path, json={"taskIdentifier": "task"})
+
+    assert (reset.status_code, reset.json()) == (200, {"id": "h-1"})
+    assert (again.status_code, again.json()["code"]) == (404, "IDEMPOTENCY_KEY_UNKNOWN")
+    assert await platform.trigger(**options) != first

@@ -150,7 +150,12 @@ class Engine:
         return self.report(completions=[done]).verdicts[0]
 
     def fail(
-        self, assignment: Assignment, *, retry_ms: int | None = None, code: str | None = None
+        self,
+        assignment: Assignment,
+        *,
+        retry_ms: int | None = None,
+        code: str | None = None,
+        duration_ms: int = 0,
     ) -> Verdict:
         """Say that the attempt failed."""
         error = (
@@ -165,6 +170,7 @@ class Engine:
             lease=assignment.lease,
             error=error,
             retry=None if retry_ms is None else RetryPlan(delay=retry_ms),
+            duration_ms=duration_ms,
         )
         return self.report(completions=[failed]).verdicts[0]
 

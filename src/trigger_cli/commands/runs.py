@@ -114,6 +114,22 @@ def replay(run_id: RunId, *, json_output: Json = False) -> None:
 
 
 @app.command()
+def reschedule(
+    run_id: RunId,
+    delay: Annotated[str, typer.Argument(help="Such as 2h, or a moment in ISO 8601.")],
+    *,
+    json_output: Json = False,
+) -> None:
+    """Give a run that is still delayed another delay."""
+    console = Console(json_output=json_output)
+    run = session.client().send(calls.reschedule(run_id, delay))
+    if json_output:
+        console.data(run.to_wire())
+    else:
+        console.text(f"{run.id} {run.status.lower()} until {run.delayed_until}")
+
+
+@app.command()
 def why(run_id: RunId, *, json_output: Json = False) -> None:
     """Explain why a run is where it is."""
     console = Console(json_output=json_output)

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import Field
 
 from trigger_core.schemas.base import WireModel
-from trigger_core.schemas.trigger import Tag
+from trigger_core.schemas.trigger import IdempotencyKeyOptions, Tag
 
 __all__ = [
     "AddTags",
@@ -63,7 +63,8 @@ class RunSummary(WireModel):
     status: RunStatus
     task_identifier: str
     version: str | None = None
-    idempotency_key: str | None = None
+    idempotency_key: str | None = Field(default=None, description="As the user wrote it.")
+    idempotency_key_options: IdempotencyKeyOptions | None = None
     is_queued: bool
     is_executing: bool
     is_waiting: bool

@@ -62,9 +62,11 @@ class QueueDeclaration(WireModel):
 
 
 class MachineDeclaration(WireModel):
-    """A machine preset by name."""
+    """A machine: a preset by name, or the least ``cpu`` cores and ``memory`` gibibytes."""
 
-    preset: str
+    preset: str | None = None
+    cpu: float | None = None
+    memory: float | None = None
 
 
 class TaskDeclaration(WireModel):

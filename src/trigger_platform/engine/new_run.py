@@ -14,10 +14,7 @@ from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, PayloadRow, RunRow, TaskRow, WorkerRow
 
-__all__ = ["NO_MAX_DURATION", "NewRun", "Origin", "make"]
-
-NO_MAX_DURATION = 2**31 - 1
-"""The number of seconds that means: no limit, whatever the task says."""
+__all__ = ["NewRun", "Origin", "make"]
 
 _MIN_DURATION_S = 5
 _INT32 = 2**31 - 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from trigger_core import clock, duration, ids, version
+from trigger_core import clock, duration, ids, machines, version
 from trigger_core.errors import UsageError
 from trigger_core.schemas.workers import (
     Registered,
@@ -103,7 +103,7 @@ def _insert_task(
         description=task.description,
         queue=queue,
         retry=json.dumps(task.retry) if task.retry else None,
-        machine=task.machine.preset if task.machine else None,
+        machine=_machine(task),
         max_duration=task.max_duration,
         ttl_ms=_ttl_ms(task),
         isolation=task.isolation,
@@ -132,6 +132,11 @@ def _declare(u: Unit, environment: EnvironmentRow, name: str, kind: str, limit: 
         concurrency_limit=limit,
         now=u.now,
     )
+
+
+def _machine(task: TaskDeclaration) -> str | None:
+    asked = task.machine
+    return machines.choose(asked.preset, asked.cpu, asked.memory) if asked else None
 
 
 def _ttl_ms(task: TaskDeclaration) -> int | None:

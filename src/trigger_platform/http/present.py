@@ -30,7 +30,7 @@ from trigger_core.schemas.runs import (
 )
 from trigger_core.schemas.tokens import TokenDetail, TokenStatus
 from trigger_core.schemas.workers import TaskError
-from trigger_platform.engine import states
+from trigger_platform.engine import idempotency, states
 from trigger_platform.engine.why import public_status
 from trigger_platform.reads.batches import Ended, FullBatch
 from trigger_platform.reads.runs import FullRun, LogRow, RunPageRows, SnapshotRow
@@ -227,7 +227,10 @@ def _summary(run: RunRow) -> dict[str, Any]:
         "status": status,
         "task_identifier": run.task,
         "version": run.version,
-        "idempotency_key": _key(run),
+        "idempotency_key": idempotency.written(run),
+        "idempotency_key_options": json.loads(run.idempotency_options)
+        if run.idempotency_options
+        else None,
         "is_queued": status in _QUEUED,
         "is_executing": status in _EXECUTING,
         "is_waiting": status == "WAITING",
@@ -251,14 +254,6 @@ def _summary(run: RunRow) -> dict[str, Any]:
         "batch_id": run.batch_id,
         "queue": run.queue,
     }
-
-
-def _key(run: RunRow) -> str | None:
-    """Reads return the key as the user wrote it."""
-    if run.idempotency_options:
-        written: str = json.loads(run.idempotency_options)["key"]
-        return written
-    return run.idempotency_key
 
 
 def _attempts(snapshots: list[SnapshotRow]) -> list[AttemptDetail]:

@@ -14,9 +14,21 @@ from trigger_core.schemas.runs import (
     RunPage,
     RunWhy,
     SnapshotPage,
+    TagsAdded,
 )
 
-__all__ = ["cancel", "follow", "list_page", "logs", "replay", "retrieve", "snapshots", "why"]
+__all__ = [
+    "add_tags",
+    "cancel",
+    "follow",
+    "list_page",
+    "logs",
+    "replay",
+    "reschedule",
+    "retrieve",
+    "snapshots",
+    "why",
+]
 
 
 def _run(version: str, run_id: str, suffix: str = "") -> str:
@@ -56,6 +68,17 @@ def cancel(run_id: str) -> Call[CanceledRun]:
 def replay(run_id: str) -> Call[ReplayedRun]:
     """Create a new run with the same task, payload and options."""
     return Call("POST", _run("v1", run_id, "/replay"), reading(ReplayedRun), idempotent=False)
+
+
+def reschedule(run_id: str, delay: str) -> Call[RunDetail]:
+    """Give a run that is still delayed another delay."""
+    path = _run("v1", run_id, "/reschedule")
+    return Call("POST", path, reading(RunDetail), body={"delay": delay}, idempotent=False)
+
+
+def add_tags(run_id: str, tags: Sequence[str]) -> Call[TagsAdded]:
+    """Add tags to a run."""
+    return Call("POST", _run("v1", run_id, "/tags"), reading(TagsAdded), body={"tags": list(tags)})
 
 
 def logs(run_id: str, *, after: int = 0) -> Call[LogPage]:
