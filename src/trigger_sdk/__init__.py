@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from trigger_sdk import batch, idempotency_keys, runs, tags, tasks, wait
+from trigger_sdk import auth, batch, idempotency_keys, runs, tags, tasks, wait
+from trigger_sdk.auth import Scope
 from trigger_sdk.config import Config, define_config
 from trigger_sdk.context import CancelSignal, Context, current_context
 from trigger_sdk.errors import (
@@ -68,6 +69,7 @@ __all__ = [
     "Run",
     "RunFailure",
     "RunHandle",
+    "Scope",
     "Task",
     "TaskCanceledError",
     "TaskFailedError",
@@ -78,6 +80,7 @@ __all__ = [
     "TokenTimeoutError",
     "TriggerError",
     "UnserializableError",
+    "auth",
     "batch",
     "current_context",
     "define_config",

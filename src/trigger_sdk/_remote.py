@@ -9,14 +9,16 @@ from functools import cache
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from trigger_core import duration, packet
+from trigger_core import duration, jwt, packet
 from trigger_core.api.call import Call
+from trigger_core.api.calls import auth as auth_calls
 from trigger_core.api.calls import batches as batch_calls
 from trigger_core.api.calls import idempotency as key_calls
 from trigger_core.api.calls import runs as run_calls
 from trigger_core.api.calls import tasks as task_calls
 from trigger_core.api.calls import tokens as token_calls
 from trigger_core.api.client import AsyncClient, Client
+from trigger_core.clock import SystemClock
 from trigger_core.duration import Duration, Moment
 from trigger_core.errors import PayloadTooLargeError, PollTimeoutError
 from trigger_core.packet import Packet
@@ -164,6 +166,20 @@ class Remote:
     def reset_key_sync(self, task_id: str, key_hash: str) -> None:
         """Free an idempotency key."""
         self._send_sync(key_calls.reset(task_id, key_hash))
+
+    async def sign_token(self, claims: dict[str, Any], life: Duration) -> str:
+        """Make a public token of this environment."""
+        return self._sign((await self._send(auth_calls.claims())).sub, claims, life)
+
+    def sign_token_sync(self, claims: dict[str, Any], life: Duration) -> str:
+        """Make a public token of this environment."""
+        return self._sign(self._send_sync(auth_calls.claims()).sub, claims, life)
+
+    def _sign(self, subject: str, claims: dict[str, Any], life: Duration) -> str:
+        key = (self._credentials or _session.find()).secret_key
+        full = {"sub": subject, "pub": True} | claims
+        now_ms, life_ms = SystemClock().now(), duration.parse_ms(life)
+        return jwt.sign(full, key, now_ms=now_ms, life_ms=life_ms)
 
     async def list(self, **filters: Sequence[str]) -> AsyncIterator[RunSummary]:
         """Go through runs."""

@@ -39,6 +39,7 @@ class Origin:
         waits: whether the parent waits for its end; it then inherits the parent's place in the queue.
         worker: the version it is locked to.
         batch_id, position: its batch, and its place in it.
+        one_time_token: the public token that is used up by it.
         source: what is recorded as the origin: ``sdk``, ``api``, ``cli``, ``schedule``, ``dashboard``.
         order: breaks ties between runs of one moment.
     """
@@ -48,6 +49,7 @@ class Origin:
     worker: WorkerRow | None = None
     batch_id: str | None = None
     position: int | None = None
+    one_time_token: str | None = None
     source: str = "api"
     order: int = 0
 
@@ -113,7 +115,7 @@ def make(
         if options.idempotency_key
         else None,
         idempotency_options=_key_options(options),
-        one_time_token=None,
+        one_time_token=origin.one_time_token,
         parent_id=parent.id if parent else None,
         root_id=(parent.root_id or parent.id) if parent else None,
         depth=parent.depth + 1 if parent else 0,

@@ -52,6 +52,7 @@ def create(
     request: TriggerTask,
     *,
     request_token: str | None = None,
+    one_time_token: str | None = None,
     source: str = "api",
 ) -> Created:
     """Create a run of a task, or find the one that an idempotency key or a repeated request names.
@@ -61,14 +62,17 @@ def create(
 
     Raises:
         InvalidDurationError: delay or ttl cannot be read.
-        UnprocessableError: too many tags, an unknown version to lock to, a parent that cannot wait.
+        UnprocessableError: too many tags, an unknown version to lock to, a parent that cannot wait, a token
+            that was for one run.
         NotFoundError: the parent run does not exist.
     """
     scope = f"trigger:{task}"
     known = idempotency.recall(u, environment.id, scope, request_token) if request_token else None
     if known is not None:
         return Created(u.tx.one("run_any", RunRow, id=known), is_cached=False)
-    triggering = Triggering(u, environment, source=source)
+    if one_time_token is not None:
+        _refuse_used(u, one_time_token)
+    triggering = Triggering(u, environment, one_time_token=one_time_token, source=source)
     item = BatchItem(task=task, payload=request.payload, options=request.options)
     created = triggering.add(item)
     triggering.write()
@@ -126,6 +130,7 @@ class Triggering:
         environment: where they belong.
         batch_id: the batch they belong to.
         waiting: the parent that waits for all of them; it locks them to its own version.
+        one_time_token: kept with the run, so that it cannot trigger another.
         source: recorded as their origin.
     """
 
@@ -133,6 +138,7 @@ class Triggering:
     environment: EnvironmentRow
     batch_id: str | None = None
     waiting: RunRow | None = None
+    one_time_token: str | None = None
     source: str = "api"
     _fresh: list[NewRun] = field(default_factory=list)
     _by_key: dict[tuple[str, str], RunRow] = field(default_factory=dict)
@@ -159,6 +165,7 @@ class Triggering:
             worker=worker,
             batch_id=self.batch_id,
             position=position,
+            one_time_token=self.one_time_token,
             source=self.source,
             order=len(self._fresh) if position is None else position,
         )
@@ -233,6 +240,16 @@ class Triggering:
 
     def _current_worker(self) -> str | None:
         return self.environment.current_worker_id
+
+
+def _refuse_used(u: Unit, token: str) -> None:
+    if u.tx.scalar("run_by_one_time_token", one_time_token=token) is not None:
+        raise UnprocessableError(
+            "this token has triggered its run already",
+            status=422,
+            code="ONE_TIME_TOKEN_USED",
+            hint="create a token for each run, or one with once=False",
+        )
 
 
 def _let_parent_wait(u: Unit, parent: RunRow | None, created: Created) -> None:

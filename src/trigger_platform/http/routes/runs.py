@@ -78,14 +78,14 @@ async def list_runs(call: Incoming[None]) -> RunPage:
     return present.run_page(await call.server.read(reads.page, call.environment_id, filters))
 
 
-@endpoint("POST", "/api/v2/runs/{run_id}/cancel", access=Access.ENVIRONMENT, returns=CanceledRun)
+@endpoint("POST", "/api/v2/runs/{run_id}/cancel", access=Access.RUN_WRITER, returns=CanceledRun)
 async def cancel_run(call: Incoming[None]) -> CanceledRun:
     """Cancel a run and its children; one that is over stays as it is."""
     run = await call.server.write(cancel.run, call.environment_id, call.path("run_id"))
     return CanceledRun(id=run.id)
 
 
-@endpoint("POST", "/api/v1/runs/{run_id}/replay", access=Access.ENVIRONMENT, returns=ReplayedRun)
+@endpoint("POST", "/api/v1/runs/{run_id}/replay", access=Access.RUN_WRITER, returns=ReplayedRun)
 async def replay_run(call: Incoming[None]) -> ReplayedRun:
     """Create a new run with the same task, payload and options."""
     created = await call.server.write(replay.run, call.environment_id, call.path("run_id"))

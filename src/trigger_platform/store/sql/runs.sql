@@ -151,6 +151,10 @@ update run set idempotency_key = null where id = :id;
 update run set idempotency_key = null
 where environment_id = :environment_id and task = :task and idempotency_key = :idempotency_key;
 
+-- name: run_by_one_time_token
+-- The run that a token for one use has triggered.
+select id from run where one_time_token = :one_time_token;
+
 -- name: run_next_due
 -- When a run is due next.
 select min(due_at) from run where due_at is not null;
