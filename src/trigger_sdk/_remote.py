@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import cache
@@ -23,7 +24,7 @@ from trigger_core.duration import Duration, Moment
 from trigger_core.errors import PayloadTooLargeError, PollTimeoutError
 from trigger_core.packet import Packet
 from trigger_core.schemas.batches import BatchDetail
-from trigger_core.schemas.runs import RunDetail, RunSummary
+from trigger_core.schemas.runs import ReplayedRun, ReplayRun, RunDetail, RunSummary
 from trigger_core.schemas.tokens import CreateToken, TokenCreated, TokenDetail
 from trigger_core.schemas.trigger import (
     BatchItem,
@@ -134,13 +135,13 @@ class Remote:
         """Cancel a run."""
         self._send_sync(run_calls.cancel(_id(run)))
 
-    async def replay(self, run: RunHandle[R] | str) -> RunHandle[R]:
-        """Replay a run."""
-        return _replayed(run, (await self._send(run_calls.replay(_id(run)))).id)
+    async def replay(self, run: RunHandle[R] | str, *payload: Any) -> RunHandle[R]:
+        """Replay a run, perhaps with another payload."""
+        return _replayed(run, (await self._send(_replay_call(run, *payload))).id)
 
-    def replay_sync(self, run: RunHandle[R] | str) -> RunHandle[R]:
-        """Replay a run."""
-        return _replayed(run, self._send_sync(run_calls.replay(_id(run))).id)
+    def replay_sync(self, run: RunHandle[R] | str, *payload: Any) -> RunHandle[R]:
+        """Replay a run, perhaps with another payload."""
+        return _replayed(run, self._send_sync(_replay_call(run, *payload)).id)
 
     async def reschedule(self, run: RunHandle[R] | str, delay: Moment) -> Run[R]:
         """Give a delayed run another delay."""
@@ -181,7 +182,7 @@ class Remote:
         now_ms, life_ms = SystemClock().now(), duration.parse_ms(life)
         return jwt.sign(full, key, now_ms=now_ms, life_ms=life_ms)
 
-    async def list(self, **filters: Sequence[str]) -> AsyncIterator[RunSummary]:
+    async def list(self, **filters: Any) -> AsyncIterator[RunSummary]:
         """Go through runs."""
         after: str | None = None
         while True:
@@ -192,7 +193,7 @@ class Remote:
             if after is None:
                 return
 
-    def list_sync(self, **filters: Sequence[str]) -> Iterator[RunSummary]:
+    def list_sync(self, **filters: Any) -> Iterator[RunSummary]:
         """Go through runs."""
         after: str | None = None
         while True:
@@ -326,6 +327,15 @@ def _run(run: RunHandle[R] | str, detail: RunDetail) -> Run[R]:
     if detail.is_success and not isinstance(run, str):
         output = run.read_output(output)
     return Run(detail, output)
+
+
+def _replay_call(run: RunHandle[Any] | str, *payload: Any) -> Call[ReplayedRun]:
+    if not payload:
+        return run_calls.replay(_id(run))
+    encoded = Remote.encode_payload(payload[0])
+    is_json = encoded.type == packet.JSON and encoded.data is not None
+    value = json.loads(encoded.data or "") if is_json else encoded.data
+    return run_calls.replay(_id(run), ReplayRun(payload=value, payload_type=encoded.type))
 
 
 def _replayed(run: RunHandle[R] | str, run_id: str) -> RunHandle[R]:

@@ -17,6 +17,7 @@ __all__ = [
     "LogRecord",
     "Page",
     "RelatedRuns",
+    "ReplayRun",
     "ReplayedRun",
     "Reschedule",
     "RunDetail",
@@ -140,6 +141,13 @@ class CanceledRun(WireModel):
     """The answer to a cancel."""
 
     id: str
+
+
+class ReplayRun(WireModel):
+    """The body of ``POST /api/v1/runs/{id}/replay``; the official clients send none."""
+
+    payload: Any = None
+    payload_type: str | None = None
 
 
 class ReplayedRun(WireModel):

@@ -40,6 +40,7 @@ class Origin:
         worker: the version it is locked to.
         batch_id, position: its batch, and its place in it.
         one_time_token: the public token that is used up by it.
+        replay_of: the run it repeats.
         source: what is recorded as the origin: ``sdk``, ``api``, ``cli``, ``schedule``, ``dashboard``.
         order: breaks ties between runs of one moment.
     """
@@ -50,6 +51,7 @@ class Origin:
     batch_id: str | None = None
     position: int | None = None
     one_time_token: str | None = None
+    replay_of: str | None = None
     source: str = "api"
     order: int = 0
 
@@ -119,7 +121,7 @@ def make(
         parent_id=parent.id if parent else None,
         root_id=(parent.root_id or parent.id) if parent else None,
         depth=parent.depth + 1 if parent else 0,
-        replay_of=None,
+        replay_of=origin.replay_of,
         batch_id=origin.batch_id,
         batch_position=origin.position,
         schedule_id=None,
@@ -136,8 +138,13 @@ def make(
         output_type=None,
         error=None,
     )
-    description = "Triggered with a delay" if is_delayed else "Triggered"
-    return NewRun(run, _payload(run_id, item), description)
+    return NewRun(run, _payload(run_id, item), _description(origin, is_delayed=is_delayed))
+
+
+def _description(origin: Origin, *, is_delayed: bool) -> str:
+    if origin.replay_of is not None:
+        return f"Replay of {origin.replay_of}"
+    return "Triggered with a delay" if is_delayed else "Triggered"
 
 
 def _due_at(u: Unit, delay_until: int | None, ttl_ms: int | None) -> int | None:

@@ -131,6 +131,7 @@ class Triggering:
         batch_id: the batch they belong to.
         waiting: the parent that waits for all of them; it locks them to its own version.
         one_time_token: kept with the run, so that it cannot trigger another.
+        replay_of: the run they repeat.
         source: recorded as their origin.
     """
 
@@ -139,6 +140,7 @@ class Triggering:
     batch_id: str | None = None
     waiting: RunRow | None = None
     one_time_token: str | None = None
+    replay_of: str | None = None
     source: str = "api"
     _fresh: list[NewRun] = field(default_factory=list)
     _by_key: dict[tuple[str, str], RunRow] = field(default_factory=dict)
@@ -166,6 +168,7 @@ class Triggering:
             batch_id=self.batch_id,
             position=position,
             one_time_token=self.one_time_token,
+            replay_of=self.replay_of,
             source=self.source,
             order=len(self._fresh) if position is None else position,
         )

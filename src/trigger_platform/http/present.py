@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from trigger_core import clock, ids, packet
 from trigger_core.duration import describe
+from trigger_core.errors import UsageError
 from trigger_core.schemas.batches import (
     BatchDetail,
     BatchItemError,
@@ -54,13 +55,29 @@ _EXECUTING = {"EXECUTING", "DEQUEUED"}
 _INTERNAL = {
     "QUEUED": ["PENDING"],
     "WAITING": ["WAITING_TO_RESUME"],
+    "FROZEN": ["WAITING_TO_RESUME"],
     "COMPLETED": ["COMPLETED_SUCCESSFULLY"],
     "FAILED": ["COMPLETED_WITH_ERRORS"],
+    "WAITING_FOR_DEPLOY": ["PENDING_VERSION"],
+    "REATTEMPTING": ["EXECUTING"],
+    "INTERRUPTED": ["INTERRUPTED"],
 }
+"""What a word of the current or the older vocabulary means; other words mean themselves (protocol H.1)."""
 
 
 def internal_statuses(public: list[str]) -> list[str]:
-    """Return the internal statuses a filter means (protocol H.1)."""
+    """Return the internal statuses a filter means, whichever vocabulary it is written in.
+
+    Raises:
+        UsageError: there is no such status.
+    """
+    for status in public:
+        if status not in _INTERNAL and status not in set(states.RunStatus):
+            raise UsageError(
+                f"Query Error: there is no status {status!r}",
+                code="INVALID_QUERY",
+                hint="such as QUEUED, EXECUTING, WAITING, COMPLETED, FAILED",
+            )
     return [inner for status in public for inner in _INTERNAL.get(status, [status])]
 
 
@@ -250,10 +267,15 @@ def _summary(run: RunRow) -> dict[str, Any]:
         "duration_ms": run.usage_ms,
         "metadata": json.loads(run.metadata) if run.metadata else None,
         "depth": run.depth,
-        "trigger_function": "batchTrigger" if run.batch_id else "trigger",
+        "trigger_function": _trigger_function(run),
         "batch_id": run.batch_id,
         "queue": run.queue,
     }
+
+
+def _trigger_function(run: RunRow) -> str:
+    waits = json.loads(run.annotations or "{}").get("waits", False)
+    return ("batchTrigger" if run.batch_id else "trigger") + ("AndWait" if waits else "")
 
 
 def _attempts(snapshots: list[SnapshotRow]) -> list[AttemptDetail]:

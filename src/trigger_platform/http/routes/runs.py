@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import StreamingResponse
 
+from trigger_core import clock, duration, packet
+from trigger_core.errors import InvalidDurationError, UsageError
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.batches import RunResult
 from trigger_core.schemas.metadata import MetadataUpdate, RunMetadata
@@ -14,6 +16,7 @@ from trigger_core.schemas.runs import (
     CanceledRun,
     LogPage,
     ReplayedRun,
+    ReplayRun,
     Reschedule,
     RunDetail,
     RunPage,
@@ -22,6 +25,7 @@ from trigger_core.schemas.runs import (
     TagsAdded,
 )
 from trigger_platform.engine import cancel, delayed, metadata, replay, tags, why
+from trigger_platform.engine.replay import Payload
 from trigger_platform.http import present
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
@@ -70,7 +74,14 @@ async def list_runs(call: Incoming[None]) -> RunPage:
         statuses=present.internal_statuses(_texts(call, "filter[status]")),
         tasks=_texts(call, "filter[taskIdentifier]"),
         versions=_texts(call, "filter[version]"),
-        tag=call.query("filter[tag]"),
+        tags=_texts(call, "filter[tag]"),
+        queues=_texts(call, "filter[queue]"),
+        machines=_texts(call, "filter[machine]"),
+        batch=call.query("filter[batch]"),
+        schedule=call.query("filter[schedule]"),
+        is_test=_flag(call, "filter[isTest]"),
+        created_from=_oldest(call),
+        created_to=_moment(call, "filter[createdAt][to]"),
         size=call.number("page[size]", 25, low=1, high=100),
         after=call.query("page[after]"),
         before=call.query("page[before]"),
@@ -85,10 +96,23 @@ async def cancel_run(call: Incoming[None]) -> CanceledRun:
     return CanceledRun(id=run.id)
 
 
-@endpoint("POST", "/api/v1/runs/{run_id}/replay", access=Access.RUN_WRITER, returns=ReplayedRun)
-async def replay_run(call: Incoming[None]) -> ReplayedRun:
-    """Create a new run with the same task, payload and options."""
-    created = await call.server.write(replay.run, call.environment_id, call.path("run_id"))
+@endpoint(
+    "POST",
+    "/api/v1/runs/{run_id}/replay",
+    access=Access.RUN_WRITER,
+    body=ReplayRun,
+    returns=ReplayedRun,
+    is_body_optional=True,
+)
+async def replay_run(call: Incoming[ReplayRun]) -> ReplayedRun:
+    """Create a new run with the same task and options, and with the same payload unless one is sent."""
+    asked = call.body
+    payload = (
+        Payload(asked.payload, asked.payload_type or packet.JSON)
+        if "payload" in asked.model_fields_set
+        else None
+    )
+    created = await call.server.write(replay.run, call.environment_id, call.path("run_id"), payload)
     return ReplayedRun(id=created.id)
 
 
@@ -205,3 +229,36 @@ def _event(name: str, model: WireModel) -> str:
 
 def _texts(call: Incoming[None], name: str) -> list[str]:
     return [text for text in call.query(name).split(",") if text]
+
+
+def _flag(call: Incoming[None], name: str) -> bool | None:
+    text = call.query(name)
+    if text not in {"", "true", "false"}:
+        raise _bad(name, text, "true or false")
+    return text == "true" if text else None
+
+
+def _oldest(call: Incoming[None]) -> int | None:
+    """Return the moment before which runs are too old: a moment, or a period until now."""
+    name = "filter[createdAt][period]"
+    period = call.query(name)
+    if not period:
+        return _moment(call, "filter[createdAt][from]")
+    try:
+        return call.server.units.clock.now() - duration.parse_ms(period)
+    except InvalidDurationError as error:
+        raise _bad(name, period, "a duration such as 7d") from error
+
+
+def _moment(call: Incoming[None], name: str) -> int | None:
+    text = call.query(name)
+    if not text or text.isdecimal():
+        return int(text) if text else None
+    try:
+        return clock.from_iso(text)
+    except ValueError as error:
+        raise _bad(name, text, "a moment in ISO 8601 or in ms since the epoch") from error
+
+
+def _bad(name: str, text: str, expected: str) -> UsageError:
+    return UsageError(f"Query Error: {name} must be {expected}, not {text!r}", code="INVALID_QUERY")
