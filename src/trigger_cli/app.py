@@ -21,6 +21,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("trigger_cli.commands.run", "Trigger a run of a task."),
     "idempotency": ("trigger_cli.commands.idempotency", "Free idempotency keys."),
     "runs": ("trigger_cli.commands.runs", "Look at runs, cancel them, replay them, ask why."),
+    "schedules": (
+        "trigger_cli.commands.schedules",
+        "See what runs by itself and when; create, change, switch.",
+    ),
 }
 """Name to module and one line; the module defines a Typer application called ``app``."""
 

@@ -27,7 +27,16 @@ from trigger_platform.engine.unit import Units
 from trigger_platform.http import openapi, problems
 from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.guard import Guard
-from trigger_platform.http.routes import batches, idempotency, projects, runs, tasks, waits, worker
+from trigger_platform.http.routes import (
+    batches,
+    idempotency,
+    projects,
+    runs,
+    schedules,
+    tasks,
+    waits,
+    worker,
+)
 from trigger_platform.http.server import Server
 from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.timers import Timers
@@ -70,6 +79,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     waits.call_back,
     waits.wait_for_duration,
     waits.wait_for_token,
+    schedules.list_schedules,
+    schedules.create_schedule,
+    schedules.retrieve_schedule,
+    schedules.update_schedule,
+    schedules.delete_schedule,
+    schedules.activate_schedule,
+    schedules.deactivate_schedule,
+    schedules.next_ticks,
+    schedules.list_timezones,
     worker.connect_worker,
     worker.register_worker,
     projects.public_claims,

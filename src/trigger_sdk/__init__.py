@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from trigger_sdk import auth, batch, idempotency_keys, runs, tags, tasks, wait
+from trigger_sdk import auth, batch, idempotency_keys, runs, schedules, tags, tasks, wait
 from trigger_sdk.auth import Scope
 from trigger_sdk.config import Config, define_config
 from trigger_sdk.context import CancelSignal, Context, current_context
@@ -39,6 +39,7 @@ from trigger_sdk.queue import Queue
 from trigger_sdk.results import BatchResult, RunFailure, TaskResult, TokenResult
 from trigger_sdk.retry import Retry
 from trigger_sdk.runs import BatchHandle, Run, RunHandle
+from trigger_sdk.schedule import Schedule, ScheduledPayload
 from trigger_sdk.task import Task, task
 from trigger_sdk.tasks import TaskRef
 from trigger_sdk.wait import Token
@@ -69,6 +70,8 @@ __all__ = [
     "Run",
     "RunFailure",
     "RunHandle",
+    "Schedule",
+    "ScheduledPayload",
     "Scope",
     "Task",
     "TaskCanceledError",
@@ -87,6 +90,7 @@ __all__ = [
     "idempotency_keys",
     "logger",
     "runs",
+    "schedules",
     "tags",
     "task",
     "tasks",

@@ -10,6 +10,7 @@ from typing import Any
 
 from trigger_core.clock import VirtualClock
 from trigger_core.retry import RetryPolicy
+from trigger_core.schemas.schedules import CreateSchedule, ScheduleDeclaration
 from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions, TriggerTask
 from trigger_core.schemas.workers import (
     Assignment,
@@ -44,6 +45,7 @@ from trigger_platform.engine import (
     environment,
     project,
     replay,
+    schedule,
     trigger,
     why,
     worker_version,
@@ -51,7 +53,14 @@ from trigger_platform.engine import (
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.reads import runs as reads
 from trigger_platform.store.database import Database
-from trigger_platform.store.rows import BatchRow, EnvironmentRow, PayloadRow, RunRow
+from trigger_platform.store.rows import (
+    BatchRow,
+    EnvironmentRow,
+    PayloadRow,
+    RunRow,
+    ScheduleInstanceRow,
+    ScheduleRow,
+)
 from trigger_platform.store.sqlite import MEMORY, open_database
 
 BOOT = "boot-1"
@@ -241,6 +250,48 @@ class Engine:
         """Cancel a run."""
         self.call(cancel.run, self.environment, run_id)
 
+    def schedule(self, task: str = "tick", key: str | None = "key", **fields: Any) -> ScheduleRow:
+        """Create a schedule, or update the one with the key."""
+        request = CreateSchedule(task=task, deduplication_key=key, **fields)
+        return self.call(schedule.create, self.environment, request)  # type: ignore[no-any-return]
+
+    def instance(self, schedule_id: str) -> ScheduleInstanceRow:
+        """Read a schedule in the environment."""
+        return self.call(  # type: ignore[no-any-return]
+            lambda u: u.tx.one(
+                "schedule_instance_get",
+                ScheduleInstanceRow,
+                schedule_id=schedule_id,
+                environment_id=self.environment.id,
+            )
+        )
+
+    def fired(self) -> list[RunRow]:
+        """Read the runs that schedules made, oldest first."""
+        runs: list[RunRow] = self.call(lambda u: u.tx.all("runs_all", RunRow))
+        ticked = [run for run in runs if run.schedule_instance_id is not None]
+        return sorted(ticked, key=lambda run: (run.nominal_at or 0, run.id))
+
+    def production(self) -> Engine:
+        """The same engine, working in a production environment."""
+
+        def work(u: Unit) -> EnvironmentRow:
+            u.tx.run(
+                "environment_insert",
+                id="prod",
+                project_id=self.environment.project_id,
+                slug="prod",
+                type="PRODUCTION",
+                secret_key="tr_prod_key",
+                concurrency_limit=100,
+                burst_factor=1.0,
+                default_ttl_ms=None,
+                now=u.now,
+            )
+            return u.tx.one("environment_by_id", EnvironmentRow, id="prod")
+
+        return Engine(self.db, self.clock, self.units, self.call(work))
+
     def replay(self, run_id: str) -> str:
         """Replay a run."""
         return str(self.call(replay.run, self.environment, run_id).id)
@@ -309,6 +360,12 @@ def task(
         queue=declared,
         **fields,
     )
+
+
+def scheduled(name: str = "tick", schedule: dict[str, Any] | None = None) -> TaskDeclaration:
+    """A scheduled task, perhaps with a schedule declared in code."""
+    declared = ScheduleDeclaration.model_validate(schedule) if schedule else None
+    return task(name, trigger_source="schedule", schedule=declared)
 
 
 def open_engine(db: Database | None = None, seed: int = 1) -> Engine:

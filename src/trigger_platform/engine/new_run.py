@@ -14,7 +14,7 @@ from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, PayloadRow, RunRow, TaskRow, WorkerRow
 
-__all__ = ["NewRun", "Origin", "make"]
+__all__ = ["NewRun", "Origin", "Ticked", "make"]
 
 _MIN_DURATION_S = 5
 _INT32 = 2**31 - 1
@@ -31,6 +31,15 @@ class NewRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Ticked:
+    """The tick of a schedule, in one environment, that a run stands for."""
+
+    schedule_id: str
+    instance_id: str
+    nominal_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Where a new run comes from.
 
@@ -43,6 +52,7 @@ class Origin:
         replay_of: the run it repeats.
         source: what is recorded as the origin: ``sdk``, ``api``, ``cli``, ``schedule``, ``dashboard``.
         order: breaks ties between runs of one moment.
+        ticked: the tick it stands for, if a schedule triggers it.
     """
 
     parent: RunRow | None = None
@@ -54,6 +64,7 @@ class Origin:
     replay_of: str | None = None
     source: str = "api"
     order: int = 0
+    ticked: Ticked | None = None
 
 
 def make(
@@ -67,7 +78,7 @@ def make(
         UsageError: metadata is no JSON object.
         PayloadTooLargeError: metadata has more than 256 KiB.
     """
-    options, parent, worker = item.options, origin.parent, origin.worker
+    options, parent, worker, ticked = item.options, origin.parent, origin.worker, origin.ticked
     run_id = ids.run_id(u.now, u.rng)
     delay_until = _delay_until(u, options)
     ttl_ms = _ttl_ms(environment, options, task)
@@ -124,9 +135,9 @@ def make(
         replay_of=origin.replay_of,
         batch_id=origin.batch_id,
         batch_position=origin.position,
-        schedule_id=None,
-        schedule_instance_id=None,
-        nominal_at=None,
+        schedule_id=ticked.schedule_id if ticked else None,
+        schedule_instance_id=ticked.instance_id if ticked else None,
+        nominal_at=ticked.nominal_at if ticked else None,
         external_deployment_id=None,
         checkpoint_id=None,
         annotations=_annotations(origin, options),
@@ -162,7 +173,9 @@ def _annotations(origin: Origin, options: TriggerOptions) -> str:
         "triggerSource": origin.source,
         "rootTriggerSource": inherited.get("rootTriggerSource", origin.source),
     }
-    if "rootScheduleId" in inherited:
+    if origin.ticked is not None:
+        mine["rootScheduleId"] = origin.ticked.schedule_id
+    elif "rootScheduleId" in inherited:
         mine["rootScheduleId"] = inherited["rootScheduleId"]
     if origin.waits:
         mine["waits"] = True

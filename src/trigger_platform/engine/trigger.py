@@ -25,7 +25,7 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine.block import Wait
 from trigger_platform.engine.debounce import Window
-from trigger_platform.engine.new_run import NewRun, Origin
+from trigger_platform.engine.new_run import NewRun, Origin, Ticked
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, RunRow, TaskRow, WorkerRow
 
@@ -148,7 +148,9 @@ class Triggering:
     _parents: dict[str, RunRow] = field(default_factory=dict)
     _workers: dict[str, WorkerRow] = field(default_factory=dict)
 
-    def add(self, item: BatchItem, position: int | None = None) -> Created:
+    def add(
+        self, item: BatchItem, position: int | None = None, ticked: Ticked | None = None
+    ) -> Created:
         """Decide one run; an idempotency or debounce key may find an earlier one instead.
 
         Raises:
@@ -171,6 +173,7 @@ class Triggering:
             replay_of=self.replay_of,
             source=self.source,
             order=len(self._fresh) if position is None else position,
+            ticked=ticked,
         )
         new = new_run.make(self.u, self.environment, item, task, origin)
         collecting = self._collapse(window, new)

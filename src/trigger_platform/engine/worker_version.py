@@ -11,7 +11,7 @@ from trigger_core.schemas.workers import (
     RegisterWorker,
     TaskDeclaration,
 )
-from trigger_platform.engine import execution_snapshot, queue_name
+from trigger_platform.engine import declared_schedule, execution_snapshot, queue_name
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import Count, EnvironmentRow, RunRow, WorkerRow
@@ -25,12 +25,13 @@ def register(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> R
     """Register a version; code that equals the current version's keeps that version.
 
     Raises:
-        UsageError: two tasks have one id.
+        UsageError: two tasks have one id, or a declared schedule cannot be.
         InvalidDurationError: a task's ttl cannot be read.
     """
     _refuse_duplicates(request.metadata.tasks)
     current = _current(u, environment)
     if current is not None and current.content_hash == request.metadata.content_hash:
+        declared_schedule.sync(u, environment, current.id)
         _release(u, environment, request.metadata.tasks)
         return Registered(id=current.id, version=current.version, content_hash=current.content_hash)
     worker = _insert(u, environment, request)
@@ -39,6 +40,7 @@ def register(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> R
     for queue in request.metadata.queues:
         _declare(u, environment, queue.name, "custom", queue.concurrency_limit)
     u.tx.run("environment_promote", id=environment.id, worker_id=worker.id)
+    declared_schedule.sync(u, environment, worker.id)
     _release(u, environment, request.metadata.tasks)
     u.emit(environment.id, "worker.registered", worker.id, 0)
     return Registered(id=worker.id, version=worker.version, content_hash=worker.content_hash)
@@ -109,7 +111,7 @@ def _insert_task(
         isolation=task.isolation,
         payload_schema=json.dumps(task.payload_schema) if task.payload_schema else None,
         trigger_source=(task.trigger_source or "standard").upper(),
-        schedule=json.dumps(task.schedule) if task.schedule else None,
+        schedule=json.dumps(task.schedule.to_wire()) if task.schedule else None,
     )
 
 

@@ -33,6 +33,7 @@ from trigger_core.schemas.tokens import TokenDetail, TokenStatus
 from trigger_core.schemas.workers import TaskError
 from trigger_platform.engine import idempotency, states
 from trigger_platform.engine.why import public_status
+from trigger_platform.http import present_schedules
 from trigger_platform.reads.batches import Ended, FullBatch
 from trigger_platform.reads.runs import FullRun, LogRow, RunPageRows, SnapshotRow
 from trigger_platform.store.rows import RunRow, WaitpointRow
@@ -97,6 +98,7 @@ def detail(found: FullRun) -> RunDetail:
         "error": error_of(run.error),
         "attempt_count": run.attempt,
         "attempts": _attempts(found.snapshots),
+        "schedule": present_schedules.of_run(found.schedule) if found.schedule else None,
         "related_runs": RelatedRuns(
             root=summary(found.root) if found.root else None,
             parent=summary(found.parent) if found.parent else None,

@@ -43,6 +43,10 @@ select {EnvironmentRow} from environment where project_id = :project_id and slug
 -- Make a version the current one.
 update environment set current_worker_id = :worker_id where id = :id;
 
+-- name: environment_archive
+-- Take an environment out of service, or back into it.
+update environment set archived_at = :archived_at where id = :id;
+
 -- name: access_token_insert
 -- A personal access token, as its hash.
 insert into access_token (id, token_hash, name, created_at) values (:id, :token_hash, :name, :now);
