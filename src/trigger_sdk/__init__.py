@@ -34,6 +34,7 @@ from trigger_sdk.errors import (
     UnserializableError,
 )
 from trigger_sdk.logger import logger
+from trigger_sdk.metadata import metadata
 from trigger_sdk.options import Debounce, Options
 from trigger_sdk.queue import Queue
 from trigger_sdk.results import BatchResult, RunFailure, TaskResult, TokenResult
@@ -89,6 +90,7 @@ __all__ = [
     "define_config",
     "idempotency_keys",
     "logger",
+    "metadata",
     "runs",
     "schedules",
     "tags",

@@ -33,8 +33,8 @@ def _family(engine: Engine) -> tuple[str, str, str]:
     return root, parent, engine.trigger(parent_run_id=parent)
 
 
-def _flush(assignment: Assignment, **change: Any) -> MetadataFlush:
-    return MetadataFlush(run_id=assignment.run_id, lease=assignment.lease, **change)
+def _flush(assignment: Assignment, number: int = 1, **change: Any) -> MetadataFlush:
+    return MetadataFlush(run_id=assignment.run_id, lease=assignment.lease, number=number, **change)
 
 
 def test_operations_change_the_metadata_in_order(engine: Engine) -> None:
@@ -159,11 +159,35 @@ def test_a_worker_that_lost_the_run_changes_nothing(engine: Engine) -> None:
     run_id = engine.trigger()
     [assignment] = engine.claim()
     stale = MetadataFlush(
-        run_id=run_id, lease=assignment.lease + 1, operations=[Operation("set", "a", 1)]
+        run_id=run_id, lease=assignment.lease + 1, number=1, operations=[Operation("set", "a", 1)]
     )
     engine.report(metadata=[stale])
 
     assert _of(engine, run_id) == {}
+
+
+def test_a_flush_that_comes_twice_is_applied_once(engine: Engine) -> None:
+    """The answer to the first may have been lost; both are answered."""
+    run_id = engine.trigger()
+    [assignment] = engine.claim()
+    flush = _flush(assignment, operations=[Operation("increment", "n", 1)], refs=["w1"])
+    answers = [engine.report(metadata=[flush]).metadata for _ in range(2)]
+
+    assert _of(engine, run_id) == {"n": 1}
+    assert [[one.refs for one in answer] for answer in answers] == [[["w1"]], [["w1"]]]
+    engine.report(metadata=[_flush(assignment, 2, operations=flush.operations)])
+    assert _of(engine, run_id) == {"n": 2}
+
+
+def test_who_waits_for_a_flush_hears_that_it_was_refused(engine: Engine) -> None:
+    """With the code of the refusal."""
+    engine.trigger()
+    [assignment] = engine.claim()
+    bad = _flush(assignment, operations=[Operation("set", "__proto__", 1)], refs=["w1"])
+    [answer] = engine.report(metadata=[bad]).metadata
+
+    assert answer.error is not None
+    assert answer.error.code == "INVALID_METADATA"
 
 
 def test_invalid_metadata_does_not_spoil_a_completion(engine: Engine) -> None:

@@ -62,7 +62,9 @@ def test_a_replay_begins_with_the_first_metadata(engine: Engine) -> None:
     old = engine.trigger(metadata={"n": 0})
     [assignment] = engine.claim()
     flush = {"operations": [{"type": "increment", "key": "n", "value": 5}]}
-    engine.report(metadata=[{"run_id": assignment.run_id, "lease": assignment.lease} | flush])
+    engine.report(
+        metadata=[{"run_id": assignment.run_id, "lease": assignment.lease, "number": 1} | flush]
+    )
 
     assert engine.run(old).metadata == '{"n":5}'
     assert engine.run(engine.replay(old)).metadata == '{"n":0}'

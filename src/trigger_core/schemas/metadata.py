@@ -6,8 +6,9 @@ from typing import Any
 
 from trigger_core.metadata import Operation
 from trigger_core.schemas.base import WireModel
+from trigger_core.schemas.errors import ErrorBody
 
-__all__ = ["MetadataFlush", "MetadataUpdate", "RunMetadata"]
+__all__ = ["MetadataFlush", "MetadataFlushed", "MetadataUpdate", "RunMetadata"]
 
 
 class MetadataUpdate(WireModel):
@@ -24,10 +25,25 @@ class MetadataUpdate(WireModel):
 
 
 class MetadataFlush(MetadataUpdate):
-    """Operations that a run's code has made since they were reported last."""
+    """Operations that a run's code has made since they were reported last.
+
+    ``number`` counts the flushes of an attempt: one that comes twice is applied once. ``refs`` are the names
+    under which the code waits to hear that it was.
+    """
 
     run_id: str
     lease: int
+    number: int
+    refs: list[str] = []
+
+
+class MetadataFlushed(WireModel):
+    """Operations were taken down; ``error`` says why they were not applied."""
+
+    run_id: str
+    lease: int
+    refs: list[str]
+    error: ErrorBody | None = None
 
 
 class RunMetadata(WireModel):

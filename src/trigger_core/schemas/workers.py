@@ -16,7 +16,7 @@ from pydantic import Field
 
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.errors import ErrorBody
-from trigger_core.schemas.metadata import MetadataFlush
+from trigger_core.schemas.metadata import MetadataFlush, MetadataFlushed
 from trigger_core.schemas.runs import LogRecord
 from trigger_core.schemas.schedules import ScheduleDeclaration
 from trigger_core.schemas.trigger import BatchItem
@@ -389,5 +389,6 @@ class Reported(WireModel):
 
     verdicts: list[Verdict] = []
     waits: list[WaitStarted] = []
+    metadata: list[MetadataFlushed] = []
     runs: list[Assignment] = []
     signals: list[Signal] = []

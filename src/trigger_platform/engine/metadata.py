@@ -13,7 +13,8 @@ from typing import Any
 from trigger_core import metadata as arithmetic
 from trigger_core.errors import ConflictingWriteError, NotFoundError, TriggerError
 from trigger_core.metadata import Operation
-from trigger_core.schemas.metadata import MetadataFlush, MetadataUpdate
+from trigger_core.schemas.errors import ErrorBody
+from trigger_core.schemas.metadata import MetadataFlush, MetadataFlushed, MetadataUpdate
 from trigger_platform.engine import run_attempt
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, RunRow
@@ -43,17 +44,50 @@ def update(
     return _change(u, _find(u, environment, run_id), change)
 
 
-def flush(u: Unit, boot_id: str, flushes: Sequence[MetadataFlush]) -> None:
-    """Take down what the code of runs did; what is invalid leaves a line in the run's log (behaviour 141)."""
+def flush(
+    u: Unit, environment: EnvironmentRow, boot_id: str, flushes: Sequence[MetadataFlush]
+) -> list[MetadataFlushed]:
+    """Take down what the code of runs did, each flush once, and answer those that wait for it.
+
+    What is invalid leaves a line in the run's log and disturbs nothing else (behaviour 141).
+    """
     runs = run_attempt.runs_by_id(u, [one.run_id for one in flushes])
-    for one in flushes:
-        run = runs.get(one.run_id)
-        if run is None or not run_attempt.owns(run, boot_id, one.lease):
-            continue
-        try:
-            _change(u, run, one)
-        except TriggerError as error:
-            _log(u, run, f"The metadata was not changed: {error}")
+    errors = {
+        (one.run_id, one.number): _flush_one(u, environment, boot_id, runs.get(one.run_id), one)
+        for one in flushes
+    }
+    return [
+        MetadataFlushed(
+            run_id=one.run_id,
+            lease=one.lease,
+            refs=one.refs,
+            error=errors[one.run_id, one.number],
+        )
+        for one in flushes
+        if one.refs
+    ]
+
+
+def _flush_one(
+    u: Unit, environment: EnvironmentRow, boot_id: str, run: RunRow | None, one: MetadataFlush
+) -> ErrorBody | None:
+    if run is None or not run_attempt.owns(run, boot_id, one.lease):
+        return None
+    token = f"{one.lease}:{one.number}"
+    if not u.tx.run(
+        "request_claim",
+        environment_id=environment.id,
+        scope=f"metadata:{run.id}",
+        token=token,
+        now=u.now,
+    ):
+        return None
+    try:
+        _change(u, run, one)
+    except TriggerError as error:
+        _log(u, run, f"The metadata was not changed: {error}")
+        return ErrorBody(error=error.what, code=error.code, fix=error.hint)
+    return None
 
 
 def _find(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
