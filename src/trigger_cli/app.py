@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dev": ("trigger_cli.commands.dev", "Run tasks here, reloading them as you edit."),
     "run": ("trigger_cli.commands.run", "Trigger a run of a task."),
     "idempotency": ("trigger_cli.commands.idempotency", "Free idempotency keys."),
+    "queues": ("trigger_cli.commands.queues", "Look at queues, pause them, change their limits."),
     "runs": ("trigger_cli.commands.runs", "Look at runs, cancel them, replay them, ask why."),
     "schedules": (
         "trigger_cli.commands.schedules",
