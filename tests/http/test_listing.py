@@ -26,6 +26,7 @@ async def _ids(platform: Platform, **query: str) -> list[str]:
 async def test_runs_are_found_by_what_they_were_triggered_with(platform: Platform) -> None:
     """Several values of one filter are alternatives."""
     plain = await platform.trigger("a")
+    platform.clock.advance(1)
     special = await platform.trigger(
         "b", test=True, machine="large-1x", queue={"name": "mine"}, tags=["x", "y"]
     )
@@ -59,6 +60,7 @@ async def test_both_vocabularies_of_statuses_are_understood(
 ) -> None:
     """The older one too."""
     parked = await platform.trigger("unknown")
+    platform.clock.advance(1)
     queued = await platform.trigger("known")
     assert await _ids(platform, status="QUEUED") == [queued, parked]
     await platform.work("known")
