@@ -17,7 +17,7 @@ from trigger_core.schemas.errors import ErrorBody
 from trigger_core.schemas.metadata import MetadataFlush, MetadataFlushed, MetadataUpdate
 from trigger_platform.engine import run_attempt
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import EnvironmentRow, RunRow
+from trigger_platform.store.rows import EnvironmentRow, LogRow, RunRow
 
 __all__ = ["flush", "read", "update"]
 
@@ -84,6 +84,8 @@ def _flush_one(
         return None
     try:
         _change(u, run, one)
+    except ConflictingWriteError:
+        raise
     except TriggerError as error:
         _log(u, run, f"The metadata was not changed: {error}")
         return ErrorBody(error=error.what, code=error.code, fix=error.hint)
@@ -138,14 +140,6 @@ def _write(u: Unit, run: RunRow, text: str) -> None:
 
 
 def _log(u: Unit, run: RunRow, message: str) -> None:
-    u.tx.run(
-        "log_insert",
-        run_id=run.id,
-        attempt=run.attempt,
-        time=u.now,
-        level="WARNING",
-        source="system",
-        message=message,
-        attributes=None,
-    )
+    line = LogRow(run.id, run.attempt, u.now, "WARNING", "system", message, None)
+    u.record("log_insert", [line])
     u.emit(run.environment_id, "run.logged", run.id, 0)
