@@ -30,6 +30,7 @@ from trigger_platform.engine import (
     dequeue,
     execution_snapshot,
     heartbeat,
+    metadata,
     run_attempt,
     signals,
     wait,
@@ -82,6 +83,7 @@ def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
     boot_id = request.boot_id
     _write_logs(u, environment, request.logs)
     _begin(u, boot_id, request.started)
+    flushed = metadata.flush(u, environment, boot_id, request.metadata)
     waits = _wait(u, environment, request)
     _give_up(u, boot_id, request.given_up)
     verdicts = run_attempt.complete(u, boot_id, request.completions)
@@ -97,7 +99,7 @@ def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
         told = signals.fetch(u, boot_id)
         runs += dequeue.claim(u, environment, boot_id, request.workers, request.claim)
     return Reported.model_construct(
-        verdicts=verdicts, waits=waits, runs=runs, signals=[*told, *missed]
+        verdicts=verdicts, waits=waits, metadata=flushed, runs=runs, signals=[*told, *missed]
     )
 
 
