@@ -154,7 +154,9 @@ class Triggerable(Generic[P, R]):
 
     def _items(self, payloads: Iterable[Any]) -> list[Item[R]]:
         return [
-            payload if isinstance(payload, Item) else self._item((payload,), {})
+            payload
+            if isinstance(payload, Item)
+            else Item(self, self._task.encode_whole(payload), self._options)
             for payload in payloads
         ]
 
@@ -207,6 +209,10 @@ class Task(Triggerable[P, R]):
     def encode_payload(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Packet:
         """Write the payload that a call with these arguments means."""
         return _lazy.remote().encode_payload(self.signature.payload(args, kwargs))
+
+    def encode_whole(self, payload: Any) -> Packet:
+        """Write a payload that is given as a whole: for several parameters an object with those keys."""
+        return _lazy.remote().encode_payload(self.signature.whole(payload))
 
 
 @overload
