@@ -1,6 +1,6 @@
 """Write tasks, trigger them, wait for them.
 
->>> from trigger_sdk import task
+>>> from trigger_sdk import queues, task
 >>> @task
 ... async def hello_world(name: str) -> str:
 ...     return f"hello {name}"
@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from trigger_sdk import batch, idempotency_keys, runs, schedules, tasks, wait
+from trigger_sdk import batch, idempotency_keys, queues, runs, schedules, tasks, wait
 from trigger_sdk.config import Config, define_config
 from trigger_sdk.context import CancelSignal, Context, current_context
 from trigger_sdk.errors import (
@@ -85,6 +85,7 @@ __all__ = [
     "define_config",
     "idempotency_keys",
     "logger",
+    "queues",
     "runs",
     "schedules",
     "task",

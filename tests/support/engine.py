@@ -41,9 +41,12 @@ from trigger_platform.engine import (
     batch_items,
     cancel,
     channel,
+    dequeue,
     due,
     environment,
+    environment_limit,
     project,
+    queue,
     replay,
     schedule,
     trigger,
@@ -302,6 +305,68 @@ class Engine:
         """Do everything that is due now."""
         while self.call(due.sweep).moved:
             pass
+
+    def queue(self, name: str) -> queue.View:
+        """Read a queue by its full name."""
+        return self.call(queue.find, self.environment, "custom", name)  # type: ignore[no-any-return]
+
+    def pause_queue(self, name: str, *, paused: bool = True) -> None:
+        """Pause a queue, or let it go on."""
+        self.call(queue.pause, self.environment, "custom", name, paused=paused)
+
+    def override(self, name: str, **limit: float) -> queue.View:
+        """Override a queue's limit: ``limit`` or ``percent``."""
+        return self.call(  # type: ignore[no-any-return]
+            queue.override, self.environment, "custom", name, **limit
+        )
+
+    def reset(self, name: str) -> queue.View:
+        """Take the override back."""
+        return self.call(queue.reset, self.environment, "custom", name)  # type: ignore[no-any-return]
+
+    def pause_environment(self, *, paused: bool = True) -> None:
+        """Pause the environment, or let it go on."""
+        self.environment = self.call(environment_limit.pause, self.environment, paused=paused)
+
+    def add_environment(self, slug: str, *tasks: TaskDeclaration, limit: int = 100) -> Engine:
+        """Another environment of the same project, with a version of its own and the same worker."""
+
+        def work(u: Unit) -> EnvironmentRow:
+            key = f"tr_{slug}_key"
+            u.tx.run(
+                "environment_insert",
+                id=f"env-{slug}",
+                project_id=self.environment.project_id,
+                slug=slug,
+                type="DEVELOPMENT",
+                secret_key=key,
+                concurrency_limit=limit,
+                burst_factor=1.0,
+                default_ttl_ms=None,
+                now=u.now,
+            )
+            return u.tx.one("environment_by_key", EnvironmentRow, secret_key=key)
+
+        other = Engine(self.db, self.clock, self.units, self.call(work), boot=self.boot)
+        other.connect(self.boot)
+        other.register(*tasks)
+        return other
+
+    def claim_across(self, *others: Engine, limit: int) -> dict[str, list[Assignment]]:
+        """Claim runs of several environments; return them by slug."""
+        engines = {engine.environment.id: engine for engine in (self, *others)}
+        workers = {id_: engine.workers for id_, engine in engines.items()}
+        found = self.call(dequeue.claim_across, workers, self.boot, limit)
+        return {engines[id_].environment.slug: runs for id_, runs in found.items()}
+
+    def set_environment(self, **columns: float | None) -> EnvironmentRow:
+        """Change limits of the environment; return it as it is afterwards."""
+        now = {
+            name: columns.get(name, getattr(self.environment, name))
+            for name in ("concurrency_limit", "burst_factor", "queue_size_limit")
+        }
+        self.environment = self.call(environment_limit.change, self.environment, **now)
+        return self.environment
 
     def run(self, run_id: str) -> RunRow:
         """Read a run."""

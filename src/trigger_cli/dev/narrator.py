@@ -107,7 +107,7 @@ def _when(schedule: Message) -> str:
     expression, zone = schedule["expression"], schedule["timezone"]
     table = timetable.read(expression, zone)
     following = table.next_after(SystemClock().now())
-    words = f"{expression} {zone} · {table.describe().lower()}"
+    words = f"{expression} {zone} · {table.describe()}"
     if following is None:
         return words
     moment = to_datetime(following).astimezone(timetable.zone(zone))

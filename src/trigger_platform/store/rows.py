@@ -143,6 +143,7 @@ class QueueRow:
     """A queue; ``type`` is ``task`` for the one every task has, ``custom`` for a named one.
 
     ``concurrency_limit`` is what counts: the override if there is one, else ``base_limit`` of the code.
+    ``last_key`` is the concurrency key that was served last.
     """
 
     environment_id: str
@@ -156,6 +157,7 @@ class QueueRow:
     overridden_at: int | None
     overridden_by: str | None
     paused: int
+    last_key: str
     created_at: int
 
 

@@ -113,6 +113,8 @@ create table queue (
     overridden_at bigint,
     overridden_by text,
     paused integer not null default 0,
+    -- The concurrency key that was served last: the next one is first in the next claim.
+    last_key text not null default '',
     created_at bigint not null,
     primary key (environment_id, name)
 );
@@ -235,7 +237,7 @@ create index run_claim on run (environment_id, position)
     where execution_status = 'QUEUED' and available_at is null;
 create index run_claim_by_queue on run (environment_id, queue, concurrency_key, position)
     where execution_status = 'QUEUED' and available_at is null;
-create index run_resume on run (environment_id, position)
+create index run_resume on run (environment_id, queue, concurrency_key, position)
     where execution_status = 'QUEUED_EXECUTING';
 create index run_slots on run (environment_id, queue, concurrency_key)
     where slot_held = 1;

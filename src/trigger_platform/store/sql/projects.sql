@@ -35,9 +35,25 @@ select {EnvironmentRow} from environment where secret_key = :secret_key;
 -- An environment by its id.
 select {EnvironmentRow} from environment where id = :id;
 
+-- name: environment_lock
+-- Take an environment: who counts its slots does so alone.
+select {EnvironmentRow} from environment where id = :id{lock};
+
 -- name: environment_by_slug
 -- An environment of a project.
 select {EnvironmentRow} from environment where project_id = :project_id and slug = :slug;
+
+-- name: environment_limits
+-- How much an environment may do at once, and how much may wait in one of its queues.
+update environment set
+    concurrency_limit = :concurrency_limit,
+    burst_factor = :burst_factor,
+    queue_size_limit = :queue_size_limit
+where id = :id;
+
+-- name: environment_pause
+-- Stop or let go on what has not started.
+update environment set paused = :paused where id = :id;
 
 -- name: environment_promote
 -- Make a version the current one.
