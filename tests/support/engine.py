@@ -55,6 +55,7 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.store.database import Database
+from trigger_platform.store.opening import open_database
 from trigger_platform.store.rows import (
     BatchRow,
     EnvironmentRow,
@@ -63,9 +64,14 @@ from trigger_platform.store.rows import (
     ScheduleInstanceRow,
     ScheduleRow,
 )
-from trigger_platform.store.sqlite import MEMORY, open_database
+from trigger_platform.store.sqlite import MEMORY
 
 BOOT = "boot-1"
+
+
+def address() -> str:
+    """Where an engine's database is, unless it is given one; the engine's tests put each kind here."""
+    return MEMORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,7 +429,7 @@ def scheduled(name: str = "tick", schedule: dict[str, Any] | None = None) -> Tas
 
 def open_engine(db: Database | None = None, seed: int = 1) -> Engine:
     """An engine with one project, a connected worker, and no version yet."""
-    database = db or open_database(MEMORY)
+    database = db or open_database(address())
     clock = VirtualClock()
     units = Units(database, clock, random.Random(seed))
     ensured = units.write_sync(project.ensure, "proj_abcdefghijklmnopqrst")

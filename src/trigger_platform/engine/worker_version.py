@@ -11,11 +11,8 @@ from trigger_core.schemas.workers import (
     RegisterWorker,
     TaskDeclaration,
 )
-from trigger_platform.engine import (
-    declared_schedule,
-    execution_snapshot,
-    queue_declaration,
-)
+from trigger_platform.engine import declared_schedule, execution_snapshot, queue_declaration
+from trigger_platform.engine import environment as locking
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import Count, EnvironmentRow, RunRow, WorkerRow
@@ -28,11 +25,14 @@ _RELEASE_AT_ONCE = 10_000
 def register(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> Registered:
     """Register a version; code that equals the current version's keeps that version.
 
+    The environment is taken, so that no run is put aside for want of a task that is just arriving.
+
     Raises:
         UsageError: two tasks have one id, or a declared schedule cannot be.
         InvalidDurationError: a task's ttl cannot be read.
     """
     _refuse_duplicates(request.metadata.tasks)
+    environment = locking.lock(u, environment.id)
     current = _current(u, environment)
     if current is not None and current.content_hash == request.metadata.content_hash:
         declared_schedule.sync(u, environment, current.id)
@@ -63,10 +63,9 @@ def _refuse_duplicates(tasks: list[TaskDeclaration]) -> None:
 
 
 def _current(u: Unit, environment: EnvironmentRow) -> WorkerRow | None:
-    fresh = u.tx.one("environment_by_id", EnvironmentRow, id=environment.id)
-    if fresh.current_worker_id is None:
+    if environment.current_worker_id is None:
         return None
-    return u.tx.one("worker_by_id", WorkerRow, id=fresh.current_worker_id)
+    return u.tx.one("worker_by_id", WorkerRow, id=environment.current_worker_id)
 
 
 def _insert(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> WorkerRow:
