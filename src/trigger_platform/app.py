@@ -30,6 +30,7 @@ from trigger_platform.http.guard import Guard
 from trigger_platform.http.routes import projects, runs, tasks, worker
 from trigger_platform.http.server import Server
 from trigger_platform.loops.outbox import Outbox
+from trigger_platform.loops.reconciler import Reconciler
 from trigger_platform.loops.timers import Timers
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings
@@ -86,8 +87,12 @@ def build(server: Server) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        timers, outbox = Timers(server.units), Outbox(server.units, server.hub)
-        loops = [asyncio.create_task(timers.run()), asyncio.create_task(outbox.run())]
+        running = (
+            Timers(server.units),
+            Outbox(server.units, server.hub),
+            Reconciler(server.units),
+        )
+        loops = [asyncio.create_task(loop.run()) for loop in running]
         try:
             yield
         finally:

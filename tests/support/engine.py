@@ -42,6 +42,7 @@ from trigger_platform.engine import (
     channel,
     due,
     environment,
+    invariants,
     project,
     replay,
     trigger,
@@ -261,6 +262,23 @@ class Engine:
         """Read a run's payload."""
         row: PayloadRow = self.call(lambda u: u.tx.one("payload_of", PayloadRow, run_id=run_id))
         return row
+
+    def violations(self) -> list[str]:
+        """Return what breaks an invariant, as ``I5 run_…: what``."""
+
+        def look(u: Unit) -> list[str]:
+            found = invariants.everything(u)
+            return [f"{one.check.name} {one.subject}: {one.what}" for one in found]
+
+        return self.call(look)  # type: ignore[no-any-return]
+
+    def sql(self, text: str, **params: Any) -> None:
+        """Run raw SQL, as a defect or a careless operator would."""
+
+        def corrupt(u: Unit) -> None:
+            u.tx._connection.execute(text, params)  # type: ignore[attr-defined]
+
+        self.call(corrupt)
 
     def states(self, run_id: str) -> list[str]:
         """Return the execution statuses the run went through."""
