@@ -27,7 +27,7 @@ from trigger_platform.engine.unit import Units
 from trigger_platform.http import openapi, problems
 from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.guard import Guard
-from trigger_platform.http.routes import projects, runs, tasks, worker
+from trigger_platform.http.routes import batches, projects, runs, tasks, waits, worker
 from trigger_platform.http.server import Server
 from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.reconciler import Reconciler
@@ -44,15 +44,28 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     worker.poll_runs,
     worker.report_runs,
     tasks.trigger_task,
-    tasks.trigger_batch,
+    batches.trigger_batch,
+    batches.create_batch,
+    batches.stream_items,
     runs.retrieve_run,
     runs.list_runs,
+    runs.read_result,
     runs.read_logs,
     runs.read_snapshots,
     runs.explain_run,
     runs.follow_run,
     runs.cancel_run,
     runs.replay_run,
+    batches.trigger_small_batch,
+    batches.read_batch,
+    batches.read_results,
+    waits.create_token,
+    waits.list_tokens,
+    waits.read_token,
+    waits.complete_token,
+    waits.call_back,
+    waits.wait_for_duration,
+    waits.wait_for_token,
     worker.connect_worker,
     worker.register_worker,
     projects.public_claims,

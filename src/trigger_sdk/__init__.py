@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from trigger_sdk import idempotency_keys, runs, tasks, wait
+from trigger_sdk import batch, idempotency_keys, runs, tasks, wait
 from trigger_sdk.config import Config, define_config
 from trigger_sdk.context import CancelSignal, Context, current_context
 from trigger_sdk.errors import (
@@ -28,22 +28,26 @@ from trigger_sdk.errors import (
     RetryTaskError,
     TaskCanceledError,
     TaskFailedError,
+    TokenTimeoutError,
     TriggerError,
     UnserializableError,
 )
 from trigger_sdk.logger import logger
 from trigger_sdk.options import Options
 from trigger_sdk.queue import Queue
+from trigger_sdk.results import BatchResult, RunFailure, TaskResult, TokenResult
 from trigger_sdk.retry import Retry
 from trigger_sdk.runs import BatchHandle, Run, RunHandle
 from trigger_sdk.task import Task, task
 from trigger_sdk.tasks import TaskRef
+from trigger_sdk.wait import Token
 
 __all__ = [
     "AbortTaskRunError",
     "ApiError",
     "AuthenticationError",
     "BatchHandle",
+    "BatchResult",
     "CancelSignal",
     "Config",
     "ConfigError",
@@ -61,13 +65,19 @@ __all__ = [
     "Retry",
     "RetryTaskError",
     "Run",
+    "RunFailure",
     "RunHandle",
     "Task",
     "TaskCanceledError",
     "TaskFailedError",
     "TaskRef",
+    "TaskResult",
+    "Token",
+    "TokenResult",
+    "TokenTimeoutError",
     "TriggerError",
     "UnserializableError",
+    "batch",
     "current_context",
     "define_config",
     "idempotency_keys",

@@ -4,12 +4,67 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trigger_sdk.context import Context
 
-__all__ = ["ActiveRun", "RunHost", "current_run"]
+__all__ = [
+    "ActiveRun",
+    "Ended",
+    "ForRuns",
+    "ForToken",
+    "RunHost",
+    "Until",
+    "WaitRequest",
+    "Waited",
+    "current_run",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Wait until a moment, in ms since the epoch."""
+
+    moment: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForToken:
+    """Wait for a token."""
+
+    waitpoint_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForRuns:
+    """Trigger children (``items`` as they go over the wire) and wait for all of them."""
+
+    items: Sequence[dict[str, Any]]
+    is_batch: bool
+
+
+WaitRequest: TypeAlias = "Until | ForToken | ForRuns"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How one thing that was waited for ended: a packet, or an error as JSON."""
+
+    ok: bool
+    run_id: str
+    output: str | None
+    output_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """How a wait ended: one entry per thing that was waited for, in order."""
+
+    ended: tuple[Ended, ...]
+    batch_id: str | None = None
 
 
 class RunHost(Protocol):
@@ -19,11 +74,15 @@ class RunHost(Protocol):
         """Record a line."""
         ...
 
-    async def wait_until(self, until_ms: int) -> None:
-        """Wait until a moment (ms since the epoch) without holding a slot."""
+    async def wait(self, request: WaitRequest) -> Waited:
+        """Wait without holding a slot.
+
+        Raises:
+            ApiError: the platform refused.
+        """
         ...
 
-    def wait_until_sync(self, until_ms: int) -> None:
+    def wait_sync(self, request: WaitRequest) -> Waited:
         """Wait likewise, blocking."""
         ...
 

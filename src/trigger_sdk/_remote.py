@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import cache
@@ -12,13 +11,17 @@ from weakref import WeakKeyDictionary
 
 from trigger_core import duration, packet
 from trigger_core.api.call import Call
+from trigger_core.api.calls import batches as batch_calls
 from trigger_core.api.calls import runs as run_calls
 from trigger_core.api.calls import tasks as task_calls
+from trigger_core.api.calls import tokens as token_calls
 from trigger_core.api.client import AsyncClient, Client
 from trigger_core.duration import Duration
 from trigger_core.errors import PayloadTooLargeError, PollTimeoutError
 from trigger_core.packet import Packet
+from trigger_core.schemas.batches import BatchDetail
 from trigger_core.schemas.runs import RunDetail, RunSummary
+from trigger_core.schemas.tokens import CreateToken, TokenCreated, TokenDetail
 from trigger_core.schemas.trigger import (
     BatchItem,
     BatchTriggered,
@@ -28,9 +31,10 @@ from trigger_core.schemas.trigger import (
 )
 from trigger_sdk import _session
 from trigger_sdk._session import Credentials
+from trigger_sdk.item import Item, TaskTarget
 from trigger_sdk.options import Options
 from trigger_sdk.runs import BatchHandle, Run, RunHandle
-from trigger_sdk.task import Item, TaskTarget
+from trigger_sdk.wait import Token
 
 __all__ = ["Remote"]
 
@@ -156,6 +160,59 @@ class Remote:
             if after is None:
                 return
 
+    async def retrieve_batch(self, batch_id: str) -> BatchDetail:
+        """Read a batch."""
+        return await self._send(batch_calls.retrieve(batch_id))
+
+    def retrieve_batch_sync(self, batch_id: str) -> BatchDetail:
+        """Read a batch."""
+        return self._send_sync(batch_calls.retrieve(batch_id))
+
+    async def create_token(self, request: dict[str, Any]) -> Token:
+        """Create a token."""
+        return _token(await self._send(token_calls.create(CreateToken.model_validate(request))))
+
+    def create_token_sync(self, request: dict[str, Any]) -> Token:
+        """Create a token."""
+        return _token(self._send_sync(token_calls.create(CreateToken.model_validate(request))))
+
+    async def complete_token(self, token_id: str, data: Any) -> None:
+        """Complete a token."""
+        await self._send(token_calls.complete(token_id, _plain(data)))
+
+    def complete_token_sync(self, token_id: str, data: Any) -> None:
+        """Complete a token."""
+        self._send_sync(token_calls.complete(token_id, _plain(data)))
+
+    async def retrieve_token(self, token_id: str) -> TokenDetail:
+        """Read a token."""
+        return await self._send(token_calls.retrieve(token_id))
+
+    def retrieve_token_sync(self, token_id: str) -> TokenDetail:
+        """Read a token."""
+        return self._send_sync(token_calls.retrieve(token_id))
+
+    async def list_tokens(self, **filters: Sequence[str]) -> AsyncIterator[TokenDetail]:
+        """Go through tokens."""
+        after: str | None = None
+        while True:
+            page = await self._send(token_calls.list_page(after=after, **filters))
+            for token in page.data:
+                yield token
+            after = page.pagination.next
+            if after is None:
+                return
+
+    def list_tokens_sync(self, **filters: Sequence[str]) -> Iterator[TokenDetail]:
+        """Go through tokens."""
+        after: str | None = None
+        while True:
+            page = self._send_sync(token_calls.list_page(after=after, **filters))
+            yield from page.data
+            after = page.pagination.next
+            if after is None:
+                return
+
     async def _send(self, call: Call[T]) -> T:
         return await _async_client(self._credentials or _session.find()).send(call)
 
@@ -182,18 +239,11 @@ def _async_client(credentials: Credentials) -> AsyncClient:
     return mine[credentials]
 
 
-def _payload(item: Item[Any]) -> tuple[Any, dict[str, Any]]:
-    """JSON is sent as JSON, other packets as their text (protocol A.2)."""
-    encoded = item.payload
-    options = item.options.to_wire() | {"payloadType": encoded.type}
-    if encoded.type == packet.JSON:
-        return (None if encoded.data is None else json.loads(encoded.data)), options
-    return encoded.data, options
-
-
 def _trigger_call(item: Item[Any]) -> Call[Any]:
-    payload, options = _payload(item)
-    request = TriggerTask(payload=payload, options=TriggerOptions.model_validate(options))
+    wire = item.to_wire()
+    request = TriggerTask(
+        payload=wire["payload"], options=TriggerOptions.model_validate(wire["options"])
+    )
     return task_calls.trigger(item.task.id, request)
 
 
@@ -204,14 +254,7 @@ def _batch_calls(items: Sequence[Item[Any]]) -> Iterator[Call[BatchTriggered]]:
         if chunk and (len(chunk) == _BATCH_ITEMS or size + item.payload.size > _BATCH_BYTES):
             yield task_calls.batch_trigger(TriggerBatch(items=chunk))
             chunk, size = [], 0
-        payload, options = _payload(item)
-        chunk.append(
-            BatchItem(
-                task=item.task.id,
-                payload=payload,
-                options=TriggerOptions.model_validate(options),
-            )
-        )
+        chunk.append(BatchItem.model_validate(item.to_wire()))
         size += item.payload.size
     if chunk:
         yield task_calls.batch_trigger(TriggerBatch(items=chunk))
@@ -220,6 +263,16 @@ def _batch_calls(items: Sequence[Item[Any]]) -> Iterator[Call[BatchTriggered]]:
 def _batch(answers: Sequence[BatchTriggered]) -> BatchHandle:
     ids = tuple(run.id for answer in answers for run in answer.runs)
     return BatchHandle(answers[0].id if answers else "", len(ids), ids)
+
+
+def _token(created: TokenCreated) -> Token:
+    return Token(created.id, created.url, created.public_access_token, created.is_cached)
+
+
+def _plain(data: Any) -> Any:
+    """Return data as JSON values; the platform makes a packet of them."""
+    encoded = packet.encode(data, name="data")
+    return packet.to_plain(encoded.data, encoded.type)
 
 
 def _id(run: RunHandle[Any] | str) -> str:

@@ -141,6 +141,21 @@ class Signature:
         except ValidationError:
             return value
 
+    @staticmethod
+    def read(kind: Any, value: Any) -> Any:
+        """Read a value into a type.
+
+        Raises:
+            InvalidPayloadError: it does not fit; names the places in it.
+        """
+        try:
+            return _adapter(kind, str(kind)).validate_python(value)
+        except ValidationError as error:
+            raise InvalidPayloadError(
+                f"the value does not fit {getattr(kind, '__name__', kind)}",
+                because="; ".join(_complaints(error)),
+            ) from None
+
     def _arguments(self, payload: Any) -> dict[str, Any]:
         single = self._single
         if single is not None:

@@ -35,6 +35,7 @@ __all__ = [
     "RetryTaskError",
     "TaskCanceledError",
     "TaskFailedError",
+    "TokenTimeoutError",
     "TriggerError",
     "UnserializableError",
 ]
@@ -54,6 +55,12 @@ class RetryTaskError(Exception):
 
 class OutOfMemoryError(Exception):
     """Raise it in a task that noticed it has run out of memory; it is treated like a kill by the limit."""
+
+
+class TokenTimeoutError(TriggerError):
+    """Nobody completed the token that was waited for in time."""
+
+    code = "TOKEN_TIMEOUT"
 
 
 class TaskCanceledError(BaseException):

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from trigger_sdk._host import current_run
 
-__all__ = ["IdempotencyKey", "Scope", "create"]
+__all__ = ["IdempotencyKey", "Key", "Scope", "create", "to_hash"]
 
 Scope: TypeAlias = Literal["run", "attempt", "global"]
 
@@ -24,6 +24,10 @@ class IdempotencyKey:
     scope: Scope | None
 
 
+Key: TypeAlias = "str | list[str] | IdempotencyKey"
+"""A text or parts of one, salted with the current run inside of one, or a key made by :func:`create`."""
+
+
 def create(key: str | list[str], *, scope: Scope = "run") -> IdempotencyKey:
     """Make a key. ``run`` salts it with the current run, ``attempt`` with its attempt too, ``global`` not.
 
@@ -35,6 +39,11 @@ def create(key: str | list[str], *, scope: Scope = "run") -> IdempotencyKey:
         return IdempotencyKey(key, key, None)
     digest = hashlib.sha256("-".join([*parts, *_salt(scope)]).encode()).hexdigest()
     return IdempotencyKey(digest, written, scope)
+
+
+def to_hash(key: Key) -> str:
+    """Return the hash of a key that may not be made yet."""
+    return key.hash if isinstance(key, IdempotencyKey) else create(key).hash
 
 
 def _salt(scope: Scope) -> list[str]:

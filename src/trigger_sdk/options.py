@@ -12,10 +12,10 @@ from trigger_core.duration import Duration, Moment
 from trigger_core.machines import MachineName
 from trigger_sdk import idempotency_keys
 from trigger_sdk._host import current_run
-from trigger_sdk.idempotency_keys import IdempotencyKey
+from trigger_sdk.idempotency_keys import IdempotencyKey, Key
 from trigger_sdk.queue import Queue
 
-__all__ = ["Options"]
+__all__ = ["Options", "moment_text"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Options:
 
     delay: Moment | None = None
     ttl: Duration | None = None
-    idempotency_key: str | list[str] | IdempotencyKey | None = None
+    idempotency_key: Key | None = None
     idempotency_key_ttl: Duration | None = None
     queue: str | Queue | None = None
     concurrency_key: str | None = None
@@ -61,7 +61,7 @@ class Options:
             InvalidDurationError: a duration or moment cannot be read.
         """
         wire: dict[str, Any] = {
-            "delay": None if self.delay is None else _moment(self.delay),
+            "delay": None if self.delay is None else moment_text(self.delay),
             "ttl": None if self.ttl is None else duration.to_text(self.ttl),
             "concurrencyKey": self.concurrency_key,
             "priority": self.priority,
@@ -103,7 +103,12 @@ class Options:
         return wire
 
 
-def _moment(delay: Moment) -> str:
+def moment_text(delay: Moment) -> str:
+    """Return a moment or a delay as it is sent, checked.
+
+    Raises:
+        InvalidDurationError: it cannot be read.
+    """
     if isinstance(delay, datetime):
         return clock.to_iso(duration.resolve_delay(delay, 0))
     if isinstance(delay, str):

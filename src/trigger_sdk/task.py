@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, update_wrapper
 from typing import (
@@ -14,7 +14,7 @@ from typing import (
     Generic,
     Literal,
     ParamSpec,
-    Protocol,
+    TypeAlias,
     TypeVar,
     overload,
 )
@@ -24,11 +24,14 @@ from trigger_core.duration import Duration
 from trigger_core.errors import ConfigError
 from trigger_core.machines import PRESETS, MachineName
 from trigger_core.retry import RetryPolicy
-from trigger_sdk import _lazy
+from trigger_sdk import _lazy, batch, wait
+from trigger_sdk._host import ForRuns
 from trigger_sdk._registry import registry
 from trigger_sdk.context import Context
+from trigger_sdk.item import Item
 from trigger_sdk.options import Options
 from trigger_sdk.queue import Queue
+from trigger_sdk.results import BatchResult, Pending, TaskResult, task_result
 from trigger_sdk.retry import Retry
 
 if TYPE_CHECKING:
@@ -36,11 +39,12 @@ if TYPE_CHECKING:
     from trigger_sdk._signature import Signature
     from trigger_sdk.runs import BatchHandle, RunHandle
 
-__all__ = ["Isolation", "Item", "Task", "TaskSpec", "TaskTarget", "Triggerable", "task"]
+__all__ = ["Isolation", "Payloads", "Task", "TaskSpec", "Triggerable", "task"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
+Payloads: TypeAlias = "Iterable[Any] | AsyncIterable[Any]"
+"""Payloads, or items made by :meth:`Triggerable.item`; may be made as they are asked for."""
 Isolation = Literal["process", "reuse"]
 
 _MIN_DURATION_MS = 5_000
@@ -65,26 +69,10 @@ class TaskSpec:
     is_async: bool
 
 
-class TaskTarget(Protocol[R_co]):
-    """Something runs can be created of."""
-
-    @property
-    def id(self) -> str:
-        """The task's id."""
-        ...
-
-    def decode_output(self, value: Any) -> R_co:
-        """Read a run's output."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Item(Generic[R]):
-    """One run to create: a task, a payload, options."""
-
-    task: TaskTarget[R]
-    payload: Packet
-    options: Options
+async def _collect(payloads: Payloads) -> list[Any]:
+    if isinstance(payloads, AsyncIterable):
+        return [payload async for payload in payloads]
+    return list(payloads)
 
 
 class Triggerable(Generic[P, R]):
@@ -114,9 +102,41 @@ class Triggerable(Generic[P, R]):
         """Create a run, blocking; see :meth:`trigger`."""
         return _lazy.remote()().trigger_sync(self._item(args, kwargs))
 
-    async def batch_trigger(self, payloads: Iterable[Any]) -> BatchHandle:
+    def trigger_and_wait(self, *args: P.args, **kwargs: P.kwargs) -> Pending[TaskResult[R], R]:
+        """Create a run and wait for its end: ``await task.trigger_and_wait(x).unwrap()``.
+
+        Only inside a task. The waiting run holds no slot; several waits may run in parallel.
+
+        Raises:
+            TriggerError: the code does not execute in a run.
+            InvalidPayloadError, PayloadTooLargeError, ApiError: as :meth:`trigger`.
+        """
+
+        async def start() -> TaskResult[R]:
+            item = self._item(args, kwargs)
+            waited = await wait.host().wait(ForRuns([item.to_wire()], is_batch=False))
+            return task_result(self.id, waited.ended[0], self.decode_output)
+
+        return Pending(start)
+
+    def trigger_and_wait_sync(self, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
+        """Create a run and wait for its end, in a task that is not ``async``."""
+        item = self._item(args, kwargs)
+        waited = wait.host().wait_sync(ForRuns([item.to_wire()], is_batch=False))
+        return task_result(self.id, waited.ended[0], self.decode_output)
+
+    async def batch_trigger_and_wait(self, payloads: Payloads) -> BatchResult[R]:
+        """Create many runs at once and wait for all of them; raises as :meth:`trigger_and_wait`."""
+        items = self._items(await _collect(payloads))
+        return await batch.trigger_and_wait(items)
+
+    def batch_trigger_and_wait_sync(self, payloads: Iterable[Any]) -> BatchResult[R]:
+        """Create many runs at once and wait for all of them, in a task that is not ``async``."""
+        return batch.trigger_and_wait_sync(self._items(payloads))
+
+    async def batch_trigger(self, payloads: Payloads) -> BatchHandle:
         """Create many runs at once; each element is a payload or an :meth:`item`."""
-        return await _lazy.remote()().batch_trigger(self._items(payloads))
+        return await _lazy.remote()().batch_trigger(self._items(await _collect(payloads)))
 
     def batch_trigger_sync(self, payloads: Iterable[Any]) -> BatchHandle:
         """Create many runs at once, blocking."""

@@ -7,9 +7,10 @@ import signal
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trigger_core.schemas.workers import Assignment, TaskError
+from trigger_core.schemas.workers import Assignment, TaskError, WaitResult
 from trigger_worker.executor_process import ExecutorProcess
 from trigger_worker.generation import Generation
+from trigger_worker.wait import Wait
 
 __all__ = ["ActiveRun", "EndReason"]
 
@@ -24,14 +25,13 @@ class ActiveRun:
     """One attempt in progress, or the pause before the next one (``process`` is ``None`` then)."""
 
     assignment: Assignment
-    generation: Generation
-    is_async: bool
-    grace_s: float
+    generation: Generation | None = None
     process: ExecutorProcess | None = None
     end_reason: EndReason | None = None
     started_at: float = 0.0
     oom_kills_before: int = 0
-    waits: dict[str, str | None] = field(default_factory=dict)
+    waits: dict[str, Wait] = field(default_factory=dict)
+    early: dict[str, WaitResult] = field(default_factory=dict)
     result: tuple[int, TaskError | None] | None = None
     _timers: list[asyncio.TimerHandle] = field(default_factory=list)
     _active_s: float = 0.0
@@ -39,19 +39,42 @@ class ActiveRun:
     _limit_timer: asyncio.TimerHandle | None = None
 
     @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self.assignment.run_id
+
+    @property
+    def home(self) -> Generation:
+        """The version that executes it."""
+        assert self.generation is not None
+        return self.generation
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it was handed out and no executor has it yet."""
+        return self.process is None and self.result is None
+
+    @property
     def is_waiting(self) -> bool:
         """Whether the code waits for the platform and holds no slot."""
         return bool(self.waits)
+
+    def move_to(self, generation: Generation | None) -> None:
+        """Be one of a version's runs; ``None``: of none any more."""
+        if self.generation is not None:
+            self.generation.running -= 1
+        self.generation = generation
+        if generation is not None:
+            generation.running += 1
 
     def start(self, process: ExecutorProcess) -> None:
         """Hand the run to an executor."""
         loop = asyncio.get_running_loop()
         self.process = process
+        process.is_used = True
         self.started_at = loop.time()
         self.resume_clock()
         process.send({"t": "run", "run": self.assignment.to_wire()})
-        if self.end_reason is not None:
-            self.end(self.end_reason)
 
     def resume_clock(self) -> None:
         """Count active time from here; waiting does not count."""
@@ -95,13 +118,15 @@ class ActiveRun:
 
     def _ask(self) -> None:
         assert self.process is not None
+        report = self.home.report
+        grace_s = report.cancel_grace_ms / 1000
         self.process.send({"t": "cancel"})
-        if not self.is_async:
-            self.process.kill(signal.SIGUSR1)
-            self._later(min(_SYNC_HINT_S, self.grace_s / 2), signal.SIGTERM)
+        if self.assignment.task in report.async_tasks:
+            self._later(grace_s / 2, signal.SIGTERM)
         else:
-            self._later(self.grace_s / 2, signal.SIGTERM)
-        self._later(self.grace_s, signal.SIGKILL)
+            self.process.kill(signal.SIGUSR1)
+            self._later(min(_SYNC_HINT_S, grace_s / 2), signal.SIGTERM)
+        self._later(grace_s, signal.SIGKILL)
 
     def _later(self, seconds: float, number: signal.Signals) -> None:
         assert self.process is not None

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TextIO, cast
 
-__all__ = ["LineWriter", "LogHandler", "install", "stamp"]
+__all__ = ["LONGEST_LINE", "Capture", "LineWriter", "LogHandler", "pieces", "stamp"]
 
 Emit = Callable[[str, str, str, "dict[str, Any] | None"], None]
 """Takes level, source, message and attributes of a record."""
 
-_LONGEST_LINE = 64 * 1024
+LONGEST_LINE = 64 * 1024
+"""What is longer becomes several records."""
+
 _LEVELS = {"stdout": "INFO", "stderr": "ERROR"}
 
 
@@ -22,6 +26,13 @@ def stamp() -> str:
     """Return the present moment as records carry it."""
     now = datetime.now(UTC)
     return now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z"
+
+
+def pieces(line: str) -> Iterator[str]:
+    """Cut a line that is too long for one record."""
+    yield line[:LONGEST_LINE]
+    for begin in range(LONGEST_LINE, len(line), LONGEST_LINE):
+        yield line[begin : begin + LONGEST_LINE]
 
 
 class LineWriter(io.TextIOBase):
@@ -36,6 +47,7 @@ class LineWriter(io.TextIOBase):
         self._descriptor = descriptor
         self._emit = emit
         self._rest = ""
+        self._lock = threading.RLock()
         self.buffer = io.FileIO(descriptor, "w", closefd=False)
 
     @property
@@ -52,22 +64,25 @@ class LineWriter(io.TextIOBase):
         return self._descriptor
 
     def write(self, text: str) -> int:
-        """Take text; emit the lines it finishes."""
-        *lines, self._rest = (self._rest + text).split("\n")
-        for line in lines:
-            self._line(line)
-        if len(self._rest) > _LONGEST_LINE:
-            self.end()
+        """Take text, from whichever thread; emit the lines it finishes."""
+        with self._lock:
+            *lines, self._rest = (self._rest + text).split("\n")
+            for line in lines:
+                self._line(line)
+            if len(self._rest) > LONGEST_LINE:
+                self.end()
         return len(text)
 
     def end(self) -> None:
         """Emit a line that was begun and not finished."""
-        if self._rest:
+        with self._lock:
             rest, self._rest = self._rest, ""
-            self._line(rest)
+            if rest:
+                self._line(rest)
 
     def _line(self, line: str) -> None:
-        self._emit(_LEVELS[self._source], self._source, line[:_LONGEST_LINE], None)
+        for piece in pieces(line):
+            self._emit(_LEVELS[self._source], self._source, piece, None)
 
 
 class LogHandler(logging.Handler):
@@ -79,17 +94,37 @@ class LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record, with the name of its logger."""
+        if _is_own_call(record):
+            return
         level = record.levelname if record.levelname in logging.getLevelNamesMapping() else "INFO"
         known = level if level in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"} else "INFO"
         self._emit_record(known, "logging", self.format(record), {"logger": record.name})
 
 
-def install(emit: Emit, log_level: str) -> tuple[LineWriter, LineWriter]:
-    """Capture from now on; return the writers, so that unfinished lines can be ended."""
-    out, err = LineWriter("stdout", 1, emit), LineWriter("stderr", 2, emit)
-    sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
-    root = logging.getLogger()
-    root.handlers = [LogHandler(emit)]
-    root.setLevel(log_level)
-    logging.captureWarnings(capture=True)
-    return out, err
+def _is_own_call(record: logging.LogRecord) -> bool:
+    """Tell whether a line only says that the SDK called the platform: nobody asked for it."""
+    platform = os.environ.get("TRIGGER_API_URL")
+    return record.name == "httpx" and platform is not None and platform in record.getMessage()
+
+
+class Capture:
+    """The writers and the handler of one process."""
+
+    def __init__(self, emit: Emit, log_level: str) -> None:
+        self._out, self._err = LineWriter("stdout", 1, emit), LineWriter("stderr", 2, emit)
+        self._handler = LogHandler(emit)
+        self._log_level = log_level
+
+    def install(self) -> None:
+        """Capture from now on, whatever the code that ran before has put in our place."""
+        sys.stdout, sys.stderr = cast("TextIO", self._out), cast("TextIO", self._err)
+        root = logging.getLogger()
+        root.handlers = [self._handler]
+        root.setLevel(self._log_level)
+        logging.disable(logging.NOTSET)
+        logging.captureWarnings(capture=True)
+
+    def end(self) -> None:
+        """Emit the lines that were begun and not finished."""
+        self._out.end()
+        self._err.end()

@@ -12,12 +12,15 @@ from contextlib import suppress
 from typing import Protocol
 
 from trigger_worker import capture
-from trigger_worker.ipc import Message, pack
+from trigger_worker.ipc import LineBuffer, Message, pack
 
 __all__ = ["ExecutorProcess", "Listener"]
 
 _CHUNK = 1 << 16
+_CHUNKS_AT_ONCE = 16
 _KEPT_LINES = 50
+_LINGER_S = 0.5
+"""A stream that is still open so long after the exit is held open by something the task started."""
 _PIPE_LEVELS = {"stdout": "INFO", "stderr": "ERROR"}
 
 
@@ -48,13 +51,16 @@ class ExecutorProcess(asyncio.Protocol):
         self.token = token
         self.pid = 0
         self.is_ready = False
+        self.is_used = False
         self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._listener = listener
         self._status: int | None = None
         self._is_open = True
-        self._rest = b""
-        self._transport: asyncio.WriteTransport | None = None
-        self._pipes: dict[str, tuple[int, bytes]] = {}
+        self._has_ended = False
+        self._is_paused = False
+        self._lines = LineBuffer()
+        self._transport: asyncio.Transport | None = None
+        self._pipes: dict[str, tuple[int, LineBuffer]] = {}
 
     async def open(self) -> list[int]:
         """Make the stream and the pipes; return the ends that belong to the executor."""
@@ -66,7 +72,7 @@ class ExecutorProcess(asyncio.Protocol):
         for source in ("stdout", "stderr"):
             reading, writing = os.pipe()
             os.set_blocking(reading, False)
-            self._pipes[source] = (reading, b"")
+            self._pipes[source] = (reading, LineBuffer())
             loop.add_reader(reading, self._drain, source)
             fds.append(writing)
         return fds
@@ -83,7 +89,7 @@ class ExecutorProcess(asyncio.Protocol):
         with suppress(ProcessLookupError, PermissionError):
             if number is signal.SIGKILL:
                 os.killpg(self.pid, number)
-            else:
+            elif self._status is None:
                 os.kill(self.pid, number)
 
     def drain(self) -> None:
@@ -91,6 +97,25 @@ class ExecutorProcess(asyncio.Protocol):
         for source in list(self._pipes):
             self._drain(source)
             self._end_line(source)
+
+    def pause(self) -> None:
+        """Read no more for now: what it writes comes faster than it can be reported."""
+        if self._is_paused or self._transport is None:
+            return
+        self._is_paused = True
+        self._transport.pause_reading()
+        for reading, _ in self._pipes.values():
+            asyncio.get_running_loop().remove_reader(reading)
+
+    def resume(self) -> None:
+        """Read on."""
+        if not self._is_paused:
+            return
+        self._is_paused = False
+        if self._transport is not None:
+            self._transport.resume_reading()
+        for source, (reading, _) in self._pipes.items():
+            asyncio.get_running_loop().add_reader(reading, self._drain, source)
 
     def close(self) -> None:
         """Let go of the process; an idle one ends."""
@@ -100,13 +125,12 @@ class ExecutorProcess(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.WriteTransport)
+        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         """Pass messages on."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
+        for line in self._lines.feed(data):
             self._hear(json.loads(line))
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -121,9 +145,19 @@ class ExecutorProcess(asyncio.Protocol):
         """The fork server has seen it exit."""
         self._status = status
         self._check_ended()
+        if self._is_open:
+            asyncio.get_running_loop().call_later(_LINGER_S, self._stop_listening)
+
+    def _stop_listening(self) -> None:
+        """Everything the process said has been heard; only what it started could still hold the stream."""
+        if self._is_paused:
+            asyncio.get_running_loop().call_later(_LINGER_S, self._stop_listening)
+        elif self._transport is not None:
+            self._transport.abort()
 
     def _check_ended(self) -> None:
-        if self._status is not None and not self._is_open:
+        if self._status is not None and not self._is_open and not self._has_ended:
+            self._has_ended = True
             self._listener.ended(self, self._status)
 
     def _hear(self, message: Message) -> None:
@@ -139,39 +173,38 @@ class ExecutorProcess(asyncio.Protocol):
         self._listener.said(self, message)
 
     def _drain(self, source: str) -> None:
-        reading, rest = self._pipes[source]
-        while True:
+        """Read what a pipe holds; a flood is read in turns with everything else."""
+        reading, lines = self._pipes[source]
+        for _ in range(_CHUNKS_AT_ONCE):
             try:
                 data = os.read(reading, _CHUNK)
             except BlockingIOError:
-                break
+                return
             if not data:
                 asyncio.get_running_loop().remove_reader(reading)
-                break
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
+                return
+            for line in lines.feed(data):
                 self._wrote(source, line)
-            if len(data) < _CHUNK:
-                break
-        self._pipes[source] = (reading, rest)
+            if len(lines) > capture.LONGEST_LINE:
+                self._wrote(source, lines.rest())
 
     def _end_line(self, source: str) -> None:
-        reading, rest = self._pipes[source]
+        _, lines = self._pipes[source]
+        rest = lines.rest()
         if rest:
-            self._pipes[source] = (reading, b"")
             self._wrote(source, rest)
 
     def _wrote(self, source: str, line: bytes) -> None:
-        text = line.decode(errors="replace")
-        if source == "stderr":
-            self.last_lines.append(text)
-        record = {
-            "time": capture.stamp(),
-            "level": _PIPE_LEVELS[source],
-            "source": source,
-            "message": text,
-        }
-        self._listener.wrote(self, record)
+        for text in capture.pieces(line.decode(errors="replace")):
+            if source == "stderr":
+                self.last_lines.append(text)
+            record = {
+                "time": capture.stamp(),
+                "level": _PIPE_LEVELS[source],
+                "source": source,
+                "message": text,
+            }
+            self._listener.wrote(self, record)
 
     def _close_pipes(self) -> None:
         loop = asyncio.get_running_loop()

@@ -7,9 +7,24 @@ import signal
 
 from trigger_core.schemas.workers import TaskError
 
-__all__ = ["classify"]
+__all__ = ["classify", "ended_by", "never_started", "version_died", "version_gone"]
 
 _STDERR_LINES = 20
+_REASONS = {
+    "canceled": ("TASK_RUN_CANCELLED", "The run was canceled."),
+    "max_duration": ("MAX_DURATION_EXCEEDED", "The attempt ran longer than its max_duration."),
+    "out_of_memory": (
+        "TASK_PROCESS_OOM_KILLED",
+        "The attempt used more memory than its machine has.",
+    ),
+}
+
+
+def ended_by(reason: str | None) -> TaskError | None:
+    """Return the error for an attempt that the worker ended for a reason."""
+    if reason not in _REASONS:
+        return None
+    return _error(*_REASONS[reason])
 
 
 def classify(status: int, *, kernel_ran_out: bool, last_lines: list[str]) -> TaskError:
@@ -36,6 +51,33 @@ def classify(status: int, *, kernel_ran_out: bool, last_lines: list[str]) -> Tas
     name = signal.Signals(number).name
     return _error(
         "TASK_PROCESS_EXITED_WITH_NON_ZERO_CODE", f"The process was ended by {name}.{tail}"
+    )
+
+
+def version_died(version: str) -> TaskError:
+    """Return the error for an attempt whose process ended with the process it was forked from."""
+    return _error(
+        "TASK_PROCESS_EXITED_WITH_NON_ZERO_CODE",
+        f"The process of version {version} was killed or crashed, and with it the process of the attempt.",
+    )
+
+
+def version_gone(version: str) -> TaskError:
+    """Return the error for an attempt that was handed to a version nobody can execute any more."""
+    return _error(
+        "TASK_PROCESS_EXITED_WITH_NON_ZERO_CODE",
+        f"The process of version {version} ended before the attempt could start, "
+        "and the code has changed since.",
+    )
+
+
+def never_started(last_lines: list[str]) -> TaskError:
+    """Return the error for an attempt for which no process could be made ready."""
+    said = "\n".join(last_lines[-_STDERR_LINES:])
+    tail = f"\n{said}" if said else ""
+    return _error(
+        "TASK_PROCESS_EXITED_WITH_NON_ZERO_CODE",
+        f"The processes made for the attempt ended before they could start it.{tail}",
     )
 
 

@@ -1,4 +1,4 @@
-"""A generation: one version of the user's code, its fork server, and the executors it has handed out."""
+"""A generation: one version of the user's code, its process, and the executors forked from it."""
 
 from __future__ import annotations
 
@@ -8,270 +8,285 @@ import json
 import os
 import signal
 import socket
-import sys
 import tempfile
-from collections import deque
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Protocol
 
-from trigger_core.schemas.workers import TaskDeclaration, WorkerMetadata
-from trigger_worker import ipc
-from trigger_worker.executor_process import ExecutorProcess, Listener
+from trigger_worker import index_report, ipc
+from trigger_worker.base_process import BaseProcess
+from trigger_worker.executor_pool import ExecutorPool, Take
+from trigger_worker.executor_process import ExecutorProcess
+from trigger_worker.index_report import IndexReport
 from trigger_worker.ipc import Message
 
-__all__ = ["BaseProcess", "Generation", "IndexReport"]
+__all__ = ["Generation", "Owner"]
 
-_AHEAD = 4
-
-
-class BaseProcess:
-    """The process all versions are forked from."""
-
-    def __init__(self) -> None:
-        self._control: socket.socket | None = None
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        """Start it; loading the SDK goes on in the background."""
-        self._control, theirs = ipc.control_pair()
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "trigger_worker.fork_server",
-            str(theirs.fileno()),
-            str(os.getpid()),
-            pass_fds=[theirs.fileno()],
-            stdin=asyncio.subprocess.DEVNULL,
-        )
-        theirs.close()
-
-    def fork_version(self, folder: str, env: dict[str, str], fds: list[int]) -> None:
-        """Fork a process that imports the project."""
-        assert self._control is not None
-        ipc.send(self._control, {"op": "load", "folder": folder, "env": env}, fds)
-
-    async def stop(self) -> None:
-        """End it, and with it everything it forked."""
-        if self._control is not None:
-            self._control.close()
-        if self._process is not None:
-            if self._process.returncode is None:
-                self._process.kill()
-            await self._process.wait()
+_READY_S = 10.0
+_FORK_AGAIN_S = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class IndexReport:
-    """What importing the project came to: its metadata, or an error."""
+class Owner(Protocol):
+    """Who answers for a generation and the runs it executes."""
 
-    metadata: WorkerMetadata | None
-    error: Message | None
-    files: list[str]
-    async_tasks: frozenset[str] = frozenset()
-    max_concurrent_runs: int = 1
-    cancel_grace_ms: int = 0
+    def said(self, process: ExecutorProcess, message: Message) -> None:
+        """An executor sent a message about its attempt."""
+        ...
+
+    def wrote(self, process: ExecutorProcess, record: Message) -> None:
+        """An executor wrote a line that bypassed Python's streams."""
+        ...
+
+    def ended(self, process: ExecutorProcess, status: int) -> None:
+        """An executor has exited, and everything it said has been heard."""
+        ...
+
+    def died(self, generation: Generation) -> None:
+        """Its process ended although nobody asked for it, and with it all its executors."""
+        ...
+
+    def cannot_start(self, generation: Generation, last_lines: list[str]) -> None:
+        """Executors end before they are ready; the attempts that wait for one are the owner's again."""
+        ...
+
+    def notice(self, text: str) -> None:
+        """Something the developer should know."""
+        ...
 
 
 @dataclass(eq=False)
 class Generation:
     """A version that can execute runs.
 
-    Executors are handed over ready: a few fresh ones are forked ahead, and warm ones that may be used
-    again are kept, the last used first.
+    ``running`` counts the runs that were handed to it; ``is_alive`` ends when its process is found dead.
     """
 
     control: socket.socket
-    listener: Listener
-    report: IndexReport | None = None
+    owner: Owner
+    env: dict[str, str]
+    report: IndexReport = field(default_factory=lambda: IndexReport(None, None, []))
     threads: list[str] = field(default_factory=list)
     worker_id: str = ""
     version: str = ""
     running: int = 0
-    limit: int = 1
-    busy: int = 0
-    retired: bool = False
-    tasks: dict[str, TaskDeclaration] = field(default_factory=dict)
+    loaded_at: float = 0.0
+    import_s: float = 0.0
+    pool: ExecutorPool = field(default_factory=ExecutorPool)
+    is_alive: bool = True
+    _pid: int = 0
     _tokens: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
-    _forking: dict[int, ExecutorProcess] = field(default_factory=dict)
     _by_pid: dict[int, ExecutorProcess] = field(default_factory=dict)
-    _fresh: list[ExecutorProcess] = field(default_factory=list)
-    _warm: list[ExecutorProcess] = field(default_factory=list)
-    _wanted: deque[Callable[[ExecutorProcess], None]] = field(default_factory=deque)
+    _limits: dict[int, asyncio.TimerHandle] = field(default_factory=dict)
+    _opening: set[asyncio.Task[None]] = field(default_factory=set)
     _indexed: asyncio.Event = field(default_factory=asyncio.Event)
+    _is_closed: bool = False
+    _forks_fail: bool = False
 
     @classmethod
     async def load(
-        cls,
-        base: BaseProcess,
-        folder: str,
-        env: dict[str, str],
-        listener: Listener,
+        cls, base: BaseProcess, folder: str, env: dict[str, str], owner: Owner
     ) -> Generation:
-        """Fork a version process and let it import the project; ``report`` says how that went."""
+        """Fork a version process and let it import the project; ``report`` says how that went.
+
+        Canceled, it leaves no process behind, however busy that is with importing.
+        """
         mine, theirs = ipc.control_pair()
         mine.setblocking(False)
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as report:
-            made = cls(mine, listener)
-            asyncio.get_running_loop().add_reader(mine, made._hear)
-            base.fork_version(folder, env, [theirs.fileno(), report.fileno()])
-            theirs.close()
-            await made._indexed.wait()
-            made.report = _read(report)
-        if made.report.metadata is not None:
-            made.tasks = {task.id: task for task in made.report.metadata.tasks}
+        made = cls(mine, owner, env)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(mine, made._hear)
+        began = loop.time()
+        try:
+            with (
+                tempfile.TemporaryFile("w+", encoding="utf-8") as order,
+                tempfile.TemporaryFile("w+", encoding="utf-8") as report,
+            ):
+                json.dump({"folder": folder, "env": env}, order)
+                order.flush()
+                with theirs:
+                    base.fork_version([theirs.fileno(), report.fileno(), order.fileno()])
+                await made._indexed.wait()
+                made.report = index_report.read(report)
+        except BaseException:
+            made.close()
+            raise
+        made.loaded_at = loop.time()
+        made.import_s = made.loaded_at - began
+        made.pool.lanes.limit = made.report.max_concurrent_runs
         return made
 
-    def give(self, task: str, take: Callable[[ExecutorProcess], None]) -> None:
+    def age_s(self) -> float:
+        """Return how long ago it was loaded."""
+        return asyncio.get_running_loop().time() - self.loaded_at
+
+    def give(self, task: str, take: Take) -> None:
         """Call ``take`` with an executor for a task, at once if one is ready."""
-        pool = self._warm if self.reuses(task) and self._warm else self._fresh
-        if pool and self.busy < self.limit:
-            self._hand_over(pool.pop(), take)
-        else:
-            self._wanted.append(take)
+        self.pool.give(take, accepts_used=self.report.reuses(task))
         self.refill()
-
-    def _hand_over(self, process: ExecutorProcess, take: Callable[[ExecutorProcess], None]) -> None:
-        self.busy += 1
-        take(process)
-
-    def reuses(self, task: str) -> bool:
-        """Tell whether a task's executors may run another attempt afterwards."""
-        declared = self.tasks.get(task)
-        return declared is not None and declared.isolation == "reuse"
 
     def give_back(self, process: ExecutorProcess) -> None:
-        """Keep a warm executor for the next run, or let it go."""
-        if self._wanted:
-            self._hand_over(process, self._wanted.popleft())
-        elif self.retired:
-            process.close()
-        else:
-            self._warm.append(process)
-
-    def became_ready(self, process: ExecutorProcess) -> None:
-        """A forked executor can work."""
-        if self._wanted and self.busy < self.limit:
-            self._hand_over(process, self._wanted.popleft())
-        elif self.retired:
-            process.close()
-        else:
-            self._fresh.append(process)
+        """An executor is free for another attempt."""
+        self.pool.give_back(process)
         self.refill()
 
-    def release(self, process: ExecutorProcess | None = None) -> None:
-        """An executor is gone or waiting, or, if given, free for another run."""
-        self.busy -= 1
-        if process is not None:
-            self.give_back(process)
-        while self._wanted and self._fresh and self.busy < self.limit:
-            self._hand_over(self._fresh.pop(), self._wanted.popleft())
+    def release(self) -> None:
+        """An executor is gone or waiting."""
+        self.pool.release()
         self.refill()
-
-    def resume(self) -> None:
-        """An executor that waited goes on."""
-        self.busy += 1
 
     def refill(self) -> None:
         """Fork as many executors as are asked for, and a few ahead."""
-        ahead = 0 if self.retired else _AHEAD
-        wanted = min(len(self._wanted), max(1, self.limit - self.busy))
-        missing = wanted + ahead - len(self._fresh) - len(self._forking)
-        for _ in range(missing):
-            token = next(self._tokens)
-            process = ExecutorProcess(token, self.listener)
-            self._forking[token] = process
-            asyncio.ensure_future(self._fork(process))  # noqa: RUF006 - kept in _forking
+        if self._is_closed or not self.is_alive:
+            return
+        for _ in range(self.pool.missing()):
+            process = ExecutorProcess(next(self._tokens), self)
+            self.pool.forking[process.token] = process
+            opening = asyncio.create_task(self._fork(process))
+            self._opening.add(opening)
+            opening.add_done_callback(self._opening.discard)
 
     def retire(self) -> None:
         """Keep no idle executors: a newer version takes the new runs."""
-        self.retired = True
-        for process in [*self._fresh, *self._warm]:
-            process.close()
-        self._fresh.clear()
-        self._warm.clear()
+        self.pool.retire()
 
     def close(self) -> None:
         """End the version process and every executor of it."""
-        for process in [*self._by_pid.values()]:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        for process in self._executors():
             process.kill(signal.SIGKILL)
             process.close()
-        if self.control.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(self.control)
-            self.control.close()
+        self._stop_hearing()
+        self.control.close()
+        if self.is_alive and self._pid:
+            with suppress(ProcessLookupError):  # it has just ended by itself
+                os.killpg(self._pid, signal.SIGKILL)
+        self._indexed.set()
+
+    def ready(self, process: ExecutorProcess) -> None:
+        """An executor said that it is ready; its process id may still be on the way."""
+        if process.pid:
+            self._settle(process)
+
+    def said(self, process: ExecutorProcess, message: Message) -> None:
+        """Pass it on."""
+        self.owner.said(process, message)
+
+    def wrote(self, process: ExecutorProcess, record: Message) -> None:
+        """Pass it on."""
+        self.owner.wrote(process, record)
+
+    def ended(self, process: ExecutorProcess, status: int) -> None:
+        """Pass it on, and replace an executor that was not used."""
+        self.owner.ended(process, status)
+        if self.pool.cannot_start and not process.is_ready:
+            self.pool.dismiss()
+            self.owner.cannot_start(self, list(process.last_lines))
+        self.refill()
 
     async def _fork(self, process: ExecutorProcess) -> None:
         fds = await process.open()
         try:
-            ipc.send(self.control, {"op": "fork", "token": process.token}, fds)
-        except OSError:
-            self._forking.pop(process.token, None)
-            process.close()
+            if not self._is_closed and self.is_alive:
+                ipc.send(self.control, {"op": "fork", "token": process.token}, fds)
+                allowed = _READY_S + 10 * self.import_s
+                self._limits[process.token] = asyncio.get_running_loop().call_later(
+                    allowed, process.kill, signal.SIGKILL
+                )
+            else:
+                process.close()
+        except OSError as error:
+            self._not_forked(process, str(error))
         finally:
             for descriptor in fds:
                 os.close(descriptor)
 
     def _hear(self) -> None:
-        try:
-            message, _ = ipc.receive(self.control)
-        except BlockingIOError:
-            return
-        except OSError:
-            message = None
-        if message is None:
-            asyncio.get_running_loop().remove_reader(self.control)
-            self._indexed.set()
-        elif message["op"] == "indexed":
-            self.threads = message["threads"]
-            self._indexed.set()
-        elif message["op"] == "forked":
-            self._forked(message)
-        else:
-            self._exited(message)
+        """Take what the version's process says; nothing more comes from one that has ended."""
+        while not self._is_closed:
+            try:
+                message, _ = ipc.receive(self.control)
+            except BlockingIOError:
+                return
+            if message is None:
+                self._lost()
+                return
+            self._heed(message)
 
-    def _forked(self, message: Message) -> None:
-        process = self._forking[message["token"]]
-        process.pid = message["pid"]
-        self._by_pid[process.pid] = process
+    def _heed(self, message: Message) -> None:
+        match message["op"]:
+            case "begun":
+                self._pid = message["pid"]
+            case "indexed":
+                self.threads = message["threads"]
+                self._indexed.set()
+            case "forked":
+                self._forked(message["token"], message["pid"])
+            case "not_forked":
+                process = self.pool.forking.get(message["token"])
+                if process is not None:
+                    self._not_forked(process, message["error"])
+            case _:
+                self._exited(message["pid"], message["status"])
+
+    def _lost(self) -> None:
+        """The version's process is gone, and the kernel kills what it forked."""
+        self._stop_hearing()
+        self.is_alive = False
+        was_serving = self._indexed.is_set()
+        self._indexed.set()
+        self.pool.dismiss()
+        if was_serving and self.worker_id:
+            self.owner.died(self)
+        for process in self._executors():
+            process.kill(signal.SIGKILL)
+            self.pool.lost(process)
+            process.exited(signal.SIGKILL)
+        self._by_pid.clear()
+
+    def _executors(self) -> list[ExecutorProcess]:
+        return list({*self._by_pid.values(), *self.pool.forking.values()})
+
+    def _stop_hearing(self) -> None:
+        if self.control.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self.control)
+        for limit in self._limits.values():
+            limit.cancel()
+        self._limits.clear()
+
+    def _forked(self, token: int, pid: int) -> None:
+        self._forks_fail = False
+        process = self.pool.forking[token]
+        process.pid = pid
+        self._by_pid[pid] = process
         if process.is_ready:
             self._settle(process)
 
+    def _not_forked(self, process: ExecutorProcess, error: str) -> None:
+        """The system has no room for another process just now: try again in a moment."""
+        del self.pool.forking[process.token]
+        self._forget_limit(process)
+        process.close()
+        if not self._forks_fail:
+            self._forks_fail = True
+            self.owner.notice(f"no process for a run could be started ({error}); trying again")
+        asyncio.get_running_loop().call_later(_FORK_AGAIN_S, self.refill)
+
     def _settle(self, process: ExecutorProcess) -> None:
-        if self._forking.get(process.token) is process:
-            del self._forking[process.token]
-            self.became_ready(process)
+        if self.pool.forking.pop(process.token, None) is not None:
+            self._forget_limit(process)
+            self.pool.became_ready(process)
+            self.refill()
 
-    def process_ready(self, process: ExecutorProcess) -> None:
-        """The executor said it is ready; its process id may still be on the way."""
-        if process.pid:
-            self._settle(process)
+    def _forget_limit(self, process: ExecutorProcess) -> None:
+        limit = self._limits.pop(process.token, None)
+        if limit is not None:
+            limit.cancel()
 
-    def _exited(self, message: Message) -> None:
-        process = self._by_pid.pop(message["pid"], None)
-        if process is None:
-            return
-        self._forking.pop(process.token, None)
-        for pool in (self._fresh, self._warm):
-            if process in pool:
-                pool.remove(process)
-        process.exited(message["status"])
-
-
-def _read(report: TextIO) -> IndexReport:
-    report.seek(0)
-    text = report.read()
-    if not text:
-        what = "the process that imports the tasks died"
-        fix = "look for code at module level that exits, or that crashes the interpreter"
-        return IndexReport(None, {"code": "TASK_IMPORT_CRASHED", "what": what, "fix": fix}, [])
-    content = json.loads(text)
-    if "error" in content:
-        return IndexReport(None, content["error"], content["files"])
-    return IndexReport(
-        WorkerMetadata.model_validate(content["metadata"]),
-        None,
-        content["files"],
-        frozenset(content["asyncTasks"]),
-        content["maxConcurrentRuns"],
-        content["cancelGraceMs"],
-    )
+    def _exited(self, pid: int, status: int) -> None:
+        process = self._by_pid.pop(pid, None)
+        if process is not None:
+            self._forget_limit(process)
+            self.pool.lost(process)
+            process.exited(status)

@@ -26,6 +26,7 @@ from trigger_sdk import config as project_config
 from trigger_sdk._registry import registry
 from trigger_sdk.config import Config
 from trigger_sdk.task import Task, TaskSpec
+from trigger_worker.sources import Sources, is_own
 
 __all__ = ["Index", "import_tasks", "index", "project_files"]
 
@@ -40,19 +41,20 @@ class Index:
     async_tasks: list[str] = field(default_factory=list)
 
 
-def index(folder: Path) -> Index:
+def index(sources: Sources) -> Index:
     """Import the project's tasks and describe them.
 
     Raises:
         ConfigError: the configuration or a task file is wrong; says in which file and line.
     """
-    config = import_tasks(folder)
+    folder = sources.folder
+    config = import_tasks(sources)
     _refuse_duplicates(folder)
     tasks = [_declare(task, config, folder) for task in registry.tasks.values()]
     files = sorted(project_files(folder))
     metadata = WorkerMetadata(
         package_version=_own_version(),
-        content_hash=_hash(files),
+        content_hash=_hash(files, sources),
         runtime="python",
         runtime_version=platform.python_version(),
         tasks=tasks,
@@ -65,22 +67,29 @@ def index(folder: Path) -> Index:
     return Index(config, metadata, files, asynchronous)
 
 
-def import_tasks(folder: Path) -> Config:
+def import_tasks(sources: Sources) -> Config:
     """Load the configuration and import every task file; tasks register themselves."""
+    folder = sources.folder
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
+    sources.install()
+    configuration = folder / project_config.CONFIG_FILE
+    if configuration.is_file():
+        sources.read(configuration)  # before it is executed: a save meanwhile makes a new version
     config = project_config.load(folder)
-    for file in _task_files(folder, config):
+    for file in _task_files(sources, config):
         _import(file, folder)
     return config
 
 
-def _task_files(folder: Path, config: Config) -> Iterator[Path]:
+def _task_files(sources: Sources, config: Config) -> Iterator[Path]:
+    folder = sources.folder
     for name in config.dirs:
         for file in sorted((folder / name).rglob("*.py")):
             relative = file.relative_to(folder).as_posix()
             ignored = any(fnmatch(relative, pattern) for pattern in config.ignore)
-            if not ignored and "__pycache__" not in file.parts:
+            is_later = sources.given is not None and str(file) not in sources.given
+            if not ignored and not is_later and "__pycache__" not in file.parts:
                 yield file
 
 
@@ -116,7 +125,7 @@ def _where(error: BaseException, file: Path, folder: Path) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_relative(Path(error.filename), folder)}:{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if _is_own(Path(frame.filename), folder)]
+    own = [frame for frame in frames if is_own(Path(frame.filename), folder)]
     if not own:
         return str(_relative(file, folder))
     return f"{_relative(Path(own[-1].filename), folder)}:{own[-1].lineno}"
@@ -124,15 +133,6 @@ def _where(error: BaseException, file: Path, folder: Path) -> str:
 
 def _relative(file: Path, folder: Path) -> Path:
     return file.relative_to(folder) if file.is_relative_to(folder) else file
-
-
-def _is_own(file: Path, folder: Path) -> bool:
-    """Tell whether a file is the user's: in the project, but in no environment inside it."""
-    if not file.is_relative_to(folder):
-        return False
-    return not {"site-packages", ".venv", "venv", "node_modules"} & set(
-        file.relative_to(folder).parts
-    )
 
 
 def _refuse_duplicates(folder: Path) -> None:
@@ -182,16 +182,16 @@ def project_files(folder: Path) -> set[str]:
     found = {str(folder / project_config.CONFIG_FILE)}
     for module in list(sys.modules.values()):
         name = getattr(module, "__file__", None)
-        if name and _is_own(Path(name), folder):
+        if name and is_own(Path(name), folder):
             found.add(str(Path(name)))
     return found
 
 
-def _hash(files: list[str]) -> str:
+def _hash(files: list[str], sources: Sources) -> str:
     digest = hashlib.sha256(_own_version().encode())
     for name in files:
         digest.update(name.encode())
-        digest.update(Path(name).read_bytes())
+        digest.update(sources.digest(name))
     return digest.hexdigest()
 
 

@@ -9,7 +9,7 @@ import signal
 import socket
 from typing import Any
 
-__all__ = ["Message", "control_pair", "die_with_parent", "pack", "receive", "send"]
+__all__ = ["LineBuffer", "Message", "control_pair", "die_with_parent", "pack", "receive", "send"]
 
 Message = dict[str, Any]
 
@@ -25,7 +25,7 @@ def control_pair() -> tuple[socket.socket, socket.socket]:
 
 
 def send(end: socket.socket, message: Message, fds: list[int] | None = None) -> None:
-    """Send one message, with copies of file descriptors."""
+    """Send one message of less than 64 KiB, with copies of file descriptors; what is longer goes by file."""
     socket.send_fds(end, [json.dumps(message).encode()], fds or [])
 
 
@@ -41,6 +41,33 @@ def receive(end: socket.socket) -> tuple[Message | None, list[int]]:
 def pack(message: Message) -> bytes:
     """Return a message as a line for a stream."""
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+class LineBuffer:
+    """Cuts what arrives into lines; a long line costs no more than its length."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._held = 0
+
+    def __len__(self) -> int:
+        return self._held
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take bytes; return the lines they finish."""
+        if b"\n" not in data:
+            self._parts.append(data)
+            self._held += len(data)
+            return []
+        *lines, rest = data.split(b"\n")
+        lines[0] = b"".join([*self._parts, lines[0]])
+        self._parts, self._held = ([rest] if rest else []), len(rest)
+        return lines
+
+    def rest(self) -> bytes:
+        """Give out the line that was begun."""
+        held, self._parts, self._held = b"".join(self._parts), [], 0
+        return held
 
 
 def die_with_parent(parent: int) -> None:

@@ -29,11 +29,14 @@ def limit_of(machine: str | None) -> int | None:
 
 
 def apply(machine: str | None) -> None:
-    """Set this process's own backstop."""
+    """Set this process's own backstop, or take away the one of an attempt before."""
     limit = limit_of(machine)
-    if limit is not None:
-        _soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit * _HEADROOM, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = hard if limit is None else limit * _HEADROOM
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if wanted != soft:
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
 
 
 def resident_bytes(pid: int) -> int:

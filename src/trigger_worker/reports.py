@@ -10,28 +10,35 @@ from dataclasses import dataclass, field
 
 from trigger_core.schemas.workers import (
     Failed,
+    GivenUp,
     Held,
     LogLine,
     Report,
     Started,
     StartRetry,
     Succeeded,
+    TriggerAndWait,
+    WaitToken,
     WaitUntil,
 )
 
 __all__ = ["Outbox"]
 
 _LOGS_AT_ONCE = 2_000
+_LOGS_HELD = 10_000
 
 
 @dataclass(eq=False)
 class Outbox:
     """The next report."""
 
-    started: dict[str, Started] = field(default_factory=dict)
+    started: list[Started] = field(default_factory=list)
     completions: list[Succeeded | Failed] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     waits: list[WaitUntil] = field(default_factory=list)
+    tokens: list[WaitToken] = field(default_factory=list)
+    triggers: list[TriggerAndWait] = field(default_factory=list)
+    given_up: list[GivenUp] = field(default_factory=list)
     retries: list[StartRetry] = field(default_factory=list)
     logs: list[LogLine] = field(default_factory=list)
     repoll: bool = False
@@ -41,23 +48,42 @@ class Outbox:
         """There is something to report."""
         self.dirty.set()
 
+    def end_polls(self) -> None:
+        """The poll that waits was made with other free slots or versions: the next one asks anew."""
+        self.repoll = True
+        self.touch()
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether somebody waits for the answer: a run that wants to wait, a retry, a poll to be ended."""
+        return bool(self.waits or self.tokens or self.triggers or self.retries or self.repoll)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether lines come faster than they can be reported."""
+        return len(self.logs) > _LOGS_HELD
+
     def take(self, boot_id: str, claim: int, workers: list[str]) -> Report:
         """Return the next report and begin a new one; surplus log lines wait, in order."""
         logs, rest = self.logs[:_LOGS_AT_ONCE], self.logs[_LOGS_AT_ONCE:]
         completions, later = self._finished_logs(rest)
         report = Report(
             boot_id=boot_id,
-            started=list(self.started.values()),
+            started=self.started,
             completions=completions,
             held=self.held,
             waits=self.waits,
+            tokens=self.tokens,
+            triggers=self.triggers,
+            given_up=self.given_up,
             retries=self.retries,
             logs=logs,
             claim=claim,
             workers=workers,
             repoll=self.repoll,
         )
-        self.started, self.held, self.waits, self.retries = {}, [], [], []
+        self.started, self.held, self.retries = [], [], []
+        self.waits, self.tokens, self.triggers, self.given_up = [], [], [], []
         self.completions, self.logs, self.repoll = later, rest, False
         if not (rest or later):
             self.dirty.clear()

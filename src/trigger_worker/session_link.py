@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from trigger_worker.ipc import Message
@@ -28,8 +29,9 @@ class SessionLink:
         given = {key: value for key, value in fields.items() if value is not None}
         line = json.dumps({"event": event, **given}, ensure_ascii=False) + "\n"
         data = line.encode()
-        while data:
-            data = data[os.write(self._out, data) :]
+        with suppress(BrokenPipeError):  # the session is gone; its end of stdin ends this worker
+            while data:
+                data = data[os.write(self._out, data) :]
 
     async def commands(self) -> AsyncIterator[Message]:
         """Yield commands until the session closes its end."""

@@ -180,6 +180,10 @@ class Dev:
                 return pid
         raise AssertionError(f"{module} is not running")
 
+    def kill(self, module: str) -> None:
+        """Kill the session's platform or worker, as ``kill -9`` does."""
+        os.kill(self.child(module), signal.SIGKILL)
+
     def save(self, name: str, text: str) -> int:
         """Save a file; return where its events begin."""
         before = len(self.events)

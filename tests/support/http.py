@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from trigger_core.clock import VirtualClock
+from trigger_platform.engine import due
 from trigger_platform.http.server import Server
 
 PROJECT = "proj_abcdefghijklmnopqrst"
@@ -47,6 +48,11 @@ class Platform:
         poll = {"bootId": "b1", "workers": [worker["id"]], "limit": 10, "waitMs": 0}
         polled = await self.http.post("/engine/v1/worker/poll", json=poll)
         return list(polled.json()["runs"])
+
+    async def sweep(self) -> None:
+        """Do everything that is due."""
+        while (await self.server.units.write(due.sweep)).moved:
+            pass
 
     async def report(self, **what: Any) -> dict[str, Any]:
         """Report."""

@@ -26,6 +26,7 @@ __all__ = [
     "Connect",
     "Connected",
     "Failed",
+    "GivenUp",
     "Held",
     "LogLine",
     "Poll",
@@ -296,6 +297,14 @@ class TriggerAndWait(WireModel):
     is_batch: bool = False
 
 
+class GivenUp(WireModel):
+    """The run's code no longer waits for what it called ``ref``."""
+
+    run_id: str
+    lease: int
+    ref: str
+
+
 class StartRetry(WireModel):
     """The pause before an immediate retry is over: start the next attempt under a new lease."""
 
@@ -323,6 +332,7 @@ class Report(WireModel):
     waits: list[WaitUntil] = []
     tokens: list[WaitToken] = []
     triggers: list[TriggerAndWait] = []
+    given_up: list[GivenUp] = []
     retries: list[StartRetry] = []
     logs: list[LogLine] = []
     claim: Annotated[int, Field(ge=0, le=500)] = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from trigger_core.errors import TriggerError, UnprocessableError
 from trigger_core.schemas.trigger import BatchItem, TriggerOptions
@@ -172,8 +172,7 @@ def _failed_run(u: Unit, environment: EnvironmentRow, refused: Refused, origin: 
         else "BATCH_ITEM_COULD_NOT_TRIGGER"
     )
     error = TaskError(type="INTERNAL_ERROR", code=code, message=refused.message)
-    run = replace(
-        new.run,
+    run = new.run._replace(
         status=RunStatus.SYSTEM_FAILURE.value,
         execution_status=ExecutionStatus.FINISHED.value,
         due_at=None,

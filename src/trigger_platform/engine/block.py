@@ -22,6 +22,7 @@ __all__ = [
     "Wait",
     "block",
     "edges_of_ref",
+    "give_up",
     "has_waits",
     "move_on",
     "refuse_to_wait",
@@ -78,6 +79,13 @@ def block(u: Unit, run: RunRow, ref: str, waits: Sequence[Wait]) -> RunRow:
     u.insert("edge_insert", edges)
     run = _stop(u, run)
     return _go_on(u, run)
+
+
+def give_up(u: Unit, run: RunRow, ref: str) -> None:
+    """The code of an attempt no longer waits; if that was its last open wait, it goes on."""
+    u.tx.run("edges_give_up", run_id=run.id, attempt=run.attempt, ref=ref)
+    _go_on(u, run)
+    concurrency.admit_resuming(u, run.environment_id)
 
 
 def release(u: Unit, waitpoint_ids: Sequence[str]) -> None:

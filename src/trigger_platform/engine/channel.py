@@ -11,6 +11,7 @@ from trigger_core.schemas.errors import ErrorBody
 from trigger_core.schemas.workers import (
     Connect,
     Connected,
+    GivenUp,
     LogLine,
     Poll,
     Polled,
@@ -24,6 +25,7 @@ from trigger_core.schemas.workers import (
     WaitUntil,
 )
 from trigger_platform.engine import (
+    block,
     concurrency,
     dequeue,
     execution_snapshot,
@@ -72,6 +74,7 @@ def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
     _write_logs(u, environment, request.logs)
     _begin(u, boot_id, request.started)
     waits = _wait(u, environment, request)
+    _give_up(u, boot_id, request.given_up)
     verdicts = run_attempt.complete(u, boot_id, request.completions)
     retried = run_attempt.retry(u, boot_id, request.retries)
     missed = heartbeat.extend(u, boot_id, request.held)
@@ -121,6 +124,13 @@ def _wait(u: Unit, environment: EnvironmentRow, request: Report) -> list[WaitSta
             refused = ErrorBody(error=error.what, code=error.code, fix=error.hint)
             answers.append(WaitStarted(run_id=run.id, ref=one.ref, error=refused))
     return answers
+
+
+def _give_up(u: Unit, boot_id: str, given_up: Sequence[GivenUp]) -> None:
+    for one in given_up:
+        run = _waiting_run(u, boot_id, one.run_id, one.lease)
+        if run is not None:
+            block.give_up(u, run, one.ref)
 
 
 def _wait_one(

@@ -8,7 +8,7 @@ Slot and deadline follow from the new state, so they cannot drift from it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from trigger_core.errors import ConflictingWriteError, EngineError
@@ -66,8 +66,7 @@ def move(
         raise EngineError(f"run {run.id} cannot move from {run.execution_status} to {to.value}")
     if "due_at" not in columns:
         columns["due_at"] = u.now + LEASE_MS if to in LEASED_STATES else None
-    after = replace(
-        run,
+    after = run._replace(
         execution_status=to.value,
         status=status.value,
         sequence=run.sequence + 1,

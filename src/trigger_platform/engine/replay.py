@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from trigger_core import ids
 from trigger_core.errors import NotFoundError
 from trigger_platform.engine import trigger
@@ -34,8 +32,7 @@ def run(u: Unit, environment: EnvironmentRow, run_id: str) -> Created:
 
 def _again(u: Unit, environment: EnvironmentRow, old: RunRow) -> RunRow:
     ttl_ms = old.ttl_ms or environment.default_ttl_ms
-    return replace(
-        old,
+    return old._replace(
         id=ids.run_id(u.now, u.rng),
         status=RunStatus.PENDING.value,
         status_reason=None,

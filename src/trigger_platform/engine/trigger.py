@@ -27,7 +27,7 @@ from trigger_platform.engine.new_run import NewRun, Origin
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, RunRow, TaskRow, WorkerRow
 
-__all__ = ["Created", "Triggering", "create", "create_batch", "write"]
+__all__ = ["Created", "Triggering", "create", "create_batch", "find_parent", "write"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,22 @@ def write(u: Unit, fresh: Sequence[NewRun]) -> None:
     u.insert("payload_insert", [new.payload for new in fresh])
 
 
+def find_parent(u: Unit, environment: EnvironmentRow, run_id: str, *, waits: bool) -> RunRow:
+    """Return the run that triggers others; one that will wait for them is taken.
+
+    Raises:
+        NotFoundError: the environment has no such run.
+        UnprocessableError: it executes nothing that could wait.
+    """
+    statement = "run_by_id_locked" if waits else "run_by_id"
+    found = u.tx.maybe(statement, RunRow, id=run_id, environment_id=environment.id)
+    if found is None:
+        raise NotFoundError(f"there is no parent run {run_id}", status=404)
+    if waits:
+        block.refuse_to_wait(found)
+    return found
+
+
 @dataclass(slots=True)
 class Triggering:
     """Runs that are triggered together: each is checked as it is added, all are written at once.
@@ -164,17 +180,8 @@ class Triggering:
         if run_id is None:
             return None
         if run_id not in self._parents:
-            found = self.u.tx.maybe(
-                "run_by_id_locked" if options.resume_parent_on_completion else "run_by_id",
-                RunRow,
-                id=run_id,
-                environment_id=self.environment.id,
-            )
-            if found is None:
-                raise NotFoundError(f"there is no parent run {run_id}", status=404)
-            if options.resume_parent_on_completion:
-                block.refuse_to_wait(found)
-            self._parents[run_id] = found
+            waits = options.resume_parent_on_completion
+            self._parents[run_id] = find_parent(self.u, self.environment, run_id, waits=waits)
         return self._parents[run_id]
 
     def _known(self, item: BatchItem, key: str) -> RunRow | None:

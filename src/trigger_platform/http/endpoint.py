@@ -17,7 +17,7 @@ from trigger_platform.http import problems
 from trigger_platform.http.auth import Access, Principal, identify
 from trigger_platform.http.server import Server
 
-__all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint"]
+__all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body"]
 
 BODY_LIMIT = 3 * 1024 * 1024 + 16 * 1024
 """The largest body of a trigger: three mebibytes of payload and some options."""
@@ -38,6 +38,14 @@ class Incoming(Generic[B]):
     def environment_id(self) -> str:
         """The environment the caller works in."""
         return self.principal.environment.id
+
+    async def body_bytes(self, limit: int = BODY_LIMIT) -> bytes:
+        """Read the body as it is, giving up as soon as it is too large.
+
+        Raises:
+            PayloadTooLargeError: it is over the limit.
+        """
+        return await read_body(self.request, limit)
 
     def path(self, name: str) -> str:
         """Return a parameter of the path."""
@@ -117,24 +125,29 @@ class Endpoint:
     async def _parse(self, request: Request) -> Any:
         if self.body is None:
             return None
-        raw = await self._read(request)
+        raw = await read_body(request, self.body_limit)
         if not raw:
             raise ApiError("Request body is empty", status=400, code="EMPTY_BODY")
         return self.body.model_validate_json(raw)
 
-    async def _read(self, request: Request) -> bytes:
-        """Read the body, giving up as soon as it is too large."""
-        length = request.headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self.body_limit:
-            raise _too_large(int(length))
-        parts: list[bytes] = []
-        size = 0
-        async for part in request.stream():
-            size += len(part)
-            if size > self.body_limit:
-                raise _too_large(size)
-            parts.append(part)
-        return b"".join(parts)
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Read a body, giving up as soon as it is too large.
+
+    Raises:
+        PayloadTooLargeError: it is over the limit.
+    """
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > limit:
+        raise _too_large(int(length))
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise _too_large(size)
+        parts.append(part)
+    return b"".join(parts)
 
 
 def endpoint(

@@ -7,6 +7,13 @@ from typing import Any, cast
 
 from trigger_core import clock, ids, packet
 from trigger_core.duration import describe
+from trigger_core.schemas.batches import (
+    BatchDetail,
+    BatchItemError,
+    BatchProcessing,
+    BatchStatus,
+    RunResult,
+)
 from trigger_core.schemas.runs import (
     AttemptDetail,
     LogPage,
@@ -21,19 +28,25 @@ from trigger_core.schemas.runs import (
     SnapshotDetail,
     SnapshotPage,
 )
+from trigger_core.schemas.tokens import TokenDetail, TokenStatus
+from trigger_core.schemas.workers import TaskError
 from trigger_platform.engine import states
 from trigger_platform.engine.why import public_status
+from trigger_platform.reads.batches import Ended, FullBatch
 from trigger_platform.reads.runs import FullRun, LogRow, RunPageRows, SnapshotRow
-from trigger_platform.store.rows import RunRow
+from trigger_platform.store.rows import RunRow, WaitpointRow
 
 __all__ = [
+    "batch",
     "detail",
     "error_of",
     "internal_statuses",
     "log_page",
+    "result",
     "run_page",
     "snapshot_page",
     "summary",
+    "token",
 ]
 
 _QUEUED = {"QUEUED", "DELAYED", "PENDING_VERSION"}
@@ -120,6 +133,72 @@ def log_page(rows: list[LogRow], after: int) -> LogPage:
             for row in rows
         ],
         next=rows[-1].id if rows else after,
+    )
+
+
+def batch(found: FullBatch) -> BatchDetail:
+    """Return a batch with its runs and the items that could not be triggered."""
+    row = found.batch
+    changed = row.completed_at or row.sealed_at or row.created_at
+    status: BatchStatus = cast("BatchStatus", row.status)
+    return BatchDetail(
+        id=row.id,
+        status=status,
+        idempotency_key=row.idempotency_key,
+        created_at=clock.to_iso(row.created_at),
+        updated_at=clock.to_iso(changed),
+        run_count=row.run_count,
+        runs=[item.run_id for item in found.items if item.run_id is not None],
+        processing=BatchProcessing(
+            completed_at=_iso(row.sealed_at),
+            errors=[
+                BatchItemError(
+                    index=item.position,
+                    task_identifier=item.task,
+                    error=item.error,
+                    error_code=item.error_code,
+                )
+                for item in found.items
+                if item.error is not None
+            ],
+        ),
+    )
+
+
+def result(ended: Ended) -> RunResult:
+    """Return how a run ended, as a packet or an error."""
+    run = ended.run
+    ok = run.status == states.RunStatus.COMPLETED_SUCCESSFULLY
+    stored = run.error or '{"type":"STRING_ERROR","raw":""}'
+    return RunResult(
+        ok=ok,
+        id=run.id,
+        task_identifier=run.task,
+        output=ended.output if ok else None,
+        output_type=(run.output_type or packet.JSON) if ok else None,
+        error=None if ok else TaskError.model_validate_json(stored),
+    )
+
+
+def token(found: WaitpointRow, url: str) -> TokenDetail:
+    """Return a waitpoint token; ``url`` completes it."""
+    is_error = bool(found.is_error)
+    done: TokenStatus = "TIMED_OUT" if is_error else "COMPLETED"
+    is_over = found.status == "COMPLETED"
+    return TokenDetail(
+        id=found.id,
+        url=url,
+        status=done if is_over else "WAITING",
+        created_at=clock.to_iso(found.created_at),
+        completed_at=_iso(found.completed_at),
+        timeout_at=_iso(found.due_at),
+        completed_after=_iso(found.due_at),
+        idempotency_key=found.key or found.inactive_key,
+        idempotency_key_expires_at=_iso(found.key_expires_at),
+        tags=json.loads(found.tags) if found.tags else [],
+        output=found.output,
+        output_type=found.output_type,
+        output_is_error=is_error if is_over else None,
     )
 
 

@@ -12,7 +12,14 @@ from jwt.warnings import InsecureKeyLengthWarning
 from trigger_core.errors import AuthenticationError
 from trigger_platform.store.rows import EnvironmentRow
 
-__all__ = ["claims_of_run", "environment_of", "headers_for_run", "mint", "verify"]
+__all__ = [
+    "environment_of",
+    "headers_for_batch",
+    "headers_for_run",
+    "headers_for_token",
+    "mint",
+    "verify",
+]
 
 # A key has 31 characters, 24 of them random: the protocol fixed its form, the library would like one more.
 warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
@@ -20,27 +27,41 @@ warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
 _ISSUER = "https://id.trigger.dev"
 _AUDIENCE = "https://api.trigger.dev"
 _LIFE_S = 3600
-
-
-def claims_of_run(environment: EnvironmentRow, run_id: str) -> dict[str, Any]:
-    """Return the claims of the token that comes with a triggered run."""
-    scopes = [f"read:runs:{run_id}", f"write:inputStreams:{run_id}"]
-    return {"sub": environment.id, "pub": True, "scopes": scopes}
+_TOKEN_LIFE_S = 86_400
 
 
 def headers_for_run(environment: EnvironmentRow, run_id: str, now_ms: int) -> dict[str, str]:
     """Return both headers of a trigger's answer (protocol A.2)."""
-    claims = claims_of_run(environment, run_id)
+    scopes = [f"read:runs:{run_id}", f"write:inputStreams:{run_id}"]
+    return _headers(environment, scopes, now_ms, _LIFE_S)
+
+
+def headers_for_batch(environment: EnvironmentRow, batch_id: str, now_ms: int) -> dict[str, str]:
+    """Return both headers of a created batch's answer (protocol A.3)."""
+    return _headers(environment, [f"read:batch:{batch_id}"], now_ms, _LIFE_S)
+
+
+def headers_for_token(environment: EnvironmentRow, token_id: str, now_ms: int) -> dict[str, str]:
+    """Return both headers of a created waitpoint token's answer; they hold for a day (protocol A.13)."""
+    return _headers(environment, [f"write:waitpoints:{token_id}"], now_ms, _TOKEN_LIFE_S)
+
+
+def _headers(
+    environment: EnvironmentRow, scopes: list[str], now_ms: int, life_s: int
+) -> dict[str, str]:
+    claims = {"sub": environment.id, "pub": True, "scopes": scopes}
     return {
-        "x-trigger-jwt": mint(environment, claims, now_ms),
+        "x-trigger-jwt": mint(environment, claims, now_ms, life_s),
         "x-trigger-jwt-claims": json.dumps(claims, separators=(",", ":")),
     }
 
 
-def mint(environment: EnvironmentRow, claims: dict[str, Any], now_ms: int) -> str:
-    """Sign claims; the token lives for an hour."""
+def mint(
+    environment: EnvironmentRow, claims: dict[str, Any], now_ms: int, life_s: int = _LIFE_S
+) -> str:
+    """Sign claims; the token lives for an hour unless told otherwise."""
     now = now_ms // 1000
-    full = claims | {"iss": _ISSUER, "aud": _AUDIENCE, "iat": now, "exp": now + _LIFE_S}
+    full = claims | {"iss": _ISSUER, "aud": _AUDIENCE, "iat": now, "exp": now + life_s}
     return jwt.encode(full, environment.secret_key, algorithm="HS256")
 
 

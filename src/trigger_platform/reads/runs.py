@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from trigger_core.errors import NotFoundError
 from trigger_platform.engine.unit import Unit
+from trigger_platform.reads import batches
+from trigger_platform.reads.batches import Ended
 from trigger_platform.store.rows import EnvironmentRow, PayloadRow, RunRow
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "logs",
     "one",
     "page",
+    "result",
     "snapshots",
 ]
 
@@ -117,6 +120,18 @@ def full(u: Unit, environment: EnvironmentRow, run_id: str) -> FullRun:
         parent=_relative(u, run.parent_id),
         children=u.tx.all("read_children", RunRow, parent_id=run_id, limit=_CHILDREN),
     )
+
+
+def result(u: Unit, environment: EnvironmentRow, run_id: str) -> Ended:
+    """Return how a run ended.
+
+    Raises:
+        NotFoundError: the environment has no such run, or it goes on.
+    """
+    ended = batches.one_result(u, one(u, environment, run_id))
+    if ended is None:
+        raise NotFoundError(f"run {run_id} is not over", status=404, code="RUN_NOT_OVER")
+    return ended
 
 
 def page(u: Unit, environment: EnvironmentRow, filters: Filters) -> RunPageRows:

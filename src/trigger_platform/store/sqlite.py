@@ -12,13 +12,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from trigger_core.errors import StoreError
 from trigger_platform.store import migrate, statements
+from trigger_platform.store.rows import columns
 from trigger_platform.store.statements import Dialect
 
 __all__ = ["DIALECT", "MEMORY", "SqliteDatabase", "open_database"]
@@ -87,11 +88,11 @@ class SqliteTx:
         """Rows are built by position: once per statement, compare the column names with the fields."""
         if (name, row) in self._checked:
             return
-        columns = [column[0] for column in cursor.description]
-        expected = [f.name for f in fields(row)]
-        if columns != expected:
+        found = [column[0] for column in cursor.description]
+        expected = list(columns(row))
+        if found != expected:
             raise TypeError(
-                f"statement {name!r} selects {columns}, but {row.__name__} has {expected}"
+                f"statement {name!r} selects {found}, but {row.__name__} has {expected}"
             )
         self._checked.add((name, row))
 

@@ -17,7 +17,7 @@ A list is passed as a JSON array; ``'[]'`` in a filter means any.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -89,7 +89,7 @@ def _meaning(braced: str, dialect: Dialect) -> str:
     columns = _COLUMNS.match(braced)
     if columns is not None:
         before = columns["before"] or ""
-        names = [field.name for field in fields(getattr(rows, columns["row"]))]
+        names = rows.columns(getattr(rows, columns["row"]))
         return ", ".join(f"{before}{name}" for name in names)
     word, _, rest = braced.partition(" ")
     if word == "each" and rest:

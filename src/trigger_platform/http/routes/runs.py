@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from starlette.responses import StreamingResponse
 
 from trigger_core.schemas.base import WireModel
+from trigger_core.schemas.batches import RunResult
 from trigger_core.schemas.runs import (
     CanceledRun,
     LogPage,
@@ -30,6 +31,7 @@ __all__ = [
     "follow_run",
     "list_runs",
     "read_logs",
+    "read_result",
     "read_snapshots",
     "replay_run",
     "retrieve_run",
@@ -43,6 +45,13 @@ async def retrieve_run(call: Incoming[None]) -> RunDetail:
     """Read one run. Statuses are of the current vocabulary, whatever version header is sent (H.1)."""
     found = await call.server.read(reads.full, call.environment_id, call.path("run_id"))
     return present.detail(found)
+
+
+@endpoint("GET", "/api/v1/runs/{run_id}/result", access=Access.RUN_READER, returns=RunResult)
+async def read_result(call: Incoming[None]) -> RunResult:
+    """Read how a run ended, as a packet; 404 while it goes on (protocol A.7)."""
+    ended = await call.server.read(reads.result, call.environment_id, call.path("run_id"))
+    return present.result(ended)
 
 
 @endpoint("GET", "/api/v1/runs", access=Access.ENVIRONMENT, returns=RunPage)

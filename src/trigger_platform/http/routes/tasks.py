@@ -1,14 +1,14 @@
-"""Triggering (protocol A.2, A.3)."""
+"""Triggering one run (protocol A.2)."""
 
 from __future__ import annotations
 
-from trigger_core.schemas.trigger import BatchTriggered, TriggerBatch, Triggered, TriggerTask
+from trigger_core.schemas.trigger import Triggered, TriggerTask
 from trigger_platform.engine import trigger
 from trigger_platform.http import public_token
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 
-__all__ = ["trigger_batch", "trigger_task"]
+__all__ = ["trigger_task"]
 
 
 @endpoint(
@@ -27,16 +27,3 @@ async def trigger_task(call: Incoming[TriggerTask]) -> Reply:
     now = call.server.units.clock.now()
     headers = public_token.headers_for_run(call.principal.environment, created.id, now)
     return Reply(Triggered(id=created.id, is_cached=created.is_cached), headers)
-
-
-@endpoint(
-    "POST",
-    "/api/v1/tasks/batch",
-    access=Access.ENVIRONMENT,
-    body=TriggerBatch,
-    returns=BatchTriggered,
-)
-async def trigger_batch(call: Incoming[TriggerBatch]) -> Reply:
-    """Create up to a thousand runs at once, all or none."""
-    batch = await call.server.write(trigger.create_batch, call.environment_id, call.body)
-    return Reply(batch, status=202)

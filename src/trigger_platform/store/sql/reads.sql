@@ -49,3 +49,33 @@ limit :limit;
 select {TaskRow} from worker_task
 where worker_id = :worker_id
 order by task;
+
+-- name: read_tokens
+-- A page of waitpoint tokens, newest first.
+select {WaitpointRow} from waitpoint
+where environment_id = :environment_id and type = 'MANUAL'
+    and (:before = '' or id < :before)
+    and (:key = '' or key = :key or inactive_key = :key)
+    and (:statuses = '[]' or (
+        case when status = 'PENDING' then 'WAITING' when is_error = 1 then 'TIMED_OUT' else 'COMPLETED' end
+    ) in (select value from {each :statuses}))
+    and (:tags = '[]' or exists (
+        select 1 from {each waitpoint.tags} where value in (select value from {each :tags})
+    ))
+order by id desc
+limit :limit;
+
+-- name: read_tokens_newer
+-- The page before.
+select {WaitpointRow} from waitpoint
+where environment_id = :environment_id and type = 'MANUAL'
+    and id > :after
+    and (:key = '' or key = :key or inactive_key = :key)
+    and (:statuses = '[]' or (
+        case when status = 'PENDING' then 'WAITING' when is_error = 1 then 'TIMED_OUT' else 'COMPLETED' end
+    ) in (select value from {each :statuses}))
+    and (:tags = '[]' or exists (
+        select 1 from {each waitpoint.tags} where value in (select value from {each :tags})
+    ))
+order by id
+limit :limit;

@@ -6,6 +6,10 @@ insert into waitpoint ({WaitpointRow}) values ({:WaitpointRow});
 -- A waitpoint of an environment.
 select {WaitpointRow} from waitpoint where id = :id and environment_id = :environment_id;
 
+-- name: waitpoint_any
+-- A waitpoint, wherever it is.
+select {WaitpointRow} from waitpoint where id = :id;
+
 -- name: waitpoint_by_key
 -- The waitpoint that answers for a key.
 select {WaitpointRow} from waitpoint where environment_id = :environment_id and key = :key{lock};
@@ -89,6 +93,10 @@ order by e.position;
 -- A wait was delivered.
 update edge set delivered = 1
 where run_id = :run_id and attempt = :attempt and ref = :ref and position = :position;
+
+-- name: edges_give_up
+-- An attempt no longer waits under this name.
+delete from edge where run_id = :run_id and attempt = :attempt and ref = :ref and delivered = 0;
 
 -- name: edges_delete
 -- Runs wait for nothing any more.

@@ -1,0 +1,229 @@
+"""Waitpoint tokens, and waits of a run over HTTP (protocol A.13, A.16)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.requests import Request
+
+from trigger_core import clock, duration, packet
+from trigger_core.errors import ApiError, InvalidDurationError, NotFoundError, UnprocessableError
+from trigger_core.schemas.runs import Page
+from trigger_core.schemas.tokens import (
+    CompleteToken,
+    CreateToken,
+    Done,
+    TokenCreated,
+    TokenDetail,
+    TokenPage,
+    WaitFor,
+    WaitForStarted,
+    WaitpointId,
+)
+from trigger_platform.engine import idempotency, token, wait
+from trigger_platform.engine.token import Made
+from trigger_platform.engine.unit import Unit
+from trigger_platform.http import present, public_token
+from trigger_platform.http.auth import Access
+from trigger_platform.http.endpoint import Incoming, Reply, endpoint
+from trigger_platform.reads import tokens as reads
+from trigger_platform.store.rows import EnvironmentRow, RunRow, WaitpointRow
+
+__all__ = [
+    "call_back",
+    "complete_token",
+    "create_token",
+    "list_tokens",
+    "read_token",
+    "wait_for_duration",
+    "wait_for_token",
+]
+
+_LIMIT = 10 * 1024
+_MAX_TAGS = 10
+
+
+@endpoint(
+    "POST",
+    "/api/v1/waitpoints/tokens",
+    access=Access.ENVIRONMENT,
+    body=CreateToken,
+    returns=TokenCreated,
+    body_limit=_LIMIT,
+)
+async def create_token(call: Incoming[CreateToken]) -> Reply:
+    """Create a token that somebody completes later, or find the one a key made."""
+    made = await call.server.write(_create, call.environment_id, call.body)
+    environment, now = call.principal.environment, call.server.units.clock.now()
+    created = TokenCreated(
+        id=made.token.id, is_cached=made.is_cached, url=_url(call, made.token.id)
+    )
+    return Reply(created, public_token.headers_for_token(environment, made.token.id, now))
+
+
+@endpoint("GET", "/api/v1/waitpoints/tokens", access=Access.ENVIRONMENT, returns=TokenPage)
+async def list_tokens(call: Incoming[None]) -> TokenPage:
+    """List tokens, newest first."""
+    filters = reads.Filters(
+        statuses=tuple(part for part in call.query("filter[status]").split(",") if part),
+        tags=tuple(part for part in call.query("filter[tags]").split(",") if part),
+        key=call.query("filter[idempotencyKey]"),
+        size=call.number("page[size]", 25, low=1, high=100),
+        after=call.query("page[after]"),
+        before=call.query("page[before]"),
+    )
+    page = await call.server.read(reads.page, call.environment_id, filters)
+    return TokenPage(
+        data=[present.token(one, _url(call, one.id)) for one in page.tokens],
+        pagination=Page(next=page.next, previous=page.previous),
+    )
+
+
+@endpoint(
+    "GET", "/api/v1/waitpoints/tokens/{token_id}", access=Access.ENVIRONMENT, returns=TokenDetail
+)
+async def read_token(call: Incoming[None]) -> TokenDetail:
+    """Read one token."""
+    found = await call.server.read(token.find, call.environment_id, call.path("token_id"))
+    return present.token(found, _url(call, found.id))
+
+
+@endpoint(
+    "POST",
+    "/api/v1/waitpoints/tokens/{token_id}/complete",
+    access=Access.ENVIRONMENT,
+    body=CompleteToken,
+    returns=Done,
+)
+async def complete_token(call: Incoming[CompleteToken]) -> Done:
+    """Complete a token; runs that wait for it go on with the data."""
+    await _complete(call, call.environment_id, call.body.data)
+    return Done()
+
+
+@endpoint(
+    "POST",
+    "/api/v1/waitpoints/tokens/{token_id}/callback/{hash}",
+    access=Access.OPEN,
+    returns=Done,
+)
+async def call_back(call: Incoming[None]) -> Done:
+    """Complete a token from elsewhere: the address is the secret, the whole body the data."""
+    if "content-length" not in call.request.headers:
+        raise ApiError("Content-Length is required", status=411)
+    body = await call.body_bytes()
+    environment = await call.server.units.read(_environment_of, call.path("token_id"))
+    token.verify(environment, call.path("token_id"), call.path("hash"))
+    await _complete(call, environment.id, _json_or_empty(body))
+    return Done()
+
+
+@endpoint(
+    "POST",
+    "/engine/v1/runs/{run_id}/wait/duration",
+    access=Access.ENVIRONMENT,
+    body=WaitFor,
+    returns=WaitForStarted,
+)
+async def wait_for_duration(call: Incoming[WaitFor]) -> WaitForStarted:
+    """Let an executing run wait until a moment."""
+    until = _moment(call.body.date, call.server.units.clock.now())
+    reference = call.body.idempotency_key or f"duration-{until}"
+    started = await call.server.write(
+        _wait_until, call.environment_id, call.path("run_id"), reference, until
+    )
+    return WaitForStarted(wait_until=clock.to_iso(until), waitpoint=WaitpointId(id=started))
+
+
+@endpoint(
+    "POST",
+    "/engine/v1/runs/{run_id}/waitpoints/tokens/{token_id}/wait",
+    access=Access.ENVIRONMENT,
+    returns=Done,
+)
+async def wait_for_token(call: Incoming[None]) -> Done:
+    """Let an executing run wait for a token."""
+    await call.server.write(
+        _wait_for_token, call.environment_id, call.path("run_id"), call.path("token_id")
+    )
+    return Done()
+
+
+async def _complete(call: Incoming[Any], environment_id: str, data: object) -> None:
+    encoded = packet.encode(data, name="data")
+    await call.server.write(
+        token.complete, environment_id, call.path("token_id"), encoded.data, encoded.type
+    )
+
+
+def _create(u: Unit, environment: EnvironmentRow, request: CreateToken) -> Made:
+    tags = [request.tags] if isinstance(request.tags, str) else request.tags or []
+    if len(tags) > _MAX_TAGS:
+        raise UnprocessableError(
+            f"a token has at most {_MAX_TAGS} tags", status=422, code="TOO_MANY_TAGS"
+        )
+    key = request.idempotency_key
+    return token.create(
+        u,
+        environment,
+        timeout_at=_timeout(request.timeout, u.now),
+        tags=tags,
+        key=key,
+        key_expires_at=idempotency.expiry(u.now, request.idempotency_key_ttl) if key else None,
+    )
+
+
+def _timeout(given: str | None, now: int) -> int | None:
+    """Return the moment of a timeout; what cannot be read is refused, the original ignores it."""
+    return None if given is None else duration.resolve_delay(given, now)
+
+
+def _environment_of(u: Unit, token_id: str) -> EnvironmentRow:
+    found = u.tx.maybe("waitpoint_any", WaitpointRow, id=token_id)
+    if found is None or found.type != "MANUAL":
+        raise NotFoundError(f"there is no token {token_id}", status=404, code="WAITPOINT_NOT_FOUND")
+    return u.tx.one("environment_by_id", EnvironmentRow, id=found.environment_id)
+
+
+def _wait_until(
+    u: Unit, environment: EnvironmentRow, run_id: str, reference: str, until: int
+) -> str:
+    started = wait.until(u, _run(u, environment, run_id), reference, until)
+    return started.awaited[0].waitpoint_id
+
+
+def _wait_for_token(u: Unit, environment: EnvironmentRow, run_id: str, token_id: str) -> None:
+    wait.for_token(u, _run(u, environment, run_id), token_id, token_id)
+
+
+def _run(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
+    found = u.tx.maybe("run_by_id_locked", RunRow, id=run_id, environment_id=environment.id)
+    if found is None:
+        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+    return found
+
+
+def _moment(text: str, now: int) -> int:
+    try:
+        return duration.resolve_delay(text, now)
+    except InvalidDurationError as error:
+        raise UnprocessableError(
+            f"{text!r} is no moment", status=422, code="INVALID_DURATION"
+        ) from error
+
+
+def _json_or_empty(body: bytes) -> object:
+    try:
+        data: object = json.loads(body)
+    except ValueError:
+        return {}
+    return data
+
+
+def _url(call: Incoming[Any], token_id: str) -> str:
+    """Return the address that completes a token without a key."""
+    request: Request = call.request
+    secret = token.callback_hash(call.principal.environment, token_id)
+    path = f"/api/v1/waitpoints/tokens/{token_id}/callback/{secret}"
+    return (call.server.url or str(request.base_url).rstrip("/")) + path

@@ -1,0 +1,23 @@
+"""The worker's link to a platform: one connection for polls, one for everything else."""
+
+from __future__ import annotations
+
+from trigger_worker.channel import Channel
+
+__all__ = ["PlatformLink"]
+
+
+class PlatformLink:
+    """Where the platform is, and the connections to it."""
+
+    def __init__(self, api_url: str, secret_key: str, project_ref: str) -> None:
+        self.project_ref = project_ref
+        self.polls = Channel(api_url, secret_key, "poll")
+        self.reports = Channel(api_url, secret_key, "report")
+        self.env = {"TRIGGER_API_URL": api_url, "TRIGGER_SECRET_KEY": secret_key}
+        """What tasks need to reach it as well."""
+
+    def close(self) -> None:
+        """Close both."""
+        self.polls.close()
+        self.reports.close()
