@@ -19,6 +19,7 @@ __all__ = [
     "WorkerId",
     "access_token",
     "batch_id",
+    "deployment_id",
     "environment_id",
     "is_run_id",
     "project_ref",
@@ -26,6 +27,7 @@ __all__ = [
     "run_id",
     "secret_key",
     "sequence_of_snapshot",
+    "short_code",
     "snapshot_id",
     "waitpoint_id",
     "worker_id",
@@ -40,6 +42,8 @@ EnvironmentId = NewType("EnvironmentId", str)
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _REGION_AND_VERSION = "01"
+_NANOID = "123456789abcdefghijkmnopqrstuvwxyz"
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RUN_ID = re.compile(r"run_[0-9a-z]{21,26}\Z")
@@ -79,6 +83,16 @@ def environment_id(now: int, rng: random.Random) -> EnvironmentId:
 def queue_id(now: int, rng: random.Random) -> str:
     """Return a fresh queue id."""
     return "queue_" + _body(now, rng)
+
+
+def deployment_id(rng: random.Random) -> str:
+    """Return a fresh deployment id: 21 characters without 0 and l."""
+    return "deployment_" + "".join(rng.choices(_NANOID, k=21))
+
+
+def short_code(rng: random.Random) -> str:
+    """Return a fresh short code of a deployment: 8 characters."""
+    return "".join(rng.choices(_BASE36, k=8))
 
 
 def snapshot_id(run: str, sequence: int) -> str:

@@ -40,6 +40,7 @@ from trigger_platform.engine import (
     batch_items,
     cancel,
     channel,
+    deployment,
     due,
     environment,
     invariants,
@@ -51,7 +52,7 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.store.database import Database
-from trigger_platform.store.rows import BatchRow, EnvironmentRow, PayloadRow, RunRow
+from trigger_platform.store.rows import BatchRow, DeploymentRow, EnvironmentRow, PayloadRow, RunRow
 from trigger_platform.store.sqlite import MEMORY, open_database
 
 BOOT = "boot-1"
@@ -99,6 +100,64 @@ class Engine:
         self.workers = [*(w for w in self.workers if w != registered.id), registered.id]
         self.environment = self.call(environment.by_secret_key, self.environment.secret_key)
         return str(registered.version)
+
+    def in_production(self) -> Engine:
+        """The same engine, seen from a production environment of the project."""
+        values = {"id": "env-prod", "slug": "prod", "type": "PRODUCTION", "secret_key": "tr_prod_x"}
+
+        def create(u: Unit) -> EnvironmentRow:
+            u.tx.run(
+                "environment_insert",
+                **values,
+                project_id=self.environment.project_id,
+                concurrency_limit=100,
+                burst_factor=1.0,
+                default_ttl_ms=None,
+                now=u.now,
+            )
+            return u.tx.one("environment_by_id", EnvironmentRow, id="env-prod")
+
+        engine = Engine(self.db, self.clock, self.units, self.call(create))
+        engine.connect("boot-prod")
+        return engine
+
+    def begin_deployment(self, content_hash: str = "v1", **options: Any) -> DeploymentRow:
+        """Begin a deployment."""
+        begun: deployment.Initialized = self.call(
+            deployment.initialize, self.environment, content_hash, **options
+        )
+        return begun.deployment
+
+    def index(self, deployment_id: str, *tasks: TaskDeclaration, content_hash: str = "v1") -> str:
+        """Register a deployment's worker; return its id. The worker instance can run it."""
+        request = RegisterWorker(
+            metadata=WorkerMetadata(
+                package_version="0", content_hash=content_hash, tasks=list(tasks)
+            )
+        )
+        registered = self.call(deployment.register_worker, self.environment, deployment_id, request)
+        self.workers = [*self.workers, str(registered.id)]
+        return str(registered.id)
+
+    def finalize(self, deployment_id: str, **options: Any) -> DeploymentRow:
+        """Let a deployment serve."""
+        done = self.call(deployment.finalize, self.environment, deployment_id, **options)
+        self.environment = self.call(environment.by_secret_key, self.environment.secret_key)
+        return done  # type: ignore[no-any-return]
+
+    def promote(self, version: str, **options: Any) -> DeploymentRow:
+        """Make a deployed version current."""
+        done = self.call(deployment.promote, self.environment, version, **options)
+        self.environment = self.call(environment.by_secret_key, self.environment.secret_key)
+        return done  # type: ignore[no-any-return]
+
+    def deploy(
+        self, *tasks: TaskDeclaration, external_id: str | None = None, promoted: bool = True
+    ) -> str:
+        """Deploy a version, from the wish to its serving; return its name."""
+        begun = self.begin_deployment(external_id=external_id, force=True)
+        self.index(begun.id, *tasks)
+        return self.finalize(begun.id, promoted=promoted).version
 
     def trigger(self, task: str = "task", payload: Any = None, **options: Any) -> str:
         """Trigger a run; return its id."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.workers import Assignment
-from trigger_platform.engine import concurrency, execution_snapshot
+from trigger_platform.engine import concurrency, execution_snapshot, pending_version
 from trigger_platform.engine.concurrency import Room
 from trigger_platform.engine.execution_snapshot import Move
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
@@ -42,8 +42,9 @@ def claim(
     """Claim up to ``limit`` runs for a worker instance.
 
     ``workers`` are the versions it can run, newest last. A run keeps the version it started with while that
-    is among them; in a development environment it moves to the newest when it is gone. A run whose task the
-    version does not have is put aside until a version has it.
+    is among them; in a development environment it moves to the newest when it is gone. A new run goes to the
+    newest of them in a development environment, elsewhere to the current version alone. A run whose task or
+    queue the version does not have is put aside until a version has it.
     """
     if limit <= 0 or not workers:
         return []
@@ -56,7 +57,7 @@ def claim(
         if target is not None:
             moves.append(_hand_out(u, run, boot_id, target))
         elif versions.can_wait(run):
-            moves.append(_put_aside(u, run))
+            moves.append(pending_version.park(u, run, versions.reason(run)))
     execution_snapshot.apply(u, moves)
     claimed = [
         step.run for step in moves if step.run.execution_status == ExecutionStatus.PENDING_EXECUTING
@@ -78,10 +79,11 @@ class _Versions:
 
     def __init__(self, u: Unit, environment: EnvironmentRow, workers: Sequence[str]) -> None:
         self._u = u
-        self._newest = workers[-1]
-        self._live = set(workers)
         self._may_move = environment.type == "DEVELOPMENT"
+        self._newest = workers[-1] if self._may_move else environment.current_worker_id
+        self._live = set(workers)
         self._tasks: dict[tuple[str, str], TaskRow | None] = {}
+        self._queues: dict[tuple[str, str], bool] = {}
         self._workers: dict[str, WorkerRow] = {}
 
     def target(self, run: RunRow) -> _Target | None:
@@ -90,16 +92,38 @@ class _Versions:
         if worker_id is None:
             return None
         task = self._task(worker_id, run.task)
-        return None if task is None else _Target(self._worker(worker_id), task)
+        if task is None or worker_id not in self._live or not self._has_queue(task, run.queue):
+            return None
+        return _Target(self._worker(worker_id), task)
 
     def can_wait(self, run: RunRow) -> bool:
         """Tell whether the run waits for another version rather than for another worker."""
-        return self._choose(run) is not None
+        worker_id = self._choose(run)
+        return worker_id in self._live or (worker_id is None and run.worker_id is None)
+
+    def reason(self, run: RunRow) -> pending_version.Reason:
+        """Say why no version can take a run that can wait for another one."""
+        worker_id = self._choose(run)
+        if worker_id is None:
+            return "NO_DEPLOYMENT"
+        if self._task(worker_id, run.task) is None:
+            return pending_version.reason(self._u, run)
+        return "QUEUE_NOT_FOUND"
 
     def _choose(self, run: RunRow) -> str | None:
         if run.worker_id is None or run.worker_id in self._live:
             return run.worker_id or self._newest
         return self._newest if self._may_move and not run.pinned else None
+
+    def _has_queue(self, task: TaskRow, queue: str) -> bool:
+        """Tell whether the task's version has a queue; its own queue it certainly has."""
+        if queue == task.queue:
+            return True
+        key = (task.worker_id, queue)
+        if key not in self._queues:
+            found = self._u.tx.scalar("worker_has_queue", worker_id=task.worker_id, queue=queue)
+            self._queues[key] = found is not None
+        return self._queues[key]
 
     def _task(self, worker_id: str, task: str) -> TaskRow | None:
         key = (worker_id, task)
@@ -184,20 +208,6 @@ def _hand_out(u: Unit, run: RunRow, boot_id: str, target: _Target) -> Move:
 def _max_attempts(retry: str | None) -> int:
     policy = RetryPolicy.from_wire(json.loads(retry)) if retry else RetryPolicy()
     return policy.max_attempts
-
-
-def _put_aside(u: Unit, run: RunRow) -> Move:
-    known = u.tx.scalar("task_known", environment_id=run.environment_id, task=run.task)
-    reason = "TASK_NOT_IN_LATEST" if known else "TASK_NEVER_REGISTERED"
-    return execution_snapshot.move(
-        u,
-        run,
-        ExecutionStatus.RUN_CREATED,
-        RunStatus.PENDING_VERSION,
-        f"No version has the task {run.task} now",
-        status_reason=reason,
-        due_at=None,
-    )
 
 
 def _assignment(u: Unit, run: RunRow, payload: PayloadRow | None) -> Assignment:

@@ -81,7 +81,7 @@ INITIAL_STATES = frozenset({_E.RUN_CREATED, _E.DELAYED, _E.QUEUED, _E.FINISHED})
 """Where a run may begin; FINISHED is for one that could not be triggered and counts as failed."""
 
 LEGAL_MOVES: dict[str, frozenset[str]] = {
-    _E.RUN_CREATED: frozenset({_E.QUEUED, _E.DELAYED, _E.FINISHED}),
+    _E.RUN_CREATED: frozenset({_E.RUN_CREATED, _E.QUEUED, _E.DELAYED, _E.FINISHED}),
     _E.DELAYED: frozenset({_E.QUEUED, _E.DELAYED, _E.FINISHED}),
     _E.QUEUED: frozenset({_E.PENDING_EXECUTING, _E.RUN_CREATED, _E.FINISHED}),
     _E.PENDING_EXECUTING: frozenset({_E.EXECUTING, _E.QUEUED, _E.PENDING_CANCEL, _E.FINISHED}),

@@ -30,6 +30,7 @@ __all__ = [
     "TaskRow",
     "TimerRow",
     "WaitpointRow",
+    "WorkerQueueRow",
     "WorkerRow",
     "as_params",
     "columns",
@@ -95,6 +96,16 @@ class WorkerRow:
     environment_id: str
     version: str
     content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerQueueRow:
+    """A queue of one version, with the limit its code declares."""
+
+    worker_id: str
+    queue: str
+    type: str
+    concurrency_limit: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,14 +102,6 @@ limit :limit;
 select {RunRow} from run
 where boot_id = :boot_id;
 
--- name: runs_pending_version
--- Runs that wait for a version with their task; :tasks is a JSON array.
-select {RunRow} from run
-where environment_id = :environment_id and status = 'PENDING_VERSION'
-    and task in (select value from {each :tasks})
-order by position
-limit :limit;
-
 -- name: run_children_live
 -- Children of a run that are not final.
 select {RunRow} from run
