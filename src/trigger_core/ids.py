@@ -19,6 +19,7 @@ __all__ = [
     "WorkerId",
     "access_token",
     "batch_id",
+    "checkpoint_id",
     "deployment_id",
     "environment_id",
     "is_run_id",
@@ -83,6 +84,11 @@ def environment_id(now: int, rng: random.Random) -> EnvironmentId:
 def queue_id(now: int, rng: random.Random) -> str:
     """Return a fresh queue id."""
     return "queue_" + _body(now, rng)
+
+
+def checkpoint_id(now: int, rng: random.Random) -> str:
+    """Return a fresh checkpoint id."""
+    return "checkpoint_" + _body(now, rng)
 
 
 def deployment_id(rng: random.Random) -> str:

@@ -117,6 +117,25 @@ class RunsUnderFire(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.handed)
+    @rule(index=INDEX, late=st.booleans())
+    def suspend(self, index: int, *, late: bool) -> None:
+        """The worker offers a checkpoint, perhaps one of an earlier wait."""
+        one = self._one(index)
+        self.engine.suspend(one, self.engine.run(one.run_id).sequence - late)
+
+    @precondition(lambda self: self.handed)
+    @rule(index=INDEX)
+    def restore(self, index: int) -> None:
+        """A run goes on from its checkpoint, if it had one."""
+        self.engine.go_on(self._one(index))
+
+    @precondition(lambda self: self.handed)
+    @rule(index=INDEX)
+    def lose_checkpoint(self, index: int) -> None:
+        """A run cannot be restored."""
+        self.engine.lose_checkpoint(self._one(index))
+
+    @precondition(lambda self: self.handed)
     @rule(index=INDEX)
     def succeed(self, index: int) -> None:
         """The run returns, perhaps reported twice."""

@@ -14,8 +14,10 @@ from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions
 from trigger_core.schemas.workers import (
     Assignment,
     Connect,
+    Continued,
     Failed,
     Held,
+    Lost,
     Poll,
     Polled,
     QueueDeclaration,
@@ -27,6 +29,8 @@ from trigger_core.schemas.workers import (
     Started,
     StartRetry,
     Succeeded,
+    Suspended,
+    SuspendVerdict,
     TaskDeclaration,
     TaskError,
     TriggerAndWait,
@@ -284,6 +288,39 @@ class Engine:
         """Say that the run is still held."""
         held = Held(run_id=assignment.run_id, lease=assignment.lease, waiting=waiting or [])
         return self.report(held=[held])
+
+    def wait_started(self, assignment: Assignment, ms: int, ref: str = "w1") -> WaitStarted:
+        """Let the run wait; return the whole answer."""
+        wait = WaitUntil(
+            run_id=assignment.run_id,
+            lease=assignment.lease,
+            ref=ref,
+            until=self.clock.now() + ms,
+        )
+        return self.report(waits=[wait]).waits[0]
+
+    def suspend(
+        self, assignment: Assignment, sequence: int, location: str = "/frozen/1", **fields: Any
+    ) -> SuspendVerdict:
+        """Offer a checkpoint of the run."""
+        offered = Suspended(
+            run_id=assignment.run_id,
+            lease=assignment.lease,
+            sequence=sequence,
+            kind="PROCESS",
+            location=location,
+            **fields,
+        )
+        return self.report(suspended=[offered]).suspensions[0]
+
+    def go_on(self, assignment: Assignment) -> None:
+        """Say that a restored run goes on."""
+        self.report(continued=[Continued(run_id=assignment.run_id, lease=assignment.lease)])
+
+    def lose_checkpoint(self, assignment: Assignment) -> None:
+        """Say that a run cannot be restored."""
+        gone = Lost(run_id=assignment.run_id, lease=assignment.lease, reason="no such file")
+        self.report(lost=[gone])
 
     def retry_now(self, verdict: Verdict) -> Assignment:
         """Begin the next attempt after the pause."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.workers import Assignment
-from trigger_platform.engine import concurrency, execution_snapshot, pending_version
+from trigger_platform.engine import checkpoint, concurrency, execution_snapshot, pending_version
 from trigger_platform.engine.concurrency import Room
 from trigger_platform.engine.execution_snapshot import Move
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
@@ -200,7 +200,6 @@ def _hand_out(u: Unit, run: RunRow, boot_id: str, target: _Target) -> Move:
         machine=run.machine or task.machine,
         max_duration=run.max_duration or task.max_duration,
         started_at=run.started_at or u.now,
-        attempt_started_at=None,
         available_at=None,
     )
 
@@ -211,10 +210,12 @@ def _max_attempts(retry: str | None) -> int:
 
 
 def _assignment(u: Unit, run: RunRow, payload: PayloadRow | None) -> Assignment:
+    restoring = checkpoint.restore(u, run)
+    is_next = run.execution_status == ExecutionStatus.PENDING_EXECUTING and restoring is None
     return Assignment.model_construct(
         run_id=run.id,
         lease=run.lease or 0,
-        attempt=run.attempt + (run.execution_status == ExecutionStatus.PENDING_EXECUTING),
+        attempt=run.attempt + is_next,
         worker_id=run.worker_id or "",
         task=run.task,
         payload=payload.data if payload else None,
@@ -237,4 +238,6 @@ def _assignment(u: Unit, run: RunRow, payload: PayloadRow | None) -> Assignment:
         batch_id=run.batch_id,
         version=run.version or "",
         priority=run.priority_ms / 1000,
+        checkpoint=restoring.checkpoint if restoring else None,
+        waits=restoring.waits if restoring else [],
     )

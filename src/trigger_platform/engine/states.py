@@ -95,7 +95,14 @@ LEGAL_MOVES: dict[str, frozenset[str]] = {
         }
     ),
     _E.EXECUTING_WITH_WAITPOINTS: frozenset(
-        {_E.EXECUTING, _E.QUEUED_EXECUTING, _E.QUEUED, _E.PENDING_CANCEL, _E.FINISHED}
+        {
+            _E.EXECUTING,
+            _E.QUEUED_EXECUTING,
+            _E.QUEUED,
+            _E.SUSPENDED,
+            _E.PENDING_CANCEL,
+            _E.FINISHED,
+        }
     ),
     _E.QUEUED_EXECUTING: frozenset({_E.EXECUTING, _E.QUEUED, _E.PENDING_CANCEL, _E.FINISHED}),
     _E.SUSPENDED: frozenset({_E.QUEUED, _E.FINISHED}),

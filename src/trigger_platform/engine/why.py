@@ -68,6 +68,12 @@ def _findings(u: Unit, environment: EnvironmentRow, run: RunRow) -> _Findings:
         return _delayed(u, run)
     if run.execution_status == ExecutionStatus.RUN_CREATED:
         return _without_version(u, run)
+    if run.execution_status == ExecutionStatus.SUSPENDED:
+        return _Findings(
+            blocked_by=["a wait inside the task"],
+            clear=["it was suspended: it has no process, no slot and no worker"],
+            next="when the wait is over it is queued at its old place, and restored by who claims it",
+        )
     if run.execution_status == ExecutionStatus.QUEUED:
         return _queued(u, environment, run)
     return _with_worker(u, run)
@@ -110,6 +116,8 @@ def _queued(u: Unit, environment: EnvironmentRow, run: RunRow) -> _Findings:
         found.next = f"it can be claimed in {wait}"
     else:
         found.clear.append("no delay and no retry pause")
+    if run.checkpoint_id is not None:
+        found.clear.append("its wait is over; it goes on from its checkpoint")
     _limits(u, environment, run, found)
     _workers(u, environment, found)
     if run.due_at is not None and run.available_at is None:
