@@ -31,6 +31,7 @@ from trigger_platform.http.routes import batches, projects, runs, tasks, waits, 
 from trigger_platform.http.server import Server
 from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.reconciler import Reconciler
+from trigger_platform.loops.retention import Retention
 from trigger_platform.loops.timers import Timers
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings
@@ -92,7 +93,7 @@ async def open_server(
     await units.write(heartbeat.grant_grace)
     hub = Hub()
     units.subscribe(hub.notice)
-    return Server(units, hub, local)
+    return Server(units, hub, local, periods=settings.periods)
 
 
 def build(server: Server) -> Starlette:
@@ -104,6 +105,7 @@ def build(server: Server) -> Starlette:
             Timers(server.units),
             Outbox(server.units, server.hub),
             Reconciler(server.units),
+            Retention(server.units, server.periods),
         )
         loops = [asyncio.create_task(loop.run()) for loop in running]
         try:
