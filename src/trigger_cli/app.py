@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dev": ("trigger_cli.commands.dev", "Run tasks here, reloading them as you edit."),
     "run": ("trigger_cli.commands.run", "Trigger a run of a task."),
     "runs": ("trigger_cli.commands.runs", "Look at runs, cancel them, replay them, ask why."),
+    "server": ("trigger_cli.commands.server", "Run a platform for others, and look after it."),
 }
 """Name to module and one line; the module defines a Typer application called ``app``."""
 

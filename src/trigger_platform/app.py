@@ -145,7 +145,11 @@ async def serve(
     server = await open_server(settings)
     server.url = f"http://{settings.host}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
-        build(server), log_level="warning", access_log=False, timeout_graceful_shutdown=2
+        build(server),
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
     )
     instance = _Uvicorn(config)
     serving = asyncio.create_task(instance.serve(sockets=[listener]))
@@ -177,6 +181,8 @@ class _Uvicorn(uvicorn.Server):
 
 
 def _open_database(settings: Settings) -> Database:
+    if settings.database is not None:
+        return open_database(settings.database, durable=settings.durable)
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

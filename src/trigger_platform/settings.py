@@ -23,6 +23,7 @@ class Settings:
         host: a loopback address; the dashboard has no login.
         port: 0 picks a free one.
         durable: whether acknowledged writes survive a power cut, and not only a crash.
+        database: ``postgresql://…`` or a path; ``None`` is a SQLite file in ``data_dir``.
         periods: for how long what has ended is kept.
     """
 
@@ -31,6 +32,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 0
     durable: bool = False
+    database: str | None = None
     periods: Periods = Periods()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:

@@ -231,3 +231,31 @@ where kind = 'run.changed' and subject_id = :run_id
 -- name: runs_all
 -- Every run, for tests that look at all of them.
 select {RunRow} from run order by id;
+
+-- name: health_oldest_queued
+-- Since when the oldest run that can be claimed is in the queue.
+select min(queued_at) from run where execution_status = 'QUEUED' and available_at is null;
+
+-- name: health_leases_overdue
+-- Leases that ended before a moment and that nobody has taken up.
+select count(*) from run where due_at < :before and boot_id is not null;
+
+-- name: health_dead_workers
+-- Workers that fell silent before a moment, with how many runs they hold.
+select i.name as name, count(r.id) as count
+from worker_instance i left join run r on r.boot_id = i.boot_id
+where i.last_seen_at < :before
+group by i.environment_id, i.name
+order by i.name;
+
+-- name: health_outbox_oldest
+-- Since when the oldest event waits to be published.
+select min(created_at) from outbox;
+
+-- name: health_outbox_count
+-- How many events wait to be published.
+select count(*) from outbox;
+
+-- name: health_runs
+-- How many runs there are in each state.
+select execution_status as name, count(*) as count from run group by execution_status order by execution_status;
