@@ -26,6 +26,8 @@ __all__ = [
     "project_ref",
     "queue_id",
     "run_id",
+    "schedule_id",
+    "schedule_instance_id",
     "secret_key",
     "sequence_of_snapshot",
     "short_code",
@@ -99,6 +101,16 @@ def deployment_id(rng: random.Random) -> str:
 def short_code(rng: random.Random) -> str:
     """Return a fresh short code of a deployment: 8 characters."""
     return "".join(rng.choices(_BASE36, k=8))
+
+
+def schedule_id(now: int, rng: random.Random) -> str:
+    """Return a fresh schedule id."""
+    return "sched_" + _body(now, rng)
+
+
+def schedule_instance_id(now: int, rng: random.Random) -> str:
+    """Return a fresh id for a schedule in an environment; it is never shown."""
+    return _body(now, rng)
 
 
 def snapshot_id(run: str, sequence: int) -> str:

@@ -115,6 +115,21 @@ class Signature:
         self._check(given)
         return given
 
+    def whole(self, payload: Any) -> Any:
+        """Return a payload that is given as a whole, as in a batch, checked.
+
+        Raises:
+            InvalidPayloadError: it does not fit, or the function takes none.
+        """
+        if self._parameters:
+            single = self._single
+            if payload is None and single is not None and single.default is not single.empty:
+                return None
+            self._check(payload)
+        elif payload is not None:
+            raise InvalidPayloadError(f"{self._where} takes no payload", hint="give None")
+        return payload
+
     def schema(self) -> dict[str, Any] | None:
         """Return the JSON Schema of the payload, or ``None`` when there is none to give."""
         if not self._parameters:

@@ -33,6 +33,7 @@ from trigger_sdk.options import Options
 from trigger_sdk.queue import Queue
 from trigger_sdk.results import BatchResult, Pending, TaskResult, task_result
 from trigger_sdk.retry import Retry
+from trigger_sdk.schedule import Schedule
 
 if TYPE_CHECKING:
     from trigger_core.packet import Packet
@@ -67,6 +68,8 @@ class TaskSpec:
     ttl_ms: int | None
     isolation: Isolation | None
     is_async: bool
+    is_scheduled: bool = False
+    schedule: Schedule | None = None
 
 
 async def _collect(payloads: Payloads) -> list[Any]:
@@ -151,7 +154,9 @@ class Triggerable(Generic[P, R]):
 
     def _items(self, payloads: Iterable[Any]) -> list[Item[R]]:
         return [
-            payload if isinstance(payload, Item) else self._item((payload,), {})
+            payload
+            if isinstance(payload, Item)
+            else Item(self, self._task.encode_whole(payload), self._options)
             for payload in payloads
         ]
 
@@ -204,6 +209,10 @@ class Task(Triggerable[P, R]):
     def encode_payload(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Packet:
         """Write the payload that a call with these arguments means."""
         return _lazy.remote().encode_payload(self.signature.payload(args, kwargs))
+
+    def encode_whole(self, payload: Any) -> Packet:
+        """Write a payload that is given as a whole: for several parameters an object with those keys."""
+        return _lazy.remote().encode_payload(self.signature.whole(payload))
 
 
 @overload

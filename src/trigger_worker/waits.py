@@ -61,23 +61,19 @@ class Waits:
             self._go_on(run, started.ref)
             self._tell(run, {"t": "refused", "ref": started.ref, "error": started.error.to_wire()})
             return
-        wait.awaited = [one.waitpoint_id for one in started.awaited]
-        wait.batch_id = started.batch_id
-        for waitpoint_id in wait.awaited:
-            if waitpoint_id in run.early:
-                wait.results[waitpoint_id] = run.early[waitpoint_id]
-        if all(one.awaited is not None for one in run.waits.values()):
+        awaited = [one.waitpoint_id for one in started.awaited]
+        wait.learn(awaited, started.batch_id, run.early)
+        if all(one.is_known for one in run.waits.values()):
             run.early.clear()
         self._check(run, started.ref)
         self._outbox.end_polls()
 
     def over(self, run: ActiveRun, waitpoint_id: str, result: WaitResult) -> None:
         """The platform says how a waitpoint ended."""
-        if any(wait.awaited is None for wait in run.waits.values()):
+        if not all(wait.is_known for wait in run.waits.values()):
             run.early[waitpoint_id] = result
         for ref, wait in list(run.waits.items()):
-            if wait.awaited is not None and waitpoint_id in wait.awaited:
-                wait.results[waitpoint_id] = result
+            if wait.note(waitpoint_id, result):
                 self._check(run, ref)
 
     def _ask(self, run: ActiveRun, message: Message) -> None:
@@ -100,8 +96,7 @@ class Waits:
         wait = run.waits[ref]
         if not wait.is_over:
             return
-        assert wait.awaited is not None
-        results = [wait.results[one].to_wire() for one in wait.awaited]
+        results = [one.to_wire() for one in wait.results]
         self._go_on(run, ref)
         self._tell(run, {"t": "resume", "ref": ref, "batchId": wait.batch_id, "results": results})
         if not run.is_waiting:

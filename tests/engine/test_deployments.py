@@ -173,7 +173,8 @@ def test_limits_of_a_version_count_once_it_is_current(prod: Engine) -> None:
 
 
 def _queues(u: Any, engine: Engine) -> Any:
-    return u.tx.all("queues_limited", QueueRow, environment_id=engine.environment.id)
+    names = '["task/task"]'
+    return u.tx.all("queues_by_name", QueueRow, environment_id=engine.environment.id, names=names)
 
 
 def test_what_is_deployed_under_an_external_id_is_not_built_again(prod: Engine) -> None:

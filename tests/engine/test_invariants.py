@@ -184,6 +184,19 @@ class RunsUnderFire(RuleBasedStateMachine):
         if runs:
             self.engine.cancel(runs[index % len(runs)].id)
 
+    @rule(paused=st.booleans())
+    def operator_pauses(self, *, paused: bool) -> None:
+        """Somebody pauses a queue, or lets it go on."""
+        self.engine.pause_queue("task/limited", paused=paused)
+
+    @rule(limit=st.sampled_from([None, 1, QUEUE_LIMIT]))
+    def operator_changes_a_limit(self, limit: int | None) -> None:
+        """Down, or back to what the code declares."""
+        if limit is None:
+            self.engine.reset("task/limited")
+        else:
+            self.engine.override("task/limited", limit=limit)
+
     @rule(ms=st.sampled_from([1, 1_000, 6_000, 31_000, 700_000]))
     def time_passes(self, ms: int) -> None:
         """And what is due happens."""
@@ -215,7 +228,17 @@ class RunsUnderFire(RuleBasedStateMachine):
     @invariant()
     def every_invariant_holds(self) -> None:
         """The same checks that a server makes while it runs."""
-        assert self.engine.violations() == []
+        assert self.engine.violations(advisory=False) == []
+
+    @invariant()
+    def declared_limits_hold(self) -> None:
+        """I3; an operator's lower limit counts for what is claimed after it."""
+        held: dict[tuple[str, str], int] = {}
+        for run in self._runs():
+            key = (run.queue, run.concurrency_key)
+            held[key] = held.get(key, 0) + run.slot_held
+        assert sum(held.values()) <= self.engine.environment.concurrency_limit
+        assert all(n <= QUEUE_LIMIT for (queue, _), n in held.items() if queue == "task/limited")
 
     @invariant()
     def no_run_ends_twice(self) -> None:
@@ -240,6 +263,7 @@ class RunsUnderFire(RuleBasedStateMachine):
         self.engine.register(
             task("limited", limit=QUEUE_LIMIT), task("free"), task("unknown"), content_hash="last"
         )
+        self.engine.pause_queue("task/limited", paused=False)
         self.engine.connect("boot-last")
         for _ in range(400):
             if all(run.execution_status == "FINISHED" for run in self._runs()):

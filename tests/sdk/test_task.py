@@ -232,3 +232,20 @@ def test_types_of_trigger_are_the_tasks_own(tmp_path: Path) -> None:
         line for line in lines if ":9: error: Argument 1" in line
     ], checked.stdout
     assert any(":9: error:" in line for line in lines)
+
+
+def test_a_batch_takes_whole_payloads() -> None:
+    """One parameter is the payload, several are an object, none is None; all are checked."""
+
+    @task(id="whole-none")
+    def none() -> None: ...
+
+    @task(id="whole-two")
+    def two(left: int, right: int = 2) -> None: ...
+
+    assert none.encode_whole(None).data is None
+    assert two.encode_whole({"left": 1}).data == '{"left":1}'
+    with pytest.raises(InvalidPayloadError, match="takes no payload"):
+        none.encode_whole(1)
+    with pytest.raises(InvalidPayloadError):
+        two.encode_whole({"right": 1})

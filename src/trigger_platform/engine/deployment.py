@@ -14,6 +14,7 @@ from typing import Any, Literal
 from trigger_core import ids, version
 from trigger_core.errors import ConflictError, NotFoundError, UnprocessableError
 from trigger_core.schemas.workers import Registered, RegisterWorker
+from trigger_platform.engine import environment as locking
 from trigger_platform.engine import pending_version, worker_version
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import DeploymentRow, EnvironmentRow, WorkerRow
@@ -196,7 +197,7 @@ def finalize(
         raise _refused(found, "be finalized")
     image = image_reference or found.image_reference
     after = _move(u, found, "DEPLOYED", image_reference=image, deployed_at=u.now, ended_at=u.now)
-    fresh = u.tx.one("environment_by_id_locked", EnvironmentRow, id=environment.id)
+    fresh = locking.lock(u, environment.id)
     if promoted and not _is_older(after, current(u, fresh)):
         _make_current(u, fresh, after)
     pending_version.external_landed(u, after.id)
@@ -219,7 +220,7 @@ def promote(
         raise _missing(name)
     if found.status != "DEPLOYED":
         raise _refused(found, "be promoted", status=400)
-    fresh = u.tx.one("environment_by_id_locked", EnvironmentRow, id=environment.id)
+    fresh = locking.lock(u, environment.id)
     now = current(u, fresh)
     if not allow_rollbacks and _is_older(found, now):
         raise ConflictError(

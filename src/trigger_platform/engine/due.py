@@ -12,6 +12,7 @@ from trigger_platform.engine import (
     deployment,
     heartbeat,
     pending_version,
+    schedule_instance,
     token,
     ttl,
     waitpoint,
@@ -35,7 +36,7 @@ class SweepResult:
 
 
 def sweep(u: Unit) -> SweepResult:
-    """Move what is due: delays, expiries, back-offs, leases, waits, cancels of children."""
+    """Move what is due: delays, expiries, back-offs, leases, waits, cancels of children, schedules."""
     runs = u.tx.all("runs_due", RunRow, now=u.now, limit=_AT_ONCE)
     for run in runs:
         _move(u, run)
@@ -52,7 +53,8 @@ def sweep(u: Unit) -> SweepResult:
     builds = u.tx.all("deployments_due", DeploymentRow, now=u.now, limit=_AT_ONCE)
     for build in builds:
         deployment.time_out(u, build)
-    moved = len(runs) + len(moments) + len(batches) + len(timers) + len(builds)
+    ticks = schedule_instance.sweep(u)
+    moved = len(runs) + len(moments) + len(batches) + len(timers) + len(builds) + ticks
     return SweepResult(moved, _next_due(u))
 
 
@@ -93,5 +95,6 @@ def _next_due(u: Unit) -> int | None:
         batch.next_due(u),
         deployment.next_due(u),
         u.tx.scalar("timer_next_due"),
+        schedule_instance.next_due(u),
     ]
     return min((moment for moment in moments if moment is not None), default=None)

@@ -7,7 +7,7 @@ heartbeat makes good one that was lost on the way.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from trigger_core.schemas.workers import Signal, WaitResult
 from trigger_platform.engine.unit import Unit
@@ -18,15 +18,13 @@ __all__ = ["cancel", "fetch", "results", "resume"]
 
 def cancel(u: Unit, run: RunRow) -> None:
     """Tell the run's worker to end it."""
-    _send(u, run, "cancel", None)
+    _send(u, run, "cancel", [None])
 
 
 def resume(u: Unit, run: RunRow) -> None:
     """Tell the run's worker which of its waits are over; each is told once."""
     over = u.tx.all("edges_completed", EdgeRow, run_id=run.id, attempt=run.attempt)
-    told = dict.fromkeys(edge.waitpoint_id for edge in over)
-    for waitpoint_id in told:
-        _send(u, run, "resume", waitpoint_id)
+    _send(u, run, "resume", list(dict.fromkeys(edge.waitpoint_id for edge in over)))
     u.tx.many(
         "edge_deliver",
         [
@@ -84,15 +82,20 @@ def results(u: Unit, waitpoint_ids: Iterable[str]) -> dict[str, WaitResult]:
     }
 
 
-def _send(u: Unit, run: RunRow, kind: str, waitpoint_id: str | None) -> None:
-    if run.boot_id is None:
+def _send(u: Unit, run: RunRow, kind: str, waitpoint_ids: Sequence[str | None]) -> None:
+    if run.boot_id is None or not waitpoint_ids:
         return
-    u.tx.run(
+    u.tx.many(
         "signal_insert",
-        boot_id=run.boot_id,
-        kind=kind,
-        run_id=run.id,
-        lease=run.lease,
-        waitpoint_id=waitpoint_id,
+        [
+            {
+                "boot_id": run.boot_id,
+                "kind": kind,
+                "run_id": run.id,
+                "lease": run.lease,
+                "waitpoint_id": waitpoint_id,
+            }
+            for waitpoint_id in waitpoint_ids
+        ],
     )
     u.boots.add(run.boot_id)

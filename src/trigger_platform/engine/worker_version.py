@@ -11,9 +11,10 @@ from trigger_core.schemas.workers import (
     RegisterWorker,
     TaskDeclaration,
 )
-from trigger_platform.engine import pending_version, queue_name
+from trigger_platform.engine import declared_schedule, pending_version, queue_declaration
+from trigger_platform.engine import environment as locking
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import Count, EnvironmentRow, WorkerQueueRow, WorkerRow
+from trigger_platform.store.rows import Count, EnvironmentRow, WorkerRow
 
 __all__ = ["become_current", "next_name", "record", "register", "registered"]
 
@@ -22,12 +23,13 @@ def register(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> R
     """Register a version and make it current; code that equals the current version's keeps that version.
 
     Raises:
-        UsageError: two tasks have one id.
+        UsageError: two tasks have one id, or a declared schedule cannot be.
         InvalidDurationError: a task's ttl cannot be read.
     """
-    environment = u.tx.one("environment_by_id_locked", EnvironmentRow, id=environment.id)
+    environment = locking.lock(u, environment.id)
     current = _current(u, environment)
     if current is not None and current.content_hash == request.metadata.content_hash:
+        declared_schedule.sync(u, environment, current.id)
         pending_version.landed(u, current.id)
         return registered(current)
     worker = record(u, environment, request, next_name(u, environment))
@@ -37,7 +39,7 @@ def register(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> R
 
 def next_name(u: Unit, environment: EnvironmentRow) -> str:
     """Return the next free version name of the day; the environment stays locked until it is used."""
-    u.tx.one("environment_by_id_locked", EnvironmentRow, id=environment.id)
+    locking.lock(u, environment.id)
     today = clock.to_datetime(u.now).strftime("%Y%m%d")
     taken = u.tx.all("versions_of_day", Count, environment_id=environment.id, day=f"{today}.%")
     latest = max((row.name for row in taken), key=version.sort_key, default=None)
@@ -54,24 +56,16 @@ def record(u: Unit, environment: EnvironmentRow, request: RegisterWorker, name: 
     worker = _insert(u, environment, request, name)
     for task in request.metadata.tasks:
         _insert_task(u, worker.id, task)
-    for queue in request.metadata.queues:
-        _add_queue(u, worker.id, queue.name, "custom", queue.concurrency_limit)
-    for row in u.tx.all("queues_of_worker", WorkerQueueRow, worker_id=worker.id):
-        u.tx.run("queue_ensure", **_queue_values(u, environment, row), now=u.now)
+    queue_declaration.record(u, environment, worker.id, request.metadata)
     u.emit(environment.id, "worker.registered", worker.id, 0)
     return worker
 
 
 def become_current(u: Unit, environment: EnvironmentRow, worker: WorkerRow) -> None:
-    """Let unpinned runs execute on a version: its queues' limits count, runs that waited go on."""
-    for row in u.tx.all("queues_of_worker", WorkerQueueRow, worker_id=worker.id):
-        u.tx.run(
-            "queue_upsert",
-            **_queue_values(u, environment, row),
-            concurrency_limit=row.concurrency_limit,
-            now=u.now,
-        )
+    """Let unpinned runs execute on a version: its limits and schedules count, waiting runs go on."""
+    queue_declaration.declare(u, environment, worker.id)
     u.tx.run("environment_promote", id=environment.id, worker_id=worker.id)
+    declared_schedule.sync(u, environment, worker.id)
     pending_version.landed(u, worker.id)
 
 
@@ -121,7 +115,6 @@ def _insert(u: Unit, environment: EnvironmentRow, request: RegisterWorker, name:
 
 
 def _insert_task(u: Unit, worker_id: str, task: TaskDeclaration) -> None:
-    queue = _queue_of(u, worker_id, task)
     u.tx.run(
         "task_insert",
         worker_id=worker_id,
@@ -129,7 +122,7 @@ def _insert_task(u: Unit, worker_id: str, task: TaskDeclaration) -> None:
         file_path=task.file_path,
         line=task.line,
         description=task.description,
-        queue=queue,
+        queue=queue_declaration.of_task(task),
         retry=json.dumps(task.retry) if task.retry else None,
         machine=task.machine.preset if task.machine else None,
         max_duration=task.max_duration,
@@ -137,31 +130,8 @@ def _insert_task(u: Unit, worker_id: str, task: TaskDeclaration) -> None:
         isolation=task.isolation,
         payload_schema=json.dumps(task.payload_schema) if task.payload_schema else None,
         trigger_source=(task.trigger_source or "standard").upper(),
-        schedule=json.dumps(task.schedule) if task.schedule else None,
+        schedule=json.dumps(task.schedule.to_wire()) if task.schedule else None,
     )
-
-
-def _queue_of(u: Unit, worker_id: str, task: TaskDeclaration) -> str:
-    own = queue_name.of_task(task.id)
-    named = queue_name.sanitize(task.queue.name) if task.queue else ""
-    limit = task.queue.concurrency_limit if task.queue else None
-    kind = "custom" if named and named != own else "task"
-    _add_queue(u, worker_id, named or own, kind, limit)
-    return named or own
-
-
-def _add_queue(u: Unit, worker_id: str, name: str, kind: str, limit: int | None) -> None:
-    row = WorkerQueueRow(worker_id, queue_name.sanitize(name), kind, limit)
-    u.insert("worker_queue_insert", [row])
-
-
-def _queue_values(u: Unit, environment: EnvironmentRow, row: WorkerQueueRow) -> dict[str, str]:
-    return {
-        "environment_id": environment.id,
-        "name": row.queue,
-        "id": ids.queue_id(u.now, u.rng),
-        "type": row.type,
-    }
 
 
 def _ttl_ms(task: TaskDeclaration) -> int | None:

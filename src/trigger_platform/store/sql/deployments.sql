@@ -46,34 +46,26 @@ union
 select version, 0 from deployment
 where environment_id = :environment_id and version like :day;
 
--- name: environment_by_id_locked
--- An environment, taken: its versions are numbered and made current one at a time.
-select {EnvironmentRow} from environment where id = :id{lock};
-
 -- name: worker_queue_insert
--- A queue of a version; a limit that is given once counts.
-insert into worker_queue ({WorkerQueueRow}) values ({:WorkerQueueRow})
-on conflict (worker_id, queue) do update set
-    concurrency_limit = coalesce(excluded.concurrency_limit, worker_queue.concurrency_limit);
+-- A queue that a version declares.
+insert into worker_queue ({WorkerQueueRow}) values ({:WorkerQueueRow});
 
 -- name: queues_of_worker
 -- The queues of a version.
 select {WorkerQueueRow} from worker_queue where worker_id = :worker_id order by queue;
-
--- name: queue_ensure
--- A queue that code will declare once it is current; one that is there stays as it is.
-insert into queue (environment_id, name, id, type, created_at)
-values (:environment_id, :name, :id, :type, :now)
-on conflict (environment_id, name) do nothing;
 
 -- name: worker_has_queue
 -- Whether a version has a queue.
 select 1 from worker_queue where worker_id = :worker_id and queue = :queue;
 
 -- name: worker_has
--- Whether a version has a task and a queue.
-select 1 from worker_task t join worker_queue q on q.worker_id = t.worker_id
-where t.worker_id = :worker_id and t.task = :task and q.queue = :queue;
+-- Whether a version has a task and a queue; a task's own queue is always there.
+select 1 from worker_task t
+where t.worker_id = :worker_id and t.task = :task
+    and (
+        :queue = 'task/' || t.task
+        or exists (select 1 from worker_queue q where q.worker_id = t.worker_id and q.queue = :queue)
+    );
 
 -- name: runs_releasable
 -- Runs that wait for any version that can take them, oldest first.
@@ -82,7 +74,7 @@ where environment_id = :environment_id and status = 'PENDING_VERSION'
     and coalesce(status_reason, '') <> 'EXTERNAL_DEPLOYMENT_PENDING'
     and (pinned = 0 or worker_id = :worker_id)
     and task in (select task from worker_task where worker_id = :worker_id)
-    and queue in (select queue from worker_queue where worker_id = :worker_id)
+    and (queue = 'task/' || task or queue in (select queue from worker_queue where worker_id = :worker_id))
 order by position, id
 limit :limit{lock};
 
@@ -92,6 +84,6 @@ select {RunRow} from run
 where environment_id = :environment_id and status = 'PENDING_VERSION'
     and status_reason = 'EXTERNAL_DEPLOYMENT_PENDING' and external_deployment_id = :external_id
     and task in (select task from worker_task where worker_id = :worker_id)
-    and queue in (select queue from worker_queue where worker_id = :worker_id)
+    and (queue = 'task/' || task or queue in (select queue from worker_queue where worker_id = :worker_id))
 order by position, id
 limit :limit{lock};
