@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from trigger_core.clock import Clock, SystemClock
+from trigger_core.clock import Clock
 from trigger_core.errors import StoreError, TriggerError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform.dashboard import pages
@@ -46,7 +46,7 @@ from trigger_platform.loops.timers import Timers
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings
 from trigger_platform.store.database import Database
-from trigger_platform.store.sqlite import open_database
+from trigger_platform.store.opening import open_database
 
 __all__ = ["ENDPOINTS", "build", "open_server", "serve"]
 
@@ -77,6 +77,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     waits.call_back,
     waits.wait_for_duration,
     waits.wait_for_token,
+    queues.list_queues,
+    queues.retrieve_queue,
+    queues.pause_queue,
+    queues.override_queue,
+    queues.reset_queue,
+    environments.pause_environment,
+    environments.resume_environment,
     schedules.list_schedules,
     schedules.create_schedule,
     schedules.retrieve_schedule,
@@ -86,13 +93,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     schedules.deactivate_schedule,
     schedules.next_ticks,
     schedules.list_timezones,
-    queues.list_queues,
-    queues.retrieve_queue,
-    queues.pause_queue,
-    queues.override_queue,
-    queues.reset_queue,
-    environments.pause_environment,
-    environments.resume_environment,
     worker.connect_worker,
     worker.register_worker,
     projects.public_claims,
@@ -114,7 +114,7 @@ async def open_server(
         StoreError: the database cannot be used; the subclass says why.
     """
     database = db or _open_database(settings)
-    units = Units(database, clock or SystemClock(), random.Random())  # noqa: S311 - ids, no secrets
+    units = Units(database, clock or database.clock, random.Random())  # noqa: S311 - ids, no secrets
     local = await units.write(project.ensure, settings.project_ref)
     await units.write(heartbeat.grant_grace)
     hub = Hub()
@@ -127,9 +127,10 @@ def build(server: Server) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        server.units.listen()
         running = (
             Timers(server.units),
-            Outbox(server.units, server.hub),
+            Outbox(server.units),
             Reconciler(server.units),
             Retention(server.units, server.periods),
         )

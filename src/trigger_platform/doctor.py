@@ -11,8 +11,8 @@ from trigger_core.duration import describe
 from trigger_platform.engine import invariants
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.store.inspection import Inspection, inspected
+from trigger_platform.store.opening import open_database
 from trigger_platform.store.rows import Count
-from trigger_platform.store.sqlite import open_database
 
 __all__ = ["Examination", "Finding", "examine", "repair"]
 

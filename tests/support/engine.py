@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,6 +62,7 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.store.database import Database
+from trigger_platform.store.opening import open_database
 from trigger_platform.store.rows import (
     BatchRow,
     DeploymentRow,
@@ -70,9 +72,14 @@ from trigger_platform.store.rows import (
     ScheduleInstanceRow,
     ScheduleRow,
 )
-from trigger_platform.store.sqlite import MEMORY, open_database
+from trigger_platform.store.sqlite import MEMORY
 
 BOOT = "boot-1"
+
+
+def address() -> str:
+    """Where an engine's database is, unless it is given one; the engine's tests put each kind here."""
+    return MEMORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -492,7 +499,10 @@ class Engine:
         """Run raw SQL, as a defect or a careless operator would."""
 
         def corrupt(u: Unit) -> None:
-            u.tx._connection.execute(text, params)  # type: ignore[attr-defined]
+            if hasattr(u.tx, "_plain"):  # PostgreSQL spells parameters otherwise
+                u.tx._plain.execute(re.sub(r":(\w+)", r"%(\1)s", text), params)
+            else:
+                u.tx._connection.execute(text, params)  # type: ignore[attr-defined]
 
         self.call(corrupt)
 
@@ -541,7 +551,7 @@ def scheduled(name: str = "tick", schedule: dict[str, Any] | None = None) -> Tas
 
 def open_engine(db: Database | None = None, seed: int = 1) -> Engine:
     """An engine with one project, a connected worker, and no version yet."""
-    database = db or open_database(MEMORY)
+    database = db or open_database(address())
     clock = VirtualClock()
     units = Units(database, clock, random.Random(seed))
     ensured = units.write_sync(project.ensure, "proj_abcdefghijklmnopqrst")

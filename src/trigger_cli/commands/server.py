@@ -27,7 +27,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=T
 DEFAULT_PORT = 8030
 _LARGEST = 8
 Database = Annotated[
-    str, typer.Option(envvar="TRIGGER_DATABASE", help="The path of a SQLite file.")
+    str,
+    typer.Option(envvar="TRIGGER_DATABASE", help="The path of a SQLite file, or postgresql://…"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trigger_core import duration
-from trigger_core.errors import InvalidDurationError
+from trigger_core.errors import ConflictingWriteError, InvalidDurationError
 from trigger_platform.engine.states import RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import RunRow
@@ -62,12 +62,19 @@ def recall(u: Unit, environment_id: str, scope: str, token: str) -> str | None:
 
 
 def remember(u: Unit, environment_id: str, scope: str, token: str, result: str) -> None:
-    """Keep the answer of a request."""
-    u.tx.run(
+    """Keep the answer of a request.
+
+    Raises:
+        ConflictingWriteError: the same request was answered meanwhile.
+    """
+    kept = u.tx.run(
         "request_put",
         environment_id=environment_id,
         scope=scope,
         token=token,
         result=result,
         now=u.now,
+        since=u.now - _REQUEST_LIFE_MS,
     )
+    if kept == 0:
+        raise ConflictingWriteError("the request was answered by somebody else")

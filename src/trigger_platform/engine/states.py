@@ -68,8 +68,8 @@ FINAL_STATUSES = frozenset(
     }
 )
 
-HOLDING_STATES = frozenset({_E.PENDING_EXECUTING, _E.EXECUTING, _E.PENDING_CANCEL})
-"""States that hold a concurrency slot; a waiting run holds none."""
+HOLDING_STATES = frozenset({_E.PENDING_EXECUTING, _E.EXECUTING})
+"""States that hold a concurrency slot; a waiting run holds none, a canceled one keeps what it has."""
 
 EXECUTING_STATES = frozenset({_E.EXECUTING, _E.EXECUTING_WITH_WAITPOINTS, _E.QUEUED_EXECUTING})
 """An attempt has started and its process is alive."""

@@ -98,7 +98,7 @@ def create_batch(u: Unit, environment: EnvironmentRow, request: TriggerBatch) ->
 def write(u: Unit, fresh: Sequence[NewRun]) -> None:
     """Write new runs with their payloads."""
     execution_snapshot.create(u, [(new.run, new.description) for new in fresh])
-    u.insert("payload_insert", [new.payload for new in fresh])
+    u.record("payload_insert", [new.payload for new in fresh])
 
 
 def find_parent(u: Unit, environment: EnvironmentRow, run_id: str, *, waits: bool) -> RunRow:

@@ -22,10 +22,13 @@ __all__ = ["become_current", "next_name", "record", "register", "registered"]
 def register(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> Registered:
     """Register a version and make it current; code that equals the current version's keeps that version.
 
+    The environment is taken, so that no run is put aside for want of a task that is just arriving.
+
     Raises:
         UsageError: two tasks have one id, or a declared schedule cannot be.
         InvalidDurationError: a task's ttl cannot be read.
     """
+    _refuse_duplicates(request.metadata.tasks)
     environment = locking.lock(u, environment.id)
     current = _current(u, environment)
     if current is not None and current.content_hash == request.metadata.content_hash:

@@ -11,6 +11,7 @@ from pathlib import Path
 from trigger_core.errors import StoreError
 from trigger_platform.store import migrate, statements
 from trigger_platform.store.database import Tx
+from trigger_platform.store.opening import is_server
 from trigger_platform.store.rows import Count
 from trigger_platform.store.sqlite import DIALECT, SqliteTx
 
@@ -53,6 +54,11 @@ def inspected(address: str) -> Iterator[Inspection]:
         StoreDamagedError: it is no database or too damaged to be read.
         StoreError: there is no such file, or it belongs to another program.
     """
+    if is_server(address):
+        raise StoreError(
+            "the doctor looks at SQLite files only",
+            because="a PostgreSQL server checks its own files; a platform on it checks the invariants",
+        )
     path = Path(address)
     if not path.is_file():
         raise StoreError(

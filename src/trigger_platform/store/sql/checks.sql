@@ -43,10 +43,10 @@ where r.id between :low and :high and r.execution_status not in ('FINISHED', 'PE
     and r.status in (select value from {each :final});
 
 -- name: check_slots_follow_states
--- I2: a run holds a slot exactly in the states that hold one.
+-- I2: a run holds a slot exactly in the states that hold one; one that is being canceled keeps what it had.
 select r.id as subject, 'it is ' || r.execution_status || ' and slot_held is ' || r.slot_held as what
 from run r
-where r.id between :low and :high
+where r.id between :low and :high and r.execution_status <> 'PENDING_CANCEL'
     and (r.slot_held = 1) <> (r.execution_status in (select value from {each :holding}));
 
 -- name: check_limits
