@@ -42,6 +42,17 @@ HOT = [
     "task_of_worker",
     "read_logs",
     "read_snapshots",
+    "check_final_runs",
+    "check_slots_follow_states",
+    "check_limits",
+    "check_history",
+    "check_waits",
+    "check_deadlines",
+    "check_attempts",
+    "check_idempotency",
+    "check_batches",
+    "check_ticks",
+    "check_deliveries",
 ]
 
 
