@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,12 @@ from trigger_platform.store.sqlite import open_database
 PROJECT = "proj_abcdefghijklmnopqrst"
 
 
+@dataclass(frozen=True)
+class _Published:
+    environment_id: str
+    subject_id: str
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     """A database with one queued run, and nobody using it."""
@@ -43,7 +50,7 @@ def database(tmp_path: Path) -> Path:
 
 
 def _publish_all(u: Unit) -> None:
-    u.tx.run("outbox_delete", last=2**62)
+    u.tx.all("outbox_take", _Published, limit=1_000)
 
 
 def _doctor(file: Path, *options: str) -> tuple[int, dict[str, Any]]:
