@@ -4,39 +4,7 @@ insert into run ({RunRow}) values ({:RunRow});
 
 -- name: run_transition
 -- Move a run; no row is touched when somebody else moved it first.
-update run set
-    status = :status,
-    status_reason = :status_reason,
-    execution_status = :execution_status,
-    sequence = :sequence,
-    attempt = :attempt,
-    max_attempts = :max_attempts,
-    delivery_failures = :delivery_failures,
-    queue = :queue,
-    position = :position,
-    available_at = :available_at,
-    anchor = :anchor,
-    delay_until = :delay_until,
-    checkpoint_id = :checkpoint_id,
-    due_at = :due_at,
-    slot_held = :slot_held,
-    lease = :lease,
-    boot_id = :boot_id,
-    worker_id = :worker_id,
-    version = :version,
-    pinned = :pinned,
-    retry = :retry,
-    machine = :machine,
-    max_duration = :max_duration,
-    updated_at = :updated_at,
-    queued_at = :queued_at,
-    started_at = :started_at,
-    attempt_started_at = :attempt_started_at,
-    completed_at = :completed_at,
-    expired_at = :expired_at,
-    usage_ms = :usage_ms,
-    output_type = :output_type,
-    error = :error
+update run set {=RunMoveRow}
 where id = :id and sequence = :expected_sequence;
 
 -- name: run_output
@@ -73,7 +41,7 @@ where environment_id = :environment_id and task = :task and idempotency_key = :i
 select {RunRow} from run
 where environment_id = :environment_id and execution_status = 'QUEUED' and available_at is null
 order by position
-limit :limit;
+limit :limit{take};
 
 -- name: runs_claimable_of_queue
 -- The next runs of one queue and concurrency key.
@@ -81,32 +49,47 @@ select {RunRow} from run
 where environment_id = :environment_id and queue = :queue and concurrency_key = :concurrency_key
     and execution_status = 'QUEUED' and available_at is null
 order by position
-limit :limit;
+limit :limit{take};
+
+-- name: lines_resuming
+-- Queues and keys with runs whose wait is over and that want a slot again; held is how many they are.
+select queue, concurrency_key, count(*) as held
+from run
+where environment_id = :environment_id and execution_status = 'QUEUED_EXECUTING'
+group by queue, concurrency_key;
 
 -- name: runs_resuming
--- Runs whose wait is over and that want a slot again, in queue order.
+-- The first of them.
 select {RunRow} from run
-where environment_id = :environment_id and execution_status = 'QUEUED_EXECUTING'
+where environment_id = :environment_id and queue = :queue and concurrency_key = :concurrency_key
+    and execution_status = 'QUEUED_EXECUTING'
 order by position
-limit :limit;
+limit :limit{take};
 
 -- name: runs_due
 -- Runs with something due.
 select {RunRow} from run
 where due_at <= :now
 order by due_at
-limit :limit;
+limit :limit{take};
 
 -- name: runs_of_boot
 -- Runs a worker instance holds.
 select {RunRow} from run
-where boot_id = :boot_id;
+where boot_id = :boot_id
+order by id{lock};
 
 -- name: runs_pending_version
 -- Runs that wait for a version with their task; :tasks is a JSON array.
 select {RunRow} from run
 where environment_id = :environment_id and status = 'PENDING_VERSION'
     and task in (select value from {each :tasks})
+    and (
+        status_reason <> 'QUEUE_NOT_FOUND'
+        or exists (
+            select 1 from queue q where q.environment_id = run.environment_id and q.name = run.queue
+        )
+    )
 order by position
 limit :limit;
 
@@ -114,14 +97,6 @@ limit :limit;
 -- Children of a run that are not final.
 select {RunRow} from run
 where parent_id = :parent_id and execution_status <> 'FINISHED';
-
--- name: claimable_queues
--- Which queues and keys have runs to claim, oldest first.
-select queue, concurrency_key, min(position) as held
-from run
-where environment_id = :environment_id and execution_status = 'QUEUED' and available_at is null
-group by queue, concurrency_key
-order by min(position);
 
 -- name: slots_held
 -- How many slots are held, by queue and concurrency key.
@@ -145,6 +120,15 @@ update run set due_at = :due_at where boot_id is not null;
 -- name: run_clear_idempotency
 -- Free a key; the run that had it no longer answers for it.
 update run set idempotency_key = null where id = :id;
+
+-- name: runs_clear_idempotency
+-- Free a key at the user's wish.
+update run set idempotency_key = null
+where environment_id = :environment_id and task = :task and idempotency_key = :idempotency_key;
+
+-- name: run_by_one_time_token
+-- The run that a token for one use has triggered.
+select id from run where one_time_token = :one_time_token;
 
 -- name: run_next_due
 -- When a run is due next.
