@@ -23,7 +23,7 @@ from trigger_core.api.client import Client
 from trigger_core.clock import SystemClock
 from trigger_core.schemas.trigger import TriggerTask
 from trigger_platform.engine import project, trigger
-from trigger_platform.engine.unit import Unit, Units
+from trigger_platform.engine.unit import Units
 from trigger_platform.store.sqlite import open_database
 
 PROJECT = "proj_abcdefghijklmnopqrst"
@@ -37,13 +37,9 @@ def database(tmp_path: Path) -> Path:
     units = Units(db, SystemClock(), random.Random(1))
     local = units.write_sync(project.ensure, PROJECT)
     units.write_sync(trigger.create, local.environment, "task", TriggerTask())
-    units.write_sync(_publish_all)
     db.close()
+    _corrupt(file, "delete from outbox")
     return file
-
-
-def _publish_all(u: Unit) -> None:
-    u.tx.run("outbox_delete", last=2**62)
 
 
 def _doctor(file: Path, *options: str) -> tuple[int, dict[str, Any]]:
@@ -114,7 +110,11 @@ def test_what_is_overdue_is_found(database: Path) -> None:
         "update run set execution_status = 'EXECUTING', status = 'EXECUTING', boot_id = 'b',"
         " lease = 1, due_at = 1, slot_held = 1",
     )
-    _corrupt(database, "insert into outbox values (1, 'e', 'k', 's', 1, 1)")
+    _corrupt(
+        database,
+        "insert into outbox (environment_id, kind, subject_id, sequence, created_at)"
+        " values ('e', 'k', 's', 1, 1)",
+    )
     code, found = _doctor(database)
 
     assert code == 10
