@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,16 @@ from trigger_core.api.client import Client
 from trigger_core.clock import SystemClock
 from trigger_core.schemas.trigger import TriggerTask
 from trigger_platform.engine import project, trigger
-from trigger_platform.engine.unit import Units
+from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.store.sqlite import open_database
 
 PROJECT = "proj_abcdefghijklmnopqrst"
+
+
+@dataclass(frozen=True)
+class _Published:
+    environment_id: str
+    subject_id: str
 
 
 @pytest.fixture
@@ -37,9 +44,13 @@ def database(tmp_path: Path) -> Path:
     units = Units(db, SystemClock(), random.Random(1))
     local = units.write_sync(project.ensure, PROJECT)
     units.write_sync(trigger.create, local.environment, "task", TriggerTask())
+    units.write_sync(_publish_all)
     db.close()
-    _corrupt(file, "delete from outbox")
     return file
+
+
+def _publish_all(u: Unit) -> None:
+    u.tx.all("outbox_take", _Published, limit=1_000)
 
 
 def _doctor(file: Path, *options: str) -> tuple[int, dict[str, Any]]:
@@ -110,11 +121,7 @@ def test_what_is_overdue_is_found(database: Path) -> None:
         "update run set execution_status = 'EXECUTING', status = 'EXECUTING', boot_id = 'b',"
         " lease = 1, due_at = 1, slot_held = 1",
     )
-    _corrupt(
-        database,
-        "insert into outbox (environment_id, kind, subject_id, sequence, created_at)"
-        " values ('e', 'k', 's', 1, 1)",
-    )
+    _corrupt(database, "insert into outbox values (1, 'e', 'k', 's', 1, 1)")
     code, found = _doctor(database)
 
     assert code == 10

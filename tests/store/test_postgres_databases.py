@@ -27,7 +27,7 @@ HOT = [
     "runs_claimable",
     "runs_claimable_of_queue",
     "runs_resuming",
-    "any_resuming",
+    "lines_resuming",
     "runs_due",
     "runs_of_boot",
     "slots_held",

@@ -61,6 +61,7 @@ from trigger_platform.engine import (
     worker_version,
 )
 from trigger_platform.engine.unit import Unit, Units
+from trigger_platform.reads import runs as reads
 from trigger_platform.store.database import Database
 from trigger_platform.store.opening import open_database
 from trigger_platform.store.rows import (
@@ -233,7 +234,12 @@ class Engine:
         return self.report(completions=[done]).verdicts[0]
 
     def fail(
-        self, assignment: Assignment, *, retry_ms: int | None = None, code: str | None = None
+        self,
+        assignment: Assignment,
+        *,
+        retry_ms: int | None = None,
+        code: str | None = None,
+        duration_ms: int = 0,
     ) -> Verdict:
         """Say that the attempt failed."""
         error = (
@@ -248,6 +254,7 @@ class Engine:
             lease=assignment.lease,
             error=error,
             retry=None if retry_ms is None else RetryPlan(delay=retry_ms),
+            duration_ms=duration_ms,
         )
         return self.report(completions=[failed]).verdicts[0]
 
@@ -482,6 +489,11 @@ class Engine:
         """Read a run's payload."""
         row: PayloadRow = self.call(lambda u: u.tx.one("payload_of", PayloadRow, run_id=run_id))
         return row
+
+    def log(self, run_id: str) -> list[str]:
+        """Return the lines of a run: level and message."""
+        rows: list[reads.LogRow] = self.call(reads.logs, self.environment, run_id, 0)
+        return [f"{row.level} {row.message}" for row in rows]
 
     def violations(self, *, advisory: bool = True) -> list[str]:
         """Return what breaks an invariant, as ``I5 run_…: what``; perhaps without what may be for a while."""

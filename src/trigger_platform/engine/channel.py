@@ -31,6 +31,7 @@ from trigger_platform.engine import (
     execution_snapshot,
     finish,
     heartbeat,
+    metadata,
     run_attempt,
     signals,
     wait,
@@ -83,6 +84,7 @@ def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
     boot_id = request.boot_id
     _write_logs(u, environment, request.logs)
     _begin(u, boot_id, request)
+    flushed = metadata.flush(u, environment, boot_id, request.metadata)
     waits = _wait(u, environment, request)
     _give_up(u, boot_id, request.given_up)
     suspensions = [checkpoint.suspend(u, boot_id, one) for one in request.suspended]
@@ -101,7 +103,12 @@ def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
         told = signals.fetch(u, boot_id)
         runs += dequeue.claim(u, environment, boot_id, request.workers, request.claim)
     return Reported.model_construct(
-        verdicts=verdicts, waits=waits, suspensions=suspensions, runs=runs, signals=[*told, *missed]
+        verdicts=verdicts,
+        waits=waits,
+        suspensions=suspensions,
+        metadata=flushed,
+        runs=runs,
+        signals=[*told, *missed],
     )
 
 

@@ -138,6 +138,8 @@ def fail(u: Unit, run: RunRow, failed: Failed, *, at_once: bool = False) -> list
                 u, run, decision.status, message, error=error, duration_ms=failed.duration_ms
             )
         ]
+    if decision.machine is not None:
+        run = run._replace(machine=decision.machine)
     if decision.queued:
         return [_back_to_queue(u, run, decision.delay_ms, error, failed.duration_ms)]
     return [_pause(u, run, decision.delay_ms, error, failed.duration_ms)]

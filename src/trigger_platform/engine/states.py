@@ -13,6 +13,7 @@ __all__ = [
     "LEGAL_MOVES",
     "ExecutionStatus",
     "RunStatus",
+    "is_delayed",
     "is_final",
 ]
 
@@ -114,3 +115,10 @@ LEGAL_MOVES: dict[str, frozenset[str]] = {
 def is_final(status: str) -> bool:
     """Tell whether a run status is one that never changes again."""
     return status in FINAL_STATUSES
+
+
+def is_delayed(execution_status: str, delay_until: int | None, now: int) -> bool:
+    """Tell whether a run is before the end of its delay; one that waits for a version may have one too."""
+    if execution_status == ExecutionStatus.RUN_CREATED:
+        return delay_until is not None and delay_until > now
+    return execution_status == ExecutionStatus.DELAYED

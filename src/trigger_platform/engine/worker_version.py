@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from trigger_core import clock, duration, ids, version
+from trigger_core import clock, duration, ids, machines, version
 from trigger_core.errors import UsageError
 from trigger_core.schemas.workers import (
     Registered,
@@ -127,7 +127,7 @@ def _insert_task(u: Unit, worker_id: str, task: TaskDeclaration) -> None:
         description=task.description,
         queue=queue_declaration.of_task(task),
         retry=json.dumps(task.retry) if task.retry else None,
-        machine=task.machine.preset if task.machine else None,
+        machine=_machine(task),
         max_duration=task.max_duration,
         ttl_ms=_ttl_ms(task),
         isolation=task.isolation,
@@ -135,6 +135,11 @@ def _insert_task(u: Unit, worker_id: str, task: TaskDeclaration) -> None:
         trigger_source=(task.trigger_source or "standard").upper(),
         schedule=json.dumps(task.schedule.to_wire()) if task.schedule else None,
     )
+
+
+def _machine(task: TaskDeclaration) -> str | None:
+    asked = task.machine
+    return machines.choose(asked.preset, asked.cpu, asked.memory) if asked else None
 
 
 def _ttl_ms(task: TaskDeclaration) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from trigger_core import clock, ids, packet
 from trigger_core.duration import describe
+from trigger_core.errors import UsageError
 from trigger_core.schemas.batches import (
     BatchDetail,
     BatchItemError,
@@ -22,6 +23,7 @@ from trigger_core.schemas.runs import (
     Page,
     RelatedRuns,
     RunDetail,
+    RunEnvironment,
     RunError,
     RunPage,
     RunStatus,
@@ -31,13 +33,13 @@ from trigger_core.schemas.runs import (
 )
 from trigger_core.schemas.tokens import TokenDetail, TokenStatus
 from trigger_core.schemas.workers import TaskError
-from trigger_platform.engine import states
+from trigger_platform.engine import idempotency, states
 from trigger_platform.engine.queue import View
 from trigger_platform.engine.why import public_status
 from trigger_platform.http import present_schedules
 from trigger_platform.reads.batches import Ended, FullBatch
 from trigger_platform.reads.runs import FullRun, LogRow, RunPageRows, SnapshotRow
-from trigger_platform.store.rows import RunRow, WaitpointRow
+from trigger_platform.store.rows import EnvironmentRow, RunRow, WaitpointRow
 
 __all__ = [
     "batch",
@@ -58,13 +60,29 @@ _EXECUTING = {"EXECUTING", "DEQUEUED"}
 _INTERNAL = {
     "QUEUED": ["PENDING"],
     "WAITING": ["WAITING_TO_RESUME"],
+    "FROZEN": ["WAITING_TO_RESUME"],
     "COMPLETED": ["COMPLETED_SUCCESSFULLY"],
     "FAILED": ["COMPLETED_WITH_ERRORS"],
+    "WAITING_FOR_DEPLOY": ["PENDING_VERSION"],
+    "REATTEMPTING": ["EXECUTING"],
+    "INTERRUPTED": ["INTERRUPTED"],
 }
+"""What a word of the current or the older vocabulary means; other words mean themselves (protocol H.1)."""
 
 
 def internal_statuses(public: list[str]) -> list[str]:
-    """Return the internal statuses a filter means (protocol H.1)."""
+    """Return the internal statuses a filter means, whichever vocabulary it is written in.
+
+    Raises:
+        UsageError: there is no such status.
+    """
+    for status in public:
+        if status not in _INTERNAL and status not in set(states.RunStatus):
+            raise UsageError(
+                f"Query Error: there is no status {status!r}",
+                code="INVALID_QUERY",
+                hint="such as QUEUED, EXECUTING, WAITING, COMPLETED, FAILED",
+            )
     return [inner for status in public for inner in _INTERNAL.get(status, [status])]
 
 
@@ -116,10 +134,11 @@ def queue(view: View) -> QueueDetail:
     )
 
 
-def run_page(rows: RunPageRows) -> RunPage:
-    """Return a page of runs."""
+def run_page(rows: RunPageRows, environment: EnvironmentRow) -> RunPage:
+    """Return a page of an environment's runs."""
+    env = RunEnvironment(id=environment.id, name=environment.slug)
     return RunPage(
-        data=[summary(run) for run in rows.runs],
+        data=[summary(run).model_copy(update={"env": env}) for run in rows.runs],
         pagination=Page(next=rows.next, previous=rows.previous),
     )
 
@@ -254,7 +273,10 @@ def _summary(run: RunRow) -> dict[str, Any]:
         "status": status,
         "task_identifier": run.task,
         "version": run.version,
-        "idempotency_key": _key(run),
+        "idempotency_key": idempotency.written(run),
+        "idempotency_key_options": json.loads(run.idempotency_options)
+        if run.idempotency_options
+        else None,
         "is_queued": status in _QUEUED,
         "is_executing": status in _EXECUTING,
         "is_waiting": status == "WAITING",
@@ -274,18 +296,15 @@ def _summary(run: RunRow) -> dict[str, Any]:
         "duration_ms": run.usage_ms,
         "metadata": json.loads(run.metadata) if run.metadata else None,
         "depth": run.depth,
-        "trigger_function": "batchTrigger" if run.batch_id else "trigger",
+        "trigger_function": _trigger_function(run),
         "batch_id": run.batch_id,
         "queue": run.queue,
     }
 
 
-def _key(run: RunRow) -> str | None:
-    """Reads return the key as the user wrote it."""
-    if run.idempotency_options:
-        written: str = json.loads(run.idempotency_options)["key"]
-        return written
-    return run.idempotency_key
+def _trigger_function(run: RunRow) -> str:
+    waits = json.loads(run.annotations or "{}").get("waits", False)
+    return ("batchTrigger" if run.batch_id else "trigger") + ("AndWait" if waits else "")
 
 
 def _attempts(snapshots: list[SnapshotRow]) -> list[AttemptDetail]:

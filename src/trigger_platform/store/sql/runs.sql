@@ -107,6 +107,15 @@ update run set due_at = :due_at where boot_id is not null;
 -- Free a key; the run that had it no longer answers for it.
 update run set idempotency_key = null where id = :id;
 
+-- name: runs_clear_idempotency
+-- Free a key at the user's wish.
+update run set idempotency_key = null
+where environment_id = :environment_id and task = :task and idempotency_key = :idempotency_key;
+
+-- name: run_by_one_time_token
+-- The run that a token for one use has triggered.
+select id from run where one_time_token = :one_time_token;
+
 -- name: run_next_due
 -- When a run is due next.
 select min(due_at) from run where due_at is not null;
