@@ -374,3 +374,14 @@ def test_why_names_what_a_parked_run_waits_for() -> None:
     assert "sha-1" in why.blocked_by[0]
     assert "1h" in why.next
     opened.db.close()
+
+
+def test_in_development_even_a_pinned_run_moves_on_when_its_version_is_gone(engine: Engine) -> None:
+    """A version of a session that has ended never comes back."""
+    old = engine.register(task(), content_hash="old")
+    run_id = engine.trigger(lock_to_version=old)
+    new = engine.register(task(), content_hash="new")
+    engine.workers = engine.workers[-1:]
+
+    [one] = engine.claim()
+    assert (one.run_id, one.version) == (run_id, new)

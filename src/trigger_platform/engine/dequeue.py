@@ -53,9 +53,10 @@ def claim(
     """Claim up to ``limit`` runs for a worker instance.
 
     ``workers`` are the versions it can run, newest last. A run keeps the version it started with while that
-    is among them; in a development environment it moves to the newest when it is gone. A new run goes to the
-    newest of them in a development environment, elsewhere to the current version alone. A run whose task or
-    queue the version does not have is put aside until a version has it.
+    is among them; in a development environment it moves to the newest when it is gone, pinned or not: a
+    version of development that has ended never comes back. A new run goes to the newest of them in a
+    development environment, elsewhere to the current version alone. A run whose task or queue the version
+    does not have is put aside until a version has it.
     """
     if limit <= 0 or not workers:
         return []
@@ -184,7 +185,7 @@ class _Versions:
     def _choose(self, run: RunRow) -> str | None:
         if run.worker_id is None or run.worker_id in self._live:
             return run.worker_id or self._newest
-        return self._newest if self._may_move and not run.pinned else None
+        return self._newest if self._may_move else None
 
     def _has_queue(self, task: TaskRow, queue: str) -> bool:
         """Tell whether the task's version has a queue; the task's own queues it certainly has."""
