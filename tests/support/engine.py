@@ -32,6 +32,7 @@ from trigger_core.schemas.workers import (
     TriggerAndWait,
     Verdict,
     WaitStarted,
+    WaitToken,
     WaitUntil,
     WorkerMetadata,
 )
@@ -77,10 +78,15 @@ class Engine:
     workers: list[str] = field(default_factory=list)
     boot: str = BOOT
     _told: list[Signal] = field(default_factory=list)
+    _published: list[tuple[str, int]] = field(default_factory=list)
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run an engine function in a unit."""
-        return self.units.write_sync(function, *args, **kwargs)
+        u, result = self.units.submit(function, *args, **kwargs).result()
+        self._published += [
+            (event.subject_id, event.sequence) for event in u.events if event.kind == "run.changed"
+        ]
+        return result
 
     def connect(self, boot: str) -> None:
         """Take the seat with a process."""
@@ -99,10 +105,25 @@ class Engine:
         self.environment = self.call(environment.by_secret_key, self.environment.secret_key)
         return str(registered.version)
 
+    def neighbour(self) -> Engine:
+        """Return an engine on another environment of the same database, with a worker of its own."""
+        ensured = self.call(project.ensure, "proj_neighbouraaaaaaaaaaa")
+        other = Engine(self.db, self.clock, self.units, ensured.environment)
+        other.connect("boot-of-the-neighbour")
+        other.register(task())
+        return other
+
     def trigger(self, task: str = "task", payload: Any = None, **options: Any) -> str:
         """Trigger a run; return its id."""
         request = TriggerTask(payload=payload, options=TriggerOptions(**options))
         return str(self.call(trigger.create, self.environment, task, request).id)
+
+    def started(self, task: str = "task", **options: Any) -> Assignment:
+        """Trigger a run, claim it and begin its first attempt."""
+        run_id = self.trigger(task, **options)
+        [assignment] = [one for one in self.claim() if one.run_id == run_id]
+        self.start(assignment)
+        return assignment
 
     def trigger_many(self, count: int, task: str = "task", **options: Any) -> list[str]:
         """Trigger a batch; return the ids."""
@@ -195,6 +216,13 @@ class Engine:
         )
         return self.report(triggers=[request]).waits[0]
 
+    def wait_for_token(self, assignment: Assignment, token_id: str, ref: str = "k1") -> WaitStarted:
+        """Let the run wait for a token."""
+        wait = WaitToken(
+            run_id=assignment.run_id, lease=assignment.lease, ref=ref, waitpoint_id=token_id
+        )
+        return self.report(tokens=[wait]).waits[0]
+
     def open_batch(self, count: int, **options: Any) -> BatchRow:
         """Open a batch whose items will follow."""
         opened: batch.Opened = self.call(batch.open_batch, self.environment, count, **options)
@@ -261,6 +289,10 @@ class Engine:
         """Read a run's payload."""
         row: PayloadRow = self.call(lambda u: u.tx.one("payload_of", PayloadRow, run_id=run_id))
         return row
+
+    def published(self, run_id: str) -> list[int]:
+        """Return the transitions of a run that went into the outbox, by sequence."""
+        return [sequence for subject, sequence in self._published if subject == run_id]
 
     def states(self, run_id: str) -> list[str]:
         """Return the execution statuses the run went through."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.workers import Assignment
-from trigger_platform.engine import concurrency, execution_snapshot
+from trigger_platform.engine import concurrency, execution_snapshot, ttl
 from trigger_platform.engine.concurrency import Room
 from trigger_platform.engine.execution_snapshot import Move
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
@@ -43,7 +43,8 @@ def claim(
 
     ``workers`` are the versions it can run, newest last. A run keeps the version it started with while that
     is among them; in a development environment it moves to the newest when it is gone. A run whose task the
-    version does not have is put aside until a version has it.
+    version does not have is put aside until a version has it. One whose time to live is over expires, though
+    no sweep has come by yet.
     """
     if limit <= 0 or not workers:
         return []
@@ -52,6 +53,9 @@ def claim(
     versions = _Versions(u, environment, workers)
     moves: list[Move] = []
     for run in chosen:
+        if ttl.is_over(u, run):
+            ttl.expire(u, run)
+            continue
         target = versions.target(run)
         if target is not None:
             moves.append(_hand_out(u, run, boot_id, target))
