@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import claim
 import floor
 import kill
 import latency
@@ -9,5 +10,5 @@ import startup
 import throughput
 
 if __name__ == "__main__":
-    for benchmark in (startup, floor, latency, throughput, kill):
+    for benchmark in (startup, floor, claim, latency, throughput, kill):
         benchmark.main()

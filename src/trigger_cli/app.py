@@ -19,7 +19,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("trigger_cli.commands.init", "Set up a project in this folder."),
     "dev": ("trigger_cli.commands.dev", "Run tasks here, reloading them as you edit."),
     "run": ("trigger_cli.commands.run", "Trigger a run of a task."),
+    "queues": ("trigger_cli.commands.queues", "Look at queues, pause them, change their limits."),
     "runs": ("trigger_cli.commands.runs", "Look at runs, cancel them, replay them, ask why."),
+    "schedules": (
+        "trigger_cli.commands.schedules",
+        "See what runs by itself and when; create, change, switch.",
+    ),
 }
 """Name to module and one line; the module defines a Typer application called ``app``."""
 

@@ -3,6 +3,7 @@
 TriggerError
 ├── UsageError                 the caller asked for something that cannot be
 │   ├── InvalidDurationError
+│   ├── InvalidScheduleError   a cron expression, interval, time zone or window that cannot be
 │   ├── InvalidPayloadError    the payload does not fit the task's annotation
 │   ├── PayloadTooLargeError
 │   └── ConfigError            trigger_config.py, a task file or an environment variable is wrong
@@ -42,6 +43,7 @@ __all__ = [
     "ExitCode",
     "InvalidDurationError",
     "InvalidPayloadError",
+    "InvalidScheduleError",
     "NoSessionError",
     "NotFoundError",
     "PayloadTooLargeError",
@@ -155,6 +157,13 @@ class InvalidDurationError(UsageError):
             f"{value!r} is not a duration",
             hint='write it like "30s", "5m", "1h30m" or "2d", or give an ISO 8601 moment for a delay',
         )
+
+
+class InvalidScheduleError(UsageError):
+    """A cron expression, an interval, a time zone or a distribution window cannot be."""
+
+    code = "INVALID_SCHEDULE"
+    status = 422
 
 
 class InvalidPayloadError(UsageError):

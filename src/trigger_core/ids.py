@@ -24,6 +24,8 @@ __all__ = [
     "project_ref",
     "queue_id",
     "run_id",
+    "schedule_id",
+    "schedule_instance_id",
     "secret_key",
     "sequence_of_snapshot",
     "snapshot_id",
@@ -79,6 +81,16 @@ def environment_id(now: int, rng: random.Random) -> EnvironmentId:
 def queue_id(now: int, rng: random.Random) -> str:
     """Return a fresh queue id."""
     return "queue_" + _body(now, rng)
+
+
+def schedule_id(now: int, rng: random.Random) -> str:
+    """Return a fresh schedule id."""
+    return "sched_" + _body(now, rng)
+
+
+def schedule_instance_id(now: int, rng: random.Random) -> str:
+    """Return a fresh id for a schedule in an environment; it is never shown."""
+    return _body(now, rng)
 
 
 def snapshot_id(run: str, sequence: int) -> str:

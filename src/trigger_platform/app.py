@@ -27,7 +27,17 @@ from trigger_platform.engine.unit import Units
 from trigger_platform.http import openapi, problems
 from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.guard import Guard
-from trigger_platform.http.routes import batches, projects, runs, tasks, waits, worker
+from trigger_platform.http.routes import (
+    batches,
+    environments,
+    projects,
+    queues,
+    runs,
+    schedules,
+    tasks,
+    waits,
+    worker,
+)
 from trigger_platform.http.server import Server
 from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.timers import Timers
@@ -65,6 +75,22 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     waits.call_back,
     waits.wait_for_duration,
     waits.wait_for_token,
+    schedules.list_schedules,
+    schedules.create_schedule,
+    schedules.retrieve_schedule,
+    schedules.update_schedule,
+    schedules.delete_schedule,
+    schedules.activate_schedule,
+    schedules.deactivate_schedule,
+    schedules.next_ticks,
+    schedules.list_timezones,
+    queues.list_queues,
+    queues.retrieve_queue,
+    queues.pause_queue,
+    queues.override_queue,
+    queues.reset_queue,
+    environments.pause_environment,
+    environments.resume_environment,
     worker.connect_worker,
     worker.register_worker,
     projects.public_claims,

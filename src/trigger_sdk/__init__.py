@@ -1,6 +1,6 @@
 """Write tasks, trigger them, wait for them.
 
->>> from trigger_sdk import task
+>>> from trigger_sdk import queues, task
 >>> @task
 ... async def hello_world(name: str) -> str:
 ...     return f"hello {name}"
@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from trigger_sdk import batch, idempotency_keys, runs, tasks, wait
+from trigger_sdk import batch, idempotency_keys, queues, runs, schedules, tasks, wait
 from trigger_sdk.config import Config, define_config
 from trigger_sdk.context import CancelSignal, Context, current_context
 from trigger_sdk.errors import (
@@ -38,6 +38,7 @@ from trigger_sdk.queue import Queue
 from trigger_sdk.results import BatchResult, RunFailure, TaskResult, TokenResult
 from trigger_sdk.retry import Retry
 from trigger_sdk.runs import BatchHandle, Run, RunHandle
+from trigger_sdk.schedule import Schedule, ScheduledPayload
 from trigger_sdk.task import Task, task
 from trigger_sdk.tasks import TaskRef
 from trigger_sdk.wait import Token
@@ -67,6 +68,8 @@ __all__ = [
     "Run",
     "RunFailure",
     "RunHandle",
+    "Schedule",
+    "ScheduledPayload",
     "Task",
     "TaskCanceledError",
     "TaskFailedError",
@@ -82,7 +85,9 @@ __all__ = [
     "define_config",
     "idempotency_keys",
     "logger",
+    "queues",
     "runs",
+    "schedules",
     "task",
     "tasks",
     "wait",

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from trigger_sdk import _remote, _signature
+    from trigger_sdk import _remote, _remote_schedules, _signature
 
-__all__ = ["preload", "remote", "signature"]
+__all__ = ["preload", "remote", "schedules", "signature"]
 
 
 @cache
@@ -31,6 +31,12 @@ def signature() -> type[_signature.Signature]:
 def remote() -> type[_remote.Remote]:
     """Return the class that talks to the platform; loads httpx."""
     return cast("type[_remote.Remote]", _load("trigger_sdk._remote").Remote)
+
+
+def schedules() -> type[_remote_schedules.RemoteSchedules]:
+    """Return the class that asks about schedules; loads httpx."""
+    found = _load("trigger_sdk._remote_schedules").RemoteSchedules
+    return cast("type[_remote_schedules.RemoteSchedules]", found)
 
 
 def preload() -> None:

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from trigger_core import duration, packet
 from trigger_core.api.call import Call
 from trigger_core.api.calls import batches as batch_calls
+from trigger_core.api.calls import queues as queue_calls
 from trigger_core.api.calls import runs as run_calls
 from trigger_core.api.calls import tasks as task_calls
 from trigger_core.api.calls import tokens as token_calls
@@ -20,6 +21,7 @@ from trigger_core.duration import Duration
 from trigger_core.errors import PayloadTooLargeError, PollTimeoutError
 from trigger_core.packet import Packet
 from trigger_core.schemas.batches import BatchDetail
+from trigger_core.schemas.queues import QueueDetail
 from trigger_core.schemas.runs import RunDetail, RunSummary
 from trigger_core.schemas.tokens import CreateToken, TokenCreated, TokenDetail
 from trigger_core.schemas.trigger import (
@@ -33,6 +35,7 @@ from trigger_sdk import _session
 from trigger_sdk._session import Credentials
 from trigger_sdk.item import Item, TaskTarget
 from trigger_sdk.options import Options
+from trigger_sdk.queues import QueueChange
 from trigger_sdk.runs import BatchHandle, Run, RunHandle
 from trigger_sdk.wait import Token
 
@@ -213,11 +216,49 @@ class Remote:
             if after is None:
                 return
 
+    async def queues(self) -> AsyncIterator[QueueDetail]:
+        """Go through queues."""
+        number, pages = 1, 1
+        while number <= pages:
+            page = await self._send(queue_calls.list_page(page=number))
+            for queue in page.data:
+                yield queue
+            number, pages = number + 1, page.pagination.total_pages
+
+    def queues_sync(self) -> Iterator[QueueDetail]:
+        """Go through queues."""
+        number, pages = 1, 1
+        while number <= pages:
+            page = self._send_sync(queue_calls.list_page(page=number))
+            yield from page.data
+            number, pages = number + 1, page.pagination.total_pages
+
+    async def queue(self, change: QueueChange) -> QueueDetail:
+        """Read or change a queue."""
+        return await self._send(_queue_call(change))
+
+    def queue_sync(self, change: QueueChange) -> QueueDetail:
+        """Read or change a queue."""
+        return self._send_sync(_queue_call(change))
+
     async def _send(self, call: Call[T]) -> T:
         return await _async_client(self._credentials or _session.find()).send(call)
 
     def _send_sync(self, call: Call[T]) -> T:
         return _client(self._credentials or _session.find()).send(call)
+
+
+def _queue_call(change: QueueChange) -> Call[QueueDetail]:
+    where = queue_calls.address(change.queue)
+    match change.verb:
+        case "retrieve":
+            return queue_calls.retrieve(where)
+        case "pause" | "resume":
+            return queue_calls.pause(where, paused=change.verb == "pause")
+        case "override":
+            return queue_calls.override(where, limit=change.limit, percent=change.percent)
+        case "reset":
+            return queue_calls.reset(where)
 
 
 @cache

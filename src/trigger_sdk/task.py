@@ -33,6 +33,7 @@ from trigger_sdk.options import Options
 from trigger_sdk.queue import Queue
 from trigger_sdk.results import BatchResult, Pending, TaskResult, task_result
 from trigger_sdk.retry import Retry
+from trigger_sdk.schedule import Schedule
 
 if TYPE_CHECKING:
     from trigger_core.packet import Packet
@@ -67,6 +68,8 @@ class TaskSpec:
     ttl_ms: int | None
     isolation: Isolation | None
     is_async: bool
+    is_scheduled: bool = False
+    schedule: Schedule | None = None
 
 
 async def _collect(payloads: Payloads) -> list[Any]:

@@ -88,9 +88,16 @@ class ExecutorProcess(asyncio.Protocol):
             return
         with suppress(ProcessLookupError, PermissionError):
             if number is signal.SIGKILL:
-                os.killpg(self.pid, number)
+                self._kill_all()
             elif self._status is None:
                 os.kill(self.pid, number)
+
+    def _kill_all(self) -> None:
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            if self._status is None:  # it hangs where it is no group of its own yet
+                os.kill(self.pid, signal.SIGKILL)
 
     def drain(self) -> None:
         """Read what is left in the pipes, so that it is reported before the end of the attempt."""

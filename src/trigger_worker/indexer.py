@@ -16,6 +16,7 @@ from typing import Any
 
 from trigger_core import duration
 from trigger_core.errors import ConfigError, TriggerError
+from trigger_core.schemas.schedules import ScheduleDeclaration
 from trigger_core.schemas.workers import (
     MachineDeclaration,
     QueueDeclaration,
@@ -168,7 +169,15 @@ def _declare(task: Task[..., Any], config: Config, folder: Path) -> TaskDeclarat
         ttl=duration.describe(spec.ttl_ms) if spec.ttl_ms is not None else None,
         isolation=spec.isolation or config.isolation,
         payload_schema=task.signature.schema(),
+        trigger_source="schedule" if spec.is_scheduled else None,
+        schedule=_declare_schedule(spec),
     )
+
+
+def _declare_schedule(spec: TaskSpec) -> ScheduleDeclaration | None:
+    if spec.schedule is None:
+        return None
+    return ScheduleDeclaration.model_validate(spec.schedule.to_wire())
 
 
 def _declare_queue(spec: TaskSpec) -> QueueDeclaration | None:

@@ -172,6 +172,8 @@ class _Version:
             for end in (self.control, wakeup, signaled):
                 end.close()
             executor.main(socket.socket(fileno=fds[0]), fds[1], fds[2], self.config, parent)
+        with suppress(OSError):  # it has done so itself, or is gone
+            os.setpgid(pid, pid)
         return pid
 
     def _spawn(self, fds: list[int]) -> int:

@@ -17,11 +17,11 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
     shown = run_cli("--help", cwd=tmp_path)
 
     assert shown.returncode == 0
-    for command in ("init", "dev", "run", "runs"):
+    for command in ("init", "dev", "run", "runs", "schedules"):
         assert f"  {command} " in shown.stdout
 
 
-@pytest.mark.parametrize("command", ["init", "dev", "run", "runs"])
+@pytest.mark.parametrize("command", ["init", "dev", "run", "runs", "schedules"])
 def test_every_command_has_help(tmp_path: Path, command: str) -> None:
     """And needs nothing for it."""
     assert run_cli(command, "--help", cwd=tmp_path).returncode == 0
@@ -38,6 +38,12 @@ def test_every_command_has_help(tmp_path: Path, command: str) -> None:
         (["run", "x", "--machine", "huge"], 2, "USAGE"),
         (["run", "x"], 3, "NO_SESSION"),
         (["runs", "list"], 3, "NO_SESSION"),
+        (["schedules", "list"], 3, "NO_SESSION"),
+        (["schedules", "next", "--cron", "0 0 9 * * *"], 2, "INVALID_CRON"),
+        (["schedules", "next", "--cron", "@daily", "--timezone", "Mars"], 2, "INVALID_TIMEZONE"),
+        (["schedules", "next", "x", "--cron", "@daily"], 2, "USAGE"),
+        (["schedules", "create", "x", "k", "--cron", "@daily", "--catch-up", "some"], 2, "USAGE"),
+        (["schedules", "create", "x", "k"], 2, "INVALID_SCHEDULE"),
         (["dev"], 2, "CONFIG_MISSING"),
         (["init"], 2, "CONFIRMATION_NEEDED"),
     ],
@@ -108,3 +114,17 @@ def test_a_session_that_died_is_recognised(tmp_path: Path) -> None:
 
     assert shown.returncode == 3
     assert "has ended" in shown.stderr
+
+
+def test_the_next_ticks_of_an_expression_need_no_session(tmp_path: Path) -> None:
+    """Nominal and effective, as text and as JSON."""
+    arguments = ["schedules", "next", "--every", "90s", "-n", "3", "--timezone", "Asia/Tokyo"]
+    shown = run_cli(*arguments, cwd=tmp_path)
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("NOMINAL (Asia/Tokyo)")
+    assert shown.stdout.count(" JST") == 3
+
+    ticks = json.loads(run_cli(*arguments, "--json", cwd=tmp_path).stdout)
+    assert len(ticks) == 3
+    assert all(tick["timestamp"] == tick["effectiveAt"] for tick in ticks)
+    assert "Europe/Berlin\n" in run_cli("schedules", "timezones", cwd=tmp_path).stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from support.dev import Dev, run_cli, write_project
+from trigger_core.errors import NotFoundError, UsageError
+from trigger_sdk import Queue, TaskRef, queues
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("commands")]
 
@@ -112,3 +115,51 @@ def test_a_run_of_an_unknown_task_waits_and_why_says_so(dev: Dev) -> None:
     dev.run("hello", "x")
 
     assert "no version has the task" in run_cli("runs", "why", run_id, cwd=dev.folder).stdout
+
+
+def test_a_queue_is_paused_limited_and_reset_from_the_command_line(dev: Dev) -> None:
+    """And a run that it holds back says so."""
+    shown = run_cli("queues", "limit", "task/hello", "50%", "--json", cwd=dev.folder)
+    assert json.loads(shown.stdout)["concurrencyLimit"] == 50
+    run_cli("queues", "pause", "task/hello", cwd=dev.folder)
+    run_id = run_cli("run", "hello", '"you"', cwd=dev.folder).stdout.strip()
+
+    listed = run_cli("queues", "list", cwd=dev.folder).stdout.splitlines()
+    assert [line.split() for line in listed if "task/hello" in line] == [
+        ["paused", "task/hello", "0", "1", "50", "(code:", "none)"]
+    ]
+    why = run_cli("runs", "why", run_id, cwd=dev.folder).stdout
+    assert "blocked by   queue task/hello is paused" in why
+
+    run_cli("queues", "reset", "task/hello", cwd=dev.folder)
+    resumed = run_cli("queues", "resume", "task/hello", cwd=dev.folder).stdout
+    assert "active" in resumed
+    assert dev.result(run_id).output == "hello you"
+
+
+def test_the_sdk_steers_queues_by_task_name_or_reference(
+    dev: Dev, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocking here; the async functions make the same calls."""
+    monkeypatch.chdir(dev.folder)
+    by_task = TaskRef[str, str]("fail")
+
+    assert queues.override_concurrency_limit_sync(by_task, 3).concurrency_limit == 3
+    assert queues.pause_sync({"type": "task", "name": "fail"}).paused
+    assert not asyncio.run(queues.resume("task/fail")).paused
+    assert queues.reset_concurrency_limit_sync(by_task).concurrency_limit is None
+    assert {"fail", "hello"} <= {queue.name for queue in queues.list_sync()}
+    found = queues.retrieve_sync(by_task)
+    assert queues.retrieve_sync(found.id) == found
+    with pytest.raises(NotFoundError):
+        queues.retrieve_sync(Queue("nowhere"))
+    with pytest.raises(UsageError):
+        queues.override_concurrency_limit_sync(by_task)
+
+
+def test_a_limit_that_is_none_is_refused(dev: Dev) -> None:
+    """Before anything is sent."""
+    shown = run_cli("queues", "limit", "task/hello", "many", cwd=dev.folder)
+
+    assert shown.returncode == 2
+    assert "fix: write 10 or 50%" in shown.stderr

@@ -200,6 +200,34 @@ def test_kill_9_loses_nothing(start: Start, victim: str) -> None:
         assert len(completed) == 1
 
 
+def test_saves_while_the_worker_starts_again_are_not_missed(start: Start) -> None:
+    """Whenever they come, the session lives on and the last one is what executes."""
+    dev = start(HELLO.format("0"))
+    for number in range(1, 4):
+        before = len(dev.events)
+        os.kill(dev.child("trigger_worker"), signal.SIGKILL)
+
+        def saved_until_loaded(before: int = before) -> bool:
+            dev.save("tasks/main.py", HELLO.format("meanwhile"))
+            return any(one.get("event") == "loaded" for one in dev.events[before:])
+
+        until(saved_until_loaded, what="another worker")
+        before = dev.save("tasks/main.py", HELLO.format(number))
+        dev.event("loaded", before)
+        until(lambda number=number: dev.run("hello").output == str(number), what="the last save")
+
+
+def test_files_named_like_modules_of_the_standard_library_are_harmless(start: Start) -> None:
+    """Platform and worker start although the project has a ``select.py``."""
+    dev = start(HELLO.format("x"))
+    (dev.folder / "select.py").write_text("raise RuntimeError('not mine')\n")
+    for module in ("trigger_worker", "trigger_platform"):
+        before = len(dev.events)
+        os.kill(dev.child(module), signal.SIGKILL)
+        dev.event("notice", before)
+    assert dev.run("hello").output == "x"
+
+
 def test_a_corrupt_configuration_is_shown_with_its_line(start: Start) -> None:
     """At the start the session ends with the usage code."""
     dev = start(HELLO.format("x"))

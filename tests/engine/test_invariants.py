@@ -181,6 +181,19 @@ class RunsUnderFire(RuleBasedStateMachine):
         if runs:
             self.engine.cancel(runs[index % len(runs)].id)
 
+    @rule(paused=st.booleans())
+    def operator_pauses(self, *, paused: bool) -> None:
+        """Somebody pauses a queue, or lets it go on."""
+        self.engine.pause_queue("task/limited", paused=paused)
+
+    @rule(limit=st.sampled_from([None, 1, QUEUE_LIMIT]))
+    def operator_changes_a_limit(self, limit: int | None) -> None:
+        """Down, or back to what the code declares."""
+        if limit is None:
+            self.engine.reset("task/limited")
+        else:
+            self.engine.override("task/limited", limit=limit)
+
     @rule(ms=st.sampled_from([1, 1_000, 6_000, 31_000, 700_000]))
     def time_passes(self, ms: int) -> None:
         """And what is due happens."""
@@ -297,6 +310,7 @@ class RunsUnderFire(RuleBasedStateMachine):
         self.engine.register(
             task("limited", limit=QUEUE_LIMIT), task("free"), task("unknown"), content_hash="last"
         )
+        self.engine.pause_queue("task/limited", paused=False)
         self.engine.connect("boot-last")
         for _ in range(400):
             if all(run.execution_status == "FINISHED" for run in self._runs()):

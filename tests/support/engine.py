@@ -10,6 +10,7 @@ from typing import Any
 
 from trigger_core.clock import VirtualClock
 from trigger_core.retry import RetryPolicy
+from trigger_core.schemas.schedules import CreateSchedule, ScheduleDeclaration
 from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions, TriggerTask
 from trigger_core.schemas.workers import (
     Assignment,
@@ -41,17 +42,28 @@ from trigger_platform.engine import (
     batch_items,
     cancel,
     channel,
+    dequeue,
     due,
     environment,
+    environment_limit,
     project,
+    queue,
     replay,
+    schedule,
     trigger,
     why,
     worker_version,
 )
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.store.database import Database
-from trigger_platform.store.rows import BatchRow, EnvironmentRow, PayloadRow, RunRow
+from trigger_platform.store.rows import (
+    BatchRow,
+    EnvironmentRow,
+    PayloadRow,
+    RunRow,
+    ScheduleInstanceRow,
+    ScheduleRow,
+)
 from trigger_platform.store.sqlite import MEMORY, open_database
 
 BOOT = "boot-1"
@@ -262,6 +274,48 @@ class Engine:
         """Cancel a run."""
         self.call(cancel.run, self.environment, run_id)
 
+    def schedule(self, task: str = "tick", key: str | None = "key", **fields: Any) -> ScheduleRow:
+        """Create a schedule, or update the one with the key."""
+        request = CreateSchedule(task=task, deduplication_key=key, **fields)
+        return self.call(schedule.create, self.environment, request)  # type: ignore[no-any-return]
+
+    def instance(self, schedule_id: str) -> ScheduleInstanceRow:
+        """Read a schedule in the environment."""
+        return self.call(  # type: ignore[no-any-return]
+            lambda u: u.tx.one(
+                "schedule_instance_get",
+                ScheduleInstanceRow,
+                schedule_id=schedule_id,
+                environment_id=self.environment.id,
+            )
+        )
+
+    def fired(self) -> list[RunRow]:
+        """Read the runs that schedules made, oldest first."""
+        runs: list[RunRow] = self.call(lambda u: u.tx.all("runs_all", RunRow))
+        ticked = [run for run in runs if run.schedule_instance_id is not None]
+        return sorted(ticked, key=lambda run: (run.nominal_at or 0, run.id))
+
+    def production(self) -> Engine:
+        """The same engine, working in a production environment."""
+
+        def work(u: Unit) -> EnvironmentRow:
+            u.tx.run(
+                "environment_insert",
+                id="prod",
+                project_id=self.environment.project_id,
+                slug="prod",
+                type="PRODUCTION",
+                secret_key="tr_prod_key",
+                concurrency_limit=100,
+                burst_factor=1.0,
+                default_ttl_ms=None,
+                now=u.now,
+            )
+            return u.tx.one("environment_by_id", EnvironmentRow, id="prod")
+
+        return Engine(self.db, self.clock, self.units, self.call(work))
+
     def replay(self, run_id: str) -> str:
         """Replay a run."""
         return str(self.call(replay.run, self.environment, run_id).id)
@@ -279,6 +333,68 @@ class Engine:
         """Do everything that is due now."""
         while self.call(due.sweep).moved:
             pass
+
+    def queue(self, name: str) -> queue.View:
+        """Read a queue by its full name."""
+        return self.call(queue.find, self.environment, "custom", name)  # type: ignore[no-any-return]
+
+    def pause_queue(self, name: str, *, paused: bool = True) -> None:
+        """Pause a queue, or let it go on."""
+        self.call(queue.pause, self.environment, "custom", name, paused=paused)
+
+    def override(self, name: str, **limit: float) -> queue.View:
+        """Override a queue's limit: ``limit`` or ``percent``."""
+        return self.call(  # type: ignore[no-any-return]
+            queue.override, self.environment, "custom", name, **limit
+        )
+
+    def reset(self, name: str) -> queue.View:
+        """Take the override back."""
+        return self.call(queue.reset, self.environment, "custom", name)  # type: ignore[no-any-return]
+
+    def pause_environment(self, *, paused: bool = True) -> None:
+        """Pause the environment, or let it go on."""
+        self.environment = self.call(environment_limit.pause, self.environment, paused=paused)
+
+    def add_environment(self, slug: str, *tasks: TaskDeclaration, limit: int = 100) -> Engine:
+        """Another environment of the same project, with a version of its own and the same worker."""
+
+        def work(u: Unit) -> EnvironmentRow:
+            key = f"tr_{slug}_key"
+            u.tx.run(
+                "environment_insert",
+                id=f"env-{slug}",
+                project_id=self.environment.project_id,
+                slug=slug,
+                type="DEVELOPMENT",
+                secret_key=key,
+                concurrency_limit=limit,
+                burst_factor=1.0,
+                default_ttl_ms=None,
+                now=u.now,
+            )
+            return u.tx.one("environment_by_key", EnvironmentRow, secret_key=key)
+
+        other = Engine(self.db, self.clock, self.units, self.call(work), boot=self.boot)
+        other.connect(self.boot)
+        other.register(*tasks)
+        return other
+
+    def claim_across(self, *others: Engine, limit: int) -> dict[str, list[Assignment]]:
+        """Claim runs of several environments; return them by slug."""
+        engines = {engine.environment.id: engine for engine in (self, *others)}
+        workers = {id_: engine.workers for id_, engine in engines.items()}
+        found = self.call(dequeue.claim_across, workers, self.boot, limit)
+        return {engines[id_].environment.slug: runs for id_, runs in found.items()}
+
+    def set_environment(self, **columns: float | None) -> EnvironmentRow:
+        """Change limits of the environment; return it as it is afterwards."""
+        now = {
+            name: columns.get(name, getattr(self.environment, name))
+            for name in ("concurrency_limit", "burst_factor", "queue_size_limit")
+        }
+        self.environment = self.call(environment_limit.change, self.environment, **now)
+        return self.environment
 
     def run(self, run_id: str) -> RunRow:
         """Read a run."""
@@ -329,6 +445,12 @@ def task(
         queue=declared,
         **fields,
     )
+
+
+def scheduled(name: str = "tick", schedule: dict[str, Any] | None = None) -> TaskDeclaration:
+    """A scheduled task, perhaps with a schedule declared in code."""
+    declared = ScheduleDeclaration.model_validate(schedule) if schedule else None
+    return task(name, trigger_source="schedule", schedule=declared)
 
 
 def open_engine(db: Database | None = None, seed: int = 1) -> Engine:

@@ -29,7 +29,7 @@ class Program:
     def __init__(self, module: str, *arguments: str, cwd: Path) -> None:
         self.events: list[Event] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, "-P", "-m", module, *arguments],
             cwd=cwd,
             env=clean_env(),
             stdin=subprocess.PIPE,
@@ -175,8 +175,13 @@ class Pair:
         return run_id
 
     def logs(self, run_id: str) -> list[LogRecord]:
-        """Read what a run wrote."""
-        return self.client.send(run_calls.logs(run_id)).data
+        """Read what a run wrote, page by page."""
+        found: list[LogRecord] = []
+        after = 0
+        while (page := self.client.send(run_calls.logs(run_id, after=after))).data:
+            found += page.data
+            after = page.next
+        return found
 
     def messages(self, run_id: str) -> list[str]:
         """Read the lines a run wrote."""
@@ -200,7 +205,11 @@ class Pair:
 
 
 def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    """Return a process's parent, 0 when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def group_members(group: int) -> list[int]:

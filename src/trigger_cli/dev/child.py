@@ -21,7 +21,8 @@ class Child:
     def __init__(
         self, module: str, arguments: list[str], cwd: str, hear: Callable[[Message], None]
     ) -> None:
-        self._command = [sys.executable, "-m", module, *arguments]
+        # -P: a `select.py` in the project's folder must not stand in for the standard library's
+        self._command = [sys.executable, "-P", "-m", module, *arguments]
         self._cwd = cwd
         self._hear = hear
         self._process: asyncio.subprocess.Process | None = None

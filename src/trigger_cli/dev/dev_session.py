@@ -133,13 +133,14 @@ class DevSupervisor:
     async def _keep_worker(self) -> None:
         pause = _FIRST_PAUSE_S
         while True:
-            self._worker = Child("trigger_worker", [], str(self._folder), self._hear_worker)
+            worker = Child("trigger_worker", [], str(self._folder), self._hear_worker)
             began = time.monotonic()
-            await self._worker.start()
+            await worker.start()
+            self._worker = worker  # only now: a save may come at any time, and is told to it
             await self._answering.wait()
             ready = self._ready
             assert ready is not None
-            self._worker.tell(
+            worker.tell(
                 {
                     "cmd": "configure",
                     "apiUrl": ready["url"],
@@ -148,7 +149,7 @@ class DevSupervisor:
                 }
             )
             self._load()
-            code = await self._worker.ended()
+            code = await worker.ended()
             if self._stop.is_set():
                 return
             pause = _FIRST_PAUSE_S if time.monotonic() - began > _STEADY_S else pause * 2

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 from pydantic.alias_generators import to_camel
 
-__all__ = ["WireModel"]
+__all__ = ["NullableModel", "WireModel"]
 
 
 class WireModel(BaseModel):
@@ -20,3 +20,13 @@ class WireModel(BaseModel):
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object to send; optional fields that are unset are left out."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class NullableModel(WireModel):
+    """A model whose fields are always sent: clients that are strict want ``null`` where there is nothing."""
+
+    @model_serializer(mode="wrap")
+    def _with_null(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        given: dict[str, Any] = handler(self)
+        names = type(self).model_fields
+        return {field.alias or name: None for name, field in names.items()} | given

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trigger_core.schemas.base import WireModel
 
-__all__ = ["ProjectEnvironment", "Whoami"]
+__all__ = ["EnvironmentPause", "ProjectEnvironment", "Whoami"]
 
 
 class ProjectEnvironment(WireModel):
@@ -22,3 +22,11 @@ class Whoami(WireModel):
     user_id: str
     email: str
     dashboard_url: str
+
+
+class EnvironmentPause(WireModel):
+    """The answer of ``POST /api/v1/projects/{ref}/{env}/pause`` and ``resume``."""
+
+    id: str
+    slug: str
+    paused: bool

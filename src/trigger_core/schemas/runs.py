@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import Field
 
 from trigger_core.schemas.base import WireModel
+from trigger_core.schemas.schedules import ScheduleGenerator
 
 __all__ = [
     "AttemptDetail",
@@ -19,6 +20,7 @@ __all__ = [
     "RunDetail",
     "RunError",
     "RunPage",
+    "RunSchedule",
     "RunStatus",
     "RunSummary",
     "RunWhy",
@@ -106,6 +108,15 @@ class AttemptDetail(WireModel):
     error: RunError | None = None
 
 
+class RunSchedule(WireModel):
+    """The schedule that triggered a run."""
+
+    id: str
+    external_id: str | None = None
+    deduplication_key: str | None = None
+    generator: ScheduleGenerator
+
+
 class RunDetail(RunSummary):
     """The answer of ``GET /api/v3/runs/{id}``."""
 
@@ -115,6 +126,7 @@ class RunDetail(RunSummary):
     attempt_count: int = 0
     attempts: list[AttemptDetail] = []
     related_runs: RelatedRuns = RelatedRuns()
+    schedule: RunSchedule | None = None
 
 
 class Page(WireModel):

@@ -17,6 +17,7 @@ from pydantic import Field
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.errors import ErrorBody
 from trigger_core.schemas.runs import LogRecord
+from trigger_core.schemas.schedules import ScheduleDeclaration
 from trigger_core.schemas.trigger import BatchItem
 
 __all__ = [
@@ -82,7 +83,7 @@ class TaskDeclaration(WireModel):
     isolation: Literal["process", "reuse"] = "process"
     payload_schema: dict[str, Any] | None = None
     trigger_source: str | None = None
-    schedule: dict[str, Any] | None = None
+    schedule: ScheduleDeclaration | None = None
 
 
 class WorkerMetadata(WireModel):

@@ -6,13 +6,23 @@ A claimed run is PENDING_EXECUTING under a lease. Its attempt counts only once t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.workers import Assignment
-from trigger_platform.engine import concurrency, execution_snapshot, ttl
+from trigger_platform.engine import (
+    concurrency,
+    environment_turns,
+    execution_snapshot,
+    queue_front,
+    queue_name,
+    ttl,
+)
+from trigger_platform.engine import environment as locking
 from trigger_platform.engine.concurrency import Room
+from trigger_platform.engine.environment_turns import Contender
 from trigger_platform.engine.execution_snapshot import Move
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
@@ -20,12 +30,11 @@ from trigger_platform.store.rows import (
     EnvironmentRow,
     PayloadRow,
     RunRow,
-    SlotsRow,
     TaskRow,
     WorkerRow,
 )
 
-__all__ = ["assignments", "claim"]
+__all__ = ["assignments", "claim", "claim_across"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +57,87 @@ def claim(
     """
     if limit <= 0 or not workers:
         return []
+    taken = locking.lock(u, environment.id)
+    return assignments(u, _claim(u, taken, boot_id, workers, limit))
+
+
+def claim_across(
+    u: Unit, workers: Mapping[str, Sequence[str]], boot_id: str, limit: int
+) -> dict[str, list[Assignment]]:
+    """Claim up to ``limit`` runs for a worker instance that serves several environments, fairly.
+
+    ``workers`` are the versions it can run, by environment. Only environments with free slots take part,
+    however many old runs others have (W27).
+    """
+    ids = json.dumps(sorted(workers))
+    open_to = {row.id: row for row in u.tx.all("environments_lock", EnvironmentRow, ids=ids)}
+    claimed: dict[str, list[RunRow]] = {}
+    left = limit
+    while left > 0:
+        contenders = [_contender(u, row, left) for row in open_to.values()]
+        shares = environment_turns.share(contenders, left)
+        if not shares:
+            break
+        found = {id_: _claim(u, open_to[id_], boot_id, workers[id_], shares[id_]) for id_ in shares}
+        for row in _charge(u, contenders, open_to, found):
+            if len(found.get(row.id, ())) < shares[row.id]:
+                del open_to[row.id]  # what waits there has no room in its queues
+            else:
+                open_to[row.id] = row
+        for id_, runs in found.items():
+            claimed.setdefault(id_, []).extend(runs)
+            left -= len(runs)
+    return {id_: assignments(u, runs) for id_, runs in claimed.items() if runs}
+
+
+def _charge(
+    u: Unit,
+    contenders: Sequence[Contender],
+    environments: Mapping[str, EnvironmentRow],
+    found: Mapping[str, Sequence[RunRow]],
+) -> list[EnvironmentRow]:
+    """Note how far the environments have gone; return them as they are now."""
+    handed_out = Counter({id_: len(runs) for id_, runs in found.items()})
+    served = environment_turns.after(contenders, handed_out)
+    u.tx.many("environment_served", [{"id": id_, "served": far} for id_, far in served.items()])
+    return [replace(row, served=served.get(row.id, row.served)) for row in environments.values()]
+
+
+def _contender(u: Unit, environment: EnvironmentRow, limit: int) -> Contender:
+    held = u.tx.scalar("slots_of_environment", environment_id=environment.id)
+    room = 0 if environment.paused else concurrency.burst(environment) - held
+    found = 0
+    if room > 0:
+        found = u.tx.scalar(
+            "claimable_at_most", environment_id=environment.id, limit=min(room, limit)
+        )
+    return Contender(environment.id, environment.served, environment.concurrency_limit, found)
+
+
+def _claim(
+    u: Unit, environment: EnvironmentRow, boot_id: str, workers: Sequence[str], limit: int
+) -> list[RunRow]:
+    if environment.paused:
+        return []
     free = concurrency.room(u, environment)
-    chosen = _choose(u, environment, free, min(limit, free.environment))
     versions = _Versions(u, environment, workers)
     moves: list[Move] = []
-    for run in chosen:
+    for run in queue_front.next_runs(u, environment, free, limit):
         if ttl.is_over(u, run):
             ttl.expire(u, run)
             continue
         target = versions.target(run)
-        if target is not None:
+        if target is None:
+            if versions.can_wait(run):
+                moves.append(_put_aside(u, run, _why_no_task(u, run)))
+        elif _is_queue_known(free, run, target.task):
             moves.append(_hand_out(u, run, boot_id, target))
-        elif versions.can_wait(run):
-            moves.append(_put_aside(u, run))
+        else:
+            moves.append(_put_aside(u, run, "QUEUE_NOT_FOUND"))
     execution_snapshot.apply(u, moves)
-    claimed = [
+    return [
         step.run for step in moves if step.run.execution_status == ExecutionStatus.PENDING_EXECUTING
     ]
-    return assignments(u, claimed)
 
 
 def assignments(u: Unit, runs: Sequence[RunRow]) -> list[Assignment]:
@@ -119,49 +191,6 @@ class _Versions:
         return self._workers[worker_id]
 
 
-def _choose(u: Unit, environment: EnvironmentRow, free: Room, limit: int) -> list[RunRow]:
-    """Return the next runs that fit: one query, or more when a full queue stands at the front."""
-    if limit <= 0:
-        return []
-    front = u.tx.all("runs_claimable", RunRow, environment_id=environment.id, limit=limit)
-    chosen = [run for run in front if free.take(run)]
-    if len(chosen) == len(front):
-        return chosen
-    seen = {run.id for run in front}
-    behind = _behind_full_queues(u, environment, free, limit - len(chosen), seen)
-    return [*chosen, *behind]
-
-
-def _behind_full_queues(
-    u: Unit, environment: EnvironmentRow, free: Room, limit: int, seen: set[str]
-) -> list[RunRow]:
-    candidates: list[RunRow] = []
-    for key in u.tx.all("claimable_queues", SlotsRow, environment_id=environment.id):
-        left = min(free.of_queue(key.queue, key.concurrency_key), limit)
-        if left > 0:
-            candidates += u.tx.all(
-                "runs_claimable_of_queue",
-                RunRow,
-                environment_id=environment.id,
-                queue=key.queue,
-                concurrency_key=key.concurrency_key,
-                limit=left + len(seen),
-            )
-    return list(_first_that_fit(candidates, free, limit, seen))
-
-
-def _first_that_fit(
-    candidates: list[RunRow], free: Room, limit: int, seen: set[str]
-) -> Iterator[RunRow]:
-    taken = 0
-    for run in sorted(candidates, key=lambda candidate: candidate.position):
-        if taken == limit:
-            return
-        if run.id not in seen and free.take(run):
-            taken += 1
-            yield run
-
-
 def _hand_out(u: Unit, run: RunRow, boot_id: str, target: _Target) -> Move:
     task = target.task
     retry = run.retry or task.retry
@@ -190,15 +219,26 @@ def _max_attempts(retry: str | None) -> int:
     return policy.max_attempts
 
 
-def _put_aside(u: Unit, run: RunRow) -> Move:
+def _is_queue_known(free: Room, run: RunRow, task: TaskRow) -> bool:
+    """A trigger may name a queue before code declares it; the task's own queues always exist."""
+    own = (task.queue, queue_name.of_task(run.task))
+    return run.queue in own or free.queues.get(run.queue) is not None
+
+
+def _why_no_task(u: Unit, run: RunRow) -> str:
     known = u.tx.scalar("task_known", environment_id=run.environment_id, task=run.task)
-    reason = "TASK_NOT_IN_LATEST" if known else "TASK_NEVER_REGISTERED"
+    return "TASK_NOT_IN_LATEST" if known else "TASK_NEVER_REGISTERED"
+
+
+def _put_aside(u: Unit, run: RunRow, reason: str) -> Move:
+    """Let the run wait for a version that has what it lacks (behaviours 14, 103)."""
+    missing = f"queue {run.queue}" if reason == "QUEUE_NOT_FOUND" else f"task {run.task}"
     return execution_snapshot.move(
         u,
         run,
         ExecutionStatus.RUN_CREATED,
         RunStatus.PENDING_VERSION,
-        f"No version has the task {run.task} now",
+        f"No version has the {missing} now",
         status_reason=reason,
         due_at=None,
     )

@@ -10,6 +10,7 @@ from trigger_platform.engine import (
     concurrency,
     delayed,
     heartbeat,
+    schedule_instance,
     token,
     ttl,
     waitpoint,
@@ -33,7 +34,7 @@ class SweepResult:
 
 
 def sweep(u: Unit) -> SweepResult:
-    """Move what is due: delays, expiries, back-offs, leases, waits, cancels of children."""
+    """Move what is due: delays, expiries, back-offs, leases, waits, cancels of children, schedules."""
     runs = u.tx.all("runs_due", RunRow, now=u.now, limit=_AT_ONCE)
     for run in runs:
         _move(u, run)
@@ -47,7 +48,8 @@ def sweep(u: Unit) -> SweepResult:
     timers = u.tx.all("timers_due", TimerRow, now=u.now, limit=_AT_ONCE)
     for timer in timers:
         _fire(u, timer)
-    moved = len(runs) + len(moments) + len(batches) + len(timers)
+    ticks = schedule_instance.sweep(u)
+    moved = len(runs) + len(moments) + len(batches) + len(timers) + ticks
     return SweepResult(moved, _next_due(u))
 
 
@@ -81,5 +83,6 @@ def _next_due(u: Unit) -> int | None:
         u.tx.scalar("waitpoint_next_due"),
         batch.next_due(u),
         u.tx.scalar("timer_next_due"),
+        schedule_instance.next_due(u),
     ]
     return min((moment for moment in moments if moment is not None), default=None)

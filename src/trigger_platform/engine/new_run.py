@@ -14,7 +14,7 @@ from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, PayloadRow, RunRow, TaskRow, WorkerRow
 
-__all__ = ["NO_MAX_DURATION", "NewRun", "Origin", "make"]
+__all__ = ["NO_MAX_DURATION", "NewRun", "Origin", "Ticked", "make"]
 
 NO_MAX_DURATION = 2**31 - 1
 """The number of seconds that means: no limit, whatever the task says."""
@@ -35,6 +35,15 @@ class NewRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Ticked:
+    """The tick of a schedule, in one environment, that a run stands for."""
+
+    schedule_id: str
+    instance_id: str
+    nominal_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Where a new run comes from.
 
@@ -45,6 +54,7 @@ class Origin:
         batch_id, position: its batch, and its place in it.
         source: what is recorded as the origin: ``sdk``, ``api``, ``cli``, ``schedule``, ``dashboard``.
         order: breaks ties between runs of one moment.
+        ticked: the tick it stands for, if a schedule triggers it.
     """
 
     parent: RunRow | None = None
@@ -54,6 +64,7 @@ class Origin:
     position: int | None = None
     source: str = "api"
     order: int = 0
+    ticked: Ticked | None = None
 
 
 def make(
@@ -66,7 +77,7 @@ def make(
         UnprocessableError: too many tags, or a queue that the locked version does not have.
         UsageError: metadata is no JSON object.
     """
-    options, parent, worker = item.options, origin.parent, origin.worker
+    options, parent, worker, ticked = item.options, origin.parent, origin.worker, origin.ticked
     run_id = ids.run_id(u.now, u.rng)
     delay_until = _delay_until(u, options)
     ttl_ms = _ttl_ms(environment, options, task)
@@ -123,9 +134,9 @@ def make(
         replay_of=None,
         batch_id=origin.batch_id,
         batch_position=origin.position,
-        schedule_id=None,
-        schedule_instance_id=None,
-        nominal_at=None,
+        schedule_id=ticked.schedule_id if ticked else None,
+        schedule_instance_id=ticked.instance_id if ticked else None,
+        nominal_at=ticked.nominal_at if ticked else None,
         external_deployment_id=None,
         checkpoint_id=None,
         annotations=_annotations(origin),
@@ -156,7 +167,9 @@ def _annotations(origin: Origin) -> str:
         "triggerSource": origin.source,
         "rootTriggerSource": inherited.get("rootTriggerSource", origin.source),
     }
-    if "rootScheduleId" in inherited:
+    if origin.ticked is not None:
+        mine["rootScheduleId"] = origin.ticked.schedule_id
+    elif "rootScheduleId" in inherited:
         mine["rootScheduleId"] = inherited["rootScheduleId"]
     if origin.waits:
         mine["waits"] = True

@@ -23,7 +23,8 @@ from trigger_platform.engine import (
     waitpoint,
 )
 from trigger_platform.engine.block import Wait
-from trigger_platform.engine.new_run import NewRun, Origin
+from trigger_platform.engine.new_run import NewRun, Origin, Ticked
+from trigger_platform.engine.queue_size import QueueSizes
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, RunRow, TaskRow, WorkerRow
 
@@ -137,8 +138,15 @@ class Triggering:
     _tasks: dict[tuple[str | None, str], TaskRow | None] = field(default_factory=dict)
     _parents: dict[str, RunRow] = field(default_factory=dict)
     _workers: dict[str, WorkerRow] = field(default_factory=dict)
+    _sizes: QueueSizes = field(init=False)
 
-    def add(self, item: BatchItem, position: int | None = None) -> Created:
+    def __post_init__(self) -> None:
+        """Begin to count."""
+        self._sizes = QueueSizes(self.u, self.environment)
+
+    def add(
+        self, item: BatchItem, position: int | None = None, ticked: Ticked | None = None
+    ) -> Created:
         """Decide one run; an idempotency key may find an earlier one instead. Nothing is written yet.
 
         Raises:
@@ -158,8 +166,10 @@ class Triggering:
             position=position,
             source=self.source,
             order=len(self._fresh) if position is None else position,
+            ticked=ticked,
         )
         new = new_run.make(self.u, self.environment, item, task, origin)
+        self._sizes.add(new.run)
         self._fresh.append(new)
         if key:
             self._by_key[item.task, key] = new.run

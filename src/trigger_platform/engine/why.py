@@ -11,11 +11,12 @@ from trigger_core.schemas.runs import RunWhy
 from trigger_platform.engine import concurrency, states
 from trigger_platform.engine.states import EXECUTING_STATES, ExecutionStatus
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import EnvironmentRow, QueueRow, RunRow
+from trigger_platform.store.rows import EnvironmentRow, RunRow
 
 __all__ = ["explain", "public_status"]
 
 _WORKER_ONLINE_MS = 15_000
+_COUNT_AHEAD = 1_000
 _PUBLIC = {
     "PENDING": "QUEUED",
     "WAITING_TO_RESUME": "WAITING",
@@ -82,6 +83,11 @@ def _delayed(u: Unit, run: RunRow) -> _Findings:
 
 
 def _without_version(run: RunRow) -> _Findings:
+    if run.status_reason == "QUEUE_NOT_FOUND":
+        return _Findings(
+            blocked_by=[f"no version has the queue {run.queue!r} ({run.status_reason})"],
+            next="it is queued as soon as a version with that queue is registered",
+        )
     return _Findings(
         blocked_by=[f"no version has the task {run.task!r} ({run.status_reason})"],
         next="it is queued as soon as a version with that task is registered",
@@ -100,39 +106,55 @@ def _queued(u: Unit, environment: EnvironmentRow, run: RunRow) -> _Findings:
     _workers(u, environment, found)
     if run.due_at is not None and run.available_at is None:
         found.clear.append(f"it expires in {describe(max(0, run.due_at - u.now))} unless it starts")
-    found.next = found.next or (
-        "it is claimed when a slot is free"
-        if found.blocked_by
-        else "the next poll of a worker claims it"
-    )
+    found.next = found.next or _claim(u, run, found)
     return found
 
 
+def _claim(u: Unit, run: RunRow, found: _Findings) -> str:
+    when = "when nothing blocks it any more" if found.blocked_by else "by the next poll of a worker"
+    return f"it is claimed {when}{_place(u, run)}"
+
+
 def _limits(u: Unit, environment: EnvironmentRow, run: RunRow, found: _Findings) -> None:
-    free = concurrency.room(u, environment)
-    queue = next(
-        (
-            row
-            for row in u.tx.all("queues_limited", QueueRow, environment_id=environment.id)
-            if row.name == run.queue
-        ),
-        None,
-    )
+    free = concurrency.room(u, environment, [run.queue])
+    queue = free.queues.get(run.queue)
     held = free.held.get((run.queue, run.concurrency_key), 0)
+    cap = free.cap(run.queue)
+    name = _line(run)
     if queue is not None and queue.paused:
         found.blocked_by.append(f"queue {run.queue} is paused")
-    elif queue is not None and free.of_queue(run.queue, run.concurrency_key) <= 0:
-        found.blocked_by.append(f"queue {run.queue} concurrency {held}/{queue.concurrency_limit}")
-    else:
-        found.clear.append(f"queue {run.queue} has room ({held} held)")
+    if held >= cap:
+        whose = " (an operator's limit)" if queue and queue.overridden_at is not None else ""
+        found.blocked_by.append(f"{name} concurrency {held}/{cap}{whose}")
+    elif queue is None or not queue.paused:
+        found.clear.append(f"{name} has room ({held} held)")
     if environment.paused:
         found.blocked_by.append("the environment is paused")
     elif free.environment <= 0:
-        found.blocked_by.append(
-            f"environment concurrency {environment.concurrency_limit} is used up"
-        )
+        total = concurrency.burst(environment)
+        found.blocked_by.append(f"environment concurrency {total - free.environment}/{total}")
     else:
         found.clear.append(f"environment has {free.environment} free slots")
+
+
+def _line(run: RunRow) -> str:
+    key = f" key {run.concurrency_key}" if run.concurrency_key else ""
+    return f"queue {run.queue}{key}"
+
+
+def _place(u: Unit, run: RunRow) -> str:
+    """Say how many runs of the same queue and key go before this one."""
+    ahead = u.tx.scalar(
+        "ahead_at_most",
+        environment_id=run.environment_id,
+        queue=run.queue,
+        concurrency_key=run.concurrency_key,
+        position=run.position,
+        limit=_COUNT_AHEAD + 1,
+    )
+    if ahead > _COUNT_AHEAD:
+        return f"; more than {_COUNT_AHEAD:,} runs of {_line(run)} stand before it"
+    return f"; {ahead} of {_line(run)} before it" if ahead else ""
 
 
 def _workers(u: Unit, environment: EnvironmentRow, found: _Findings) -> None:

@@ -11,7 +11,11 @@ from trigger_core.schemas.workers import (
     RegisterWorker,
     TaskDeclaration,
 )
-from trigger_platform.engine import execution_snapshot, queue_name
+from trigger_platform.engine import (
+    declared_schedule,
+    execution_snapshot,
+    queue_declaration,
+)
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import Count, EnvironmentRow, RunRow, WorkerRow
@@ -25,20 +29,21 @@ def register(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> R
     """Register a version; code that equals the current version's keeps that version.
 
     Raises:
-        UsageError: two tasks have one id.
+        UsageError: two tasks have one id, or a declared schedule cannot be.
         InvalidDurationError: a task's ttl cannot be read.
     """
     _refuse_duplicates(request.metadata.tasks)
     current = _current(u, environment)
     if current is not None and current.content_hash == request.metadata.content_hash:
+        declared_schedule.sync(u, environment, current.id)
         _release(u, environment, request.metadata.tasks)
         return Registered(id=current.id, version=current.version, content_hash=current.content_hash)
     worker = _insert(u, environment, request)
     for task in request.metadata.tasks:
-        _insert_task(u, environment, worker.id, task)
-    for queue in request.metadata.queues:
-        _declare(u, environment, queue.name, "custom", queue.concurrency_limit)
+        _insert_task(u, worker.id, task)
+    queue_declaration.declare(u, environment, worker.id, request.metadata)
     u.tx.run("environment_promote", id=environment.id, worker_id=worker.id)
+    declared_schedule.sync(u, environment, worker.id)
     _release(u, environment, request.metadata.tasks)
     u.emit(environment.id, "worker.registered", worker.id, 0)
     return Registered(id=worker.id, version=worker.version, content_hash=worker.content_hash)
@@ -90,10 +95,7 @@ def _insert(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> Wo
     return worker
 
 
-def _insert_task(
-    u: Unit, environment: EnvironmentRow, worker_id: str, task: TaskDeclaration
-) -> None:
-    queue = _queue_of(u, environment, task)
+def _insert_task(u: Unit, worker_id: str, task: TaskDeclaration) -> None:
     u.tx.run(
         "task_insert",
         worker_id=worker_id,
@@ -101,7 +103,7 @@ def _insert_task(
         file_path=task.file_path,
         line=task.line,
         description=task.description,
-        queue=queue,
+        queue=queue_declaration.of_task(task),
         retry=json.dumps(task.retry) if task.retry else None,
         machine=task.machine.preset if task.machine else None,
         max_duration=task.max_duration,
@@ -109,28 +111,7 @@ def _insert_task(
         isolation=task.isolation,
         payload_schema=json.dumps(task.payload_schema) if task.payload_schema else None,
         trigger_source=(task.trigger_source or "standard").upper(),
-        schedule=json.dumps(task.schedule) if task.schedule else None,
-    )
-
-
-def _queue_of(u: Unit, environment: EnvironmentRow, task: TaskDeclaration) -> str:
-    own = queue_name.of_task(task.id)
-    named = queue_name.sanitize(task.queue.name) if task.queue else ""
-    limit = task.queue.concurrency_limit if task.queue else None
-    kind = "custom" if named and named != own else "task"
-    _declare(u, environment, named or own, kind, limit)
-    return named or own
-
-
-def _declare(u: Unit, environment: EnvironmentRow, name: str, kind: str, limit: int | None) -> None:
-    u.tx.run(
-        "queue_upsert",
-        environment_id=environment.id,
-        name=queue_name.sanitize(name),
-        id=ids.queue_id(u.now, u.rng),
-        type=kind,
-        concurrency_limit=limit,
-        now=u.now,
+        schedule=json.dumps(task.schedule.to_wire()) if task.schedule else None,
     )
 
 

@@ -14,6 +14,7 @@ from trigger_core.schemas.batches import (
     BatchStatus,
     RunResult,
 )
+from trigger_core.schemas.queues import QueueConcurrency, QueueDetail
 from trigger_core.schemas.runs import (
     AttemptDetail,
     LogPage,
@@ -31,7 +32,9 @@ from trigger_core.schemas.runs import (
 from trigger_core.schemas.tokens import TokenDetail, TokenStatus
 from trigger_core.schemas.workers import TaskError
 from trigger_platform.engine import states
+from trigger_platform.engine.queue import View
 from trigger_platform.engine.why import public_status
+from trigger_platform.http import present_schedules
 from trigger_platform.reads.batches import Ended, FullBatch
 from trigger_platform.reads.runs import FullRun, LogRow, RunPageRows, SnapshotRow
 from trigger_platform.store.rows import RunRow, WaitpointRow
@@ -42,6 +45,7 @@ __all__ = [
     "error_of",
     "internal_statuses",
     "log_page",
+    "queue",
     "result",
     "run_page",
     "snapshot_page",
@@ -80,6 +84,7 @@ def detail(found: FullRun) -> RunDetail:
         "error": error_of(run.error),
         "attempt_count": run.attempt,
         "attempts": _attempts(found.snapshots),
+        "schedule": present_schedules.of_run(found.schedule) if found.schedule else None,
         "related_runs": RelatedRuns(
             root=summary(found.root) if found.root else None,
             parent=summary(found.parent) if found.parent else None,
@@ -87,6 +92,28 @@ def detail(found: FullRun) -> RunDetail:
         ),
     }
     return RunDetail.model_validate(fields)
+
+
+def queue(view: View) -> QueueDetail:
+    """Return a queue; a task's own is shown by the task's id, without the prefix inside (protocol A.10)."""
+    row = view.queue
+    overridden = row.overridden_at is not None
+    return QueueDetail(
+        id=row.id,
+        name=row.name.removeprefix("task/") if row.type == "task" else row.name,
+        type="task" if row.type == "task" else "custom",
+        running=view.running,
+        queued=view.queued,
+        paused=bool(row.paused),
+        concurrency_limit=row.concurrency_limit,
+        concurrency=QueueConcurrency(
+            current=row.concurrency_limit,
+            base=row.base_limit,
+            override=row.concurrency_limit if overridden else None,
+            overridden_at=None if row.overridden_at is None else clock.to_iso(row.overridden_at),
+            overridden_by=row.overridden_by,
+        ),
+    )
 
 
 def run_page(rows: RunPageRows) -> RunPage:

@@ -10,7 +10,7 @@ from trigger_core.errors import NotFoundError
 from trigger_platform.engine.unit import Unit
 from trigger_platform.reads import batches
 from trigger_platform.reads.batches import Ended
-from trigger_platform.store.rows import EnvironmentRow, PayloadRow, RunRow
+from trigger_platform.store.rows import EnvironmentRow, PayloadRow, RunRow, ScheduleRow
 
 __all__ = [
     "Filters",
@@ -89,6 +89,7 @@ class FullRun:
     root: RunRow | None
     parent: RunRow | None
     children: list[RunRow] = field(default_factory=list)
+    schedule: ScheduleRow | None = None
 
 
 def one(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
@@ -119,6 +120,7 @@ def full(u: Unit, environment: EnvironmentRow, run_id: str) -> FullRun:
         root=_relative(u, run.root_id),
         parent=_relative(u, run.parent_id),
         children=u.tx.all("read_children", RunRow, parent_id=run_id, limit=_CHILDREN),
+        schedule=_schedule(u, run.schedule_id),
     )
 
 
@@ -169,6 +171,13 @@ def logs(u: Unit, environment: EnvironmentRow, run_id: str, after: int) -> list[
 
 def _relative(u: Unit, run_id: str | None) -> RunRow | None:
     return None if run_id is None else u.tx.maybe("run_any", RunRow, id=run_id)
+
+
+def _schedule(u: Unit, schedule_id: str | None) -> ScheduleRow | None:
+    """Return the schedule that triggered a run, if it still exists."""
+    if schedule_id is None:
+        return None
+    return u.tx.maybe("schedule_by_id", ScheduleRow, id=schedule_id)
 
 
 def _list(values: Sequence[str]) -> str:

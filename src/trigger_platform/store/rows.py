@@ -143,6 +143,7 @@ class QueueRow:
     """A queue; ``type`` is ``task`` for the one every task has, ``custom`` for a named one.
 
     ``concurrency_limit`` is what counts: the override if there is one, else ``base_limit`` of the code.
+    ``last_key`` is the concurrency key that was served last.
     """
 
     environment_id: str
@@ -156,6 +157,7 @@ class QueueRow:
     overridden_at: int | None
     overridden_by: str | None
     paused: int
+    last_key: str
     created_at: int
 
 
@@ -359,16 +361,16 @@ class CheckpointRow:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleRow:
-    """When a task is triggered by the clock: by ``cron`` or every ``every_ms``."""
+    """When a task is triggered by the clock; ``spread`` is its distribution window."""
 
     id: str
     project_id: str
+    environment_id: str
     type: str
     task: str
     deduplication_key: str
     is_user_key: int
-    cron: str | None
-    every_ms: int | None
+    expression: str
     timezone: str
     spread: str | None
     catch_up: str
@@ -385,10 +387,11 @@ class ScheduleInstanceRow:
     id: str
     schedule_id: str
     environment_id: str
-    active: int
     next_nominal_at: int | None
     next_fire_at: int | None
     last_nominal_at: int | None
+    skipped_at: int | None
+    skip_reason: str | None
     created_at: int
 
 

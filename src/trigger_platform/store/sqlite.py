@@ -34,6 +34,7 @@ DIALECT = Dialect(
     lock="",
     serial="integer primary key autoincrement",
     clustered=" without rowid",
+    take="",
 )
 _GROUP_LIMIT = 64
 _READERS = 2

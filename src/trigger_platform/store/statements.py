@@ -9,6 +9,7 @@ braces:
 | ``{:RunRow}`` | the same as parameters |
 | ``{each :ids}`` | a table ``each`` whose column ``value`` holds the texts of a JSON array |
 | ``{lock}`` | the clause that locks the rows that are read |
+| ``{take}`` | the same, leaving out rows that somebody else has locked |
 | ``{serial}``, ``{clustered}`` | a numbered primary key; a table kept in key order (migrations only) |
 
 A list is passed as a JSON array; ``'[]'`` in a filter means any.
@@ -40,6 +41,7 @@ class Dialect:
     lock: str
     serial: str
     clustered: str
+    take: str = " for update skip locked"
 
 
 @cache
@@ -94,6 +96,6 @@ def _meaning(braced: str, dialect: Dialect) -> str:
     word, _, rest = braced.partition(" ")
     if word == "each" and rest:
         return dialect.each.format(rest)
-    if word in {"lock", "serial", "clustered"} and not rest:
+    if word in {"lock", "take", "serial", "clustered"} and not rest:
         return str(getattr(dialect, word))
     raise ValueError(f"SQL has {braced!r} in braces, which means nothing")

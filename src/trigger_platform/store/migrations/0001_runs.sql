@@ -113,6 +113,8 @@ create table queue (
     overridden_at bigint,
     overridden_by text,
     paused integer not null default 0,
+    -- The concurrency key that was served last: the next one is first in the next claim.
+    last_key text not null default '',
     created_at bigint not null,
     primary key (environment_id, name)
 );
@@ -235,7 +237,7 @@ create index run_claim on run (environment_id, position)
     where execution_status = 'QUEUED' and available_at is null;
 create index run_claim_by_queue on run (environment_id, queue, concurrency_key, position)
     where execution_status = 'QUEUED' and available_at is null;
-create index run_resume on run (environment_id, position)
+create index run_resume on run (environment_id, queue, concurrency_key, position)
     where execution_status = 'QUEUED_EXECUTING';
 create index run_slots on run (environment_id, queue, concurrency_key)
     where slot_held = 1;
@@ -331,38 +333,44 @@ create table debounce (
     primary key (environment_id, task, key)
 ){clustered};
 
+-- A deduplication key counts within the environment that created the schedule.
 create table schedule (
     id text primary key,
     project_id text not null references project (id),
+    environment_id text not null references environment (id),
     type text not null,
     task text not null,
     deduplication_key text not null,
     is_user_key integer not null default 0,
-    cron text,
-    every_ms bigint,
+    -- Five fields, a macro, or @every and a duration.
+    expression text not null,
     timezone text not null,
+    -- How long after its tick it may fire, such as 30m or 10%; null is the default of the environment.
     spread text,
     catch_up text not null,
     external_id text,
     active integer not null default 1,
     created_at bigint not null,
     updated_at bigint not null,
-    unique (project_id, deduplication_key)
+    unique (environment_id, deduplication_key)
 );
 
--- A schedule in one environment: its next tick, nominal and as it will really fire.
+-- A schedule in one environment: its next tick, nominal and as it will really fire. Nominal ticks only grow.
 create table schedule_instance (
     id text primary key,
     schedule_id text not null references schedule (id),
     environment_id text not null references environment (id),
-    active integer not null default 1,
     next_nominal_at bigint,
     next_fire_at bigint,
     last_nominal_at bigint,
+    -- The last tick that made no run, and why.
+    skipped_at bigint,
+    skip_reason text,
     created_at bigint not null,
     unique (schedule_id, environment_id)
 );
 
+create index schedule_instance_environment on schedule_instance (environment_id);
 create index schedule_instance_due on schedule_instance (next_fire_at) where next_fire_at is not null;
 
 -- What is due but has no column of its own.

@@ -35,13 +35,33 @@ select {EnvironmentRow} from environment where secret_key = :secret_key;
 -- An environment by its id.
 select {EnvironmentRow} from environment where id = :id;
 
+-- name: environment_lock
+-- Take an environment: who counts its slots does so alone.
+select {EnvironmentRow} from environment where id = :id{lock};
+
 -- name: environment_by_slug
 -- An environment of a project.
 select {EnvironmentRow} from environment where project_id = :project_id and slug = :slug;
 
+-- name: environment_limits
+-- How much an environment may do at once, and how much may wait in one of its queues.
+update environment set
+    concurrency_limit = :concurrency_limit,
+    burst_factor = :burst_factor,
+    queue_size_limit = :queue_size_limit
+where id = :id;
+
+-- name: environment_pause
+-- Stop or let go on what has not started.
+update environment set paused = :paused where id = :id;
+
 -- name: environment_promote
 -- Make a version the current one.
 update environment set current_worker_id = :worker_id where id = :id;
+
+-- name: environment_archive
+-- Take an environment out of service, or back into it.
+update environment set archived_at = :archived_at where id = :id;
 
 -- name: access_token_insert
 -- A personal access token, as its hash.

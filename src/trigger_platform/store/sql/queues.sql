@@ -1,14 +1,63 @@
--- name: queue_upsert
--- A queue as code declares it; pause and override are the operators' business, not the code's.
-insert into queue (environment_id, name, id, type, concurrency_limit, base_limit, created_at)
-values (:environment_id, :name, :id, :type, :concurrency_limit, :concurrency_limit, :now)
+-- name: queue_write
+-- A queue, new or changed; whose turn it is there is the claims' business.
+insert into queue ({QueueRow}) values ({:QueueRow})
 on conflict (environment_id, name) do update set
+    concurrency_limit = excluded.concurrency_limit,
     base_limit = excluded.base_limit,
-    concurrency_limit = case
-        when queue.overridden_at is null then excluded.base_limit else queue.concurrency_limit
-    end;
+    override_limit = excluded.override_limit,
+    override_percent = excluded.override_percent,
+    overridden_at = excluded.overridden_at,
+    overridden_by = excluded.overridden_by,
+    paused = excluded.paused;
 
--- name: queues_limited
--- Queues that hold runs back: those with a limit and those that are paused.
+-- name: queue_find
+-- A queue by its id or by its name; the other one is empty.
 select {QueueRow} from queue
-where environment_id = :environment_id and (concurrency_limit is not null or paused = 1);
+where environment_id = :environment_id and (id = :id or name = :name);
+
+-- name: queue_find_locked
+-- The same, about to be changed.
+select {QueueRow} from queue
+where environment_id = :environment_id and (id = :id or name = :name){lock};
+
+-- name: queues_all
+-- Every queue of an environment, about to be changed.
+select {QueueRow} from queue where environment_id = :environment_id order by name{lock};
+
+-- name: queues_page
+-- Queues in the order of their names.
+select {QueueRow} from queue
+where environment_id = :environment_id
+order by name
+limit :limit offset :offset;
+
+-- name: queues_count
+-- How many queues an environment has.
+select count(*) from queue where environment_id = :environment_id;
+
+-- name: queues_running
+-- How many runs of some queues hold a slot; :names is a JSON array.
+select queue as name, count(*) as count from run
+where environment_id = :environment_id and slot_held = 1
+    and queue in (select value from {each :names})
+group by queue;
+
+-- name: queues_queued
+-- How many runs of some queues can be claimed; :names is a JSON array.
+select queue as name, count(*) as count from run
+where environment_id = :environment_id and execution_status = 'QUEUED' and available_at is null
+    and queue in (select value from {each :names})
+group by queue;
+
+-- name: queued_at_most
+-- How many runs wait in a queue; counting ends at :limit.
+select count(*) from (
+    select 1 from run
+    where environment_id = :environment_id and queue = :queue
+        and execution_status = 'QUEUED' and available_at is null
+    limit :limit
+) as found;
+
+-- name: worker_queue_insert
+-- A queue that a version declares.
+insert into worker_queue (worker_id, queue) values (:worker_id, :queue);

@@ -73,7 +73,7 @@ where environment_id = :environment_id and task = :task and idempotency_key = :i
 select {RunRow} from run
 where environment_id = :environment_id and execution_status = 'QUEUED' and available_at is null
 order by position
-limit :limit;
+limit :limit{take};
 
 -- name: runs_claimable_of_queue
 -- The next runs of one queue and concurrency key.
@@ -81,14 +81,22 @@ select {RunRow} from run
 where environment_id = :environment_id and queue = :queue and concurrency_key = :concurrency_key
     and execution_status = 'QUEUED' and available_at is null
 order by position
-limit :limit;
+limit :limit{take};
+
+-- name: lines_resuming
+-- Queues and keys with runs whose wait is over and that want a slot again; held is how many they are.
+select queue, concurrency_key, count(*) as held
+from run
+where environment_id = :environment_id and execution_status = 'QUEUED_EXECUTING'
+group by queue, concurrency_key;
 
 -- name: runs_resuming
--- Runs whose wait is over and that want a slot again, in queue order.
+-- The first of them.
 select {RunRow} from run
-where environment_id = :environment_id and execution_status = 'QUEUED_EXECUTING'
+where environment_id = :environment_id and queue = :queue and concurrency_key = :concurrency_key
+    and execution_status = 'QUEUED_EXECUTING'
 order by position
-limit :limit;
+limit :limit{take};
 
 -- name: runs_due
 -- Runs with something due.
@@ -107,6 +115,12 @@ where boot_id = :boot_id;
 select {RunRow} from run
 where environment_id = :environment_id and status = 'PENDING_VERSION'
     and task in (select value from {each :tasks})
+    and (
+        status_reason <> 'QUEUE_NOT_FOUND'
+        or exists (
+            select 1 from queue q where q.environment_id = run.environment_id and q.name = run.queue
+        )
+    )
 order by position
 limit :limit;
 
@@ -114,14 +128,6 @@ limit :limit;
 -- Children of a run that are not final.
 select {RunRow} from run
 where parent_id = :parent_id and execution_status <> 'FINISHED';
-
--- name: claimable_queues
--- Which queues and keys have runs to claim, oldest first.
-select queue, concurrency_key, min(position) as held
-from run
-where environment_id = :environment_id and execution_status = 'QUEUED' and available_at is null
-group by queue, concurrency_key
-order by min(position);
 
 -- name: slots_held
 -- How many slots are held, by queue and concurrency key.

@@ -1,0 +1,45 @@
+"""Pausing an environment and letting it go on (protocol A.20)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trigger_core.errors import NotFoundError
+from trigger_core.schemas.projects import EnvironmentPause
+from trigger_platform.engine import environment_limit
+from trigger_platform.http.auth import Access
+from trigger_platform.http.endpoint import Incoming, endpoint
+
+__all__ = ["pause_environment", "resume_environment"]
+
+
+@endpoint(
+    "POST",
+    "/api/v1/projects/{project_ref}/{slug}/pause",
+    access=Access.ENVIRONMENT_OR_USER,
+    returns=EnvironmentPause,
+)
+async def pause_environment(call: Incoming[None]) -> EnvironmentPause:
+    """Start nothing new in an environment; runs under way go on, triggers are accepted."""
+    return await _pause(call, paused=True)
+
+
+@endpoint(
+    "POST",
+    "/api/v1/projects/{project_ref}/{slug}/resume",
+    access=Access.ENVIRONMENT_OR_USER,
+    returns=EnvironmentPause,
+)
+async def resume_environment(call: Incoming[None]) -> EnvironmentPause:
+    """Let an environment go on."""
+    return await _pause(call, paused=False)
+
+
+async def _pause(call: Incoming[Any], *, paused: bool) -> EnvironmentPause:
+    local = call.server.local
+    if call.path("project_ref") != local.project.ref:
+        raise NotFoundError("Project not found", status=404, code="PROJECT_NOT_FOUND")
+    if call.path("slug") != call.principal.environment.slug:
+        raise NotFoundError("Environment not found", status=404, code="ENVIRONMENT_NOT_FOUND")
+    changed = await call.server.write(environment_limit.pause, call.environment_id, paused=paused)
+    return EnvironmentPause(id=changed.id, slug=changed.slug, paused=bool(changed.paused))

@@ -1,0 +1,107 @@
+"""Queues (protocol A.10): look, pause, override the limit."""
+
+from __future__ import annotations
+
+from typing import Any, cast, get_args
+from urllib.parse import unquote
+
+from trigger_core.errors import UsageError
+from trigger_core.schemas.queues import (
+    OverrideQueue,
+    PageNumbers,
+    PauseQueue,
+    QueueDetail,
+    QueueKind,
+    QueuePage,
+    ResetQueue,
+)
+from trigger_platform.engine import queue
+from trigger_platform.http import present
+from trigger_platform.http.auth import Access
+from trigger_platform.http.endpoint import Incoming, endpoint
+
+__all__ = ["list_queues", "override_queue", "pause_queue", "reset_queue", "retrieve_queue"]
+
+
+@endpoint("GET", "/api/v1/queues", access=Access.ENVIRONMENT, returns=QueuePage)
+async def list_queues(call: Incoming[None]) -> QueuePage:
+    """List queues in the order of their names."""
+    number = call.number("page", 1, low=1, high=10**9)
+    size = call.number("perPage", 25, low=1, high=100)
+    found = await call.server.read(queue.page, call.environment_id, number, size)
+    pages = max(1, -(-found.total // size))
+    return QueuePage(
+        data=[present.queue(view) for view in found.queues],
+        pagination=PageNumbers(current_page=number, total_pages=pages, count=found.total),
+    )
+
+
+@endpoint("GET", "/api/v1/queues/{queue}", access=Access.ENVIRONMENT, returns=QueueDetail)
+async def retrieve_queue(call: Incoming[None]) -> QueueDetail:
+    """Read one queue by its id, its task or its name."""
+    kind = call.query("type", "id")
+    if kind not in get_args(QueueKind):
+        raise UsageError(
+            f"Query Error: type must be id, task or custom, not {kind!r}", code="INVALID_QUERY"
+        )
+    found = await call.server.read(
+        queue.find, call.environment_id, cast("QueueKind", kind), _name(call)
+    )
+    return present.queue(found)
+
+
+@endpoint(
+    "POST",
+    "/api/v1/queues/{queue}/pause",
+    access=Access.ENVIRONMENT,
+    body=PauseQueue,
+    returns=QueueDetail,
+)
+async def pause_queue(call: Incoming[PauseQueue]) -> QueueDetail:
+    """Start nothing new in a queue, or go on."""
+    changed = await call.server.write(
+        queue.pause,
+        call.environment_id,
+        call.body.type,
+        _name(call),
+        paused=call.body.action == "pause",
+    )
+    return present.queue(changed)
+
+
+@endpoint(
+    "POST",
+    "/api/v1/queues/{queue}/concurrency/override",
+    access=Access.ENVIRONMENT,
+    body=OverrideQueue,
+    returns=QueueDetail,
+)
+async def override_queue(call: Incoming[OverrideQueue]) -> QueueDetail:
+    """Put a limit in the place of the declared one."""
+    changed = await call.server.write(
+        queue.override,
+        call.environment_id,
+        call.body.type,
+        _name(call),
+        limit=call.body.concurrency_limit,
+        percent=call.body.percent,
+    )
+    return present.queue(changed)
+
+
+@endpoint(
+    "POST",
+    "/api/v1/queues/{queue}/concurrency/reset",
+    access=Access.ENVIRONMENT,
+    body=ResetQueue,
+    returns=QueueDetail,
+)
+async def reset_queue(call: Incoming[ResetQueue]) -> QueueDetail:
+    """Let the declared limit count again."""
+    changed = await call.server.write(queue.reset, call.environment_id, call.body.type, _name(call))
+    return present.queue(changed)
+
+
+def _name(call: Incoming[Any]) -> str:
+    """A slash in the name arrives encoded twice; once it has been decoded already."""
+    return unquote(call.path("queue"))
