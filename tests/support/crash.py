@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import random
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, TypeVar
 
-from support.engine import Engine, open_database
+from support.engine import Engine
 from support.transitions import FOLDER
-from trigger_platform.engine.unit import Units
 from trigger_platform.store.database import Database, Tx
 
 __all__ = ["Died", "Moment", "Mortal", "reopen"]
@@ -78,5 +75,4 @@ class Mortal:
 def reopen(engine: Engine, address: str, seed: int) -> Engine:
     """Open the database anew; of the engine's memory only what its clients know remains."""
     engine.db.close()
-    db = open_database(address, durable=False)
-    return replace(engine, db=db, units=Units(db, engine.clock, random.Random(seed)), _told=[])
+    return engine.beside(address, seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trigger_core.clock import VirtualClock
@@ -116,6 +116,11 @@ class Engine:
         self.workers = [*(w for w in self.workers if w != registered.id), registered.id]
         self.environment = self.call(environment.by_secret_key, self.environment.secret_key)
         return str(registered.version)
+
+    def beside(self, address: str, seed: int) -> Engine:
+        """Return a second platform on the same database, for the same worker and with the same clock."""
+        db = open_database(address, durable=False)
+        return replace(self, db=db, units=Units(db, self.clock, random.Random(seed)), _told=[])
 
     def neighbour(self) -> Engine:
         """Return an engine on another environment of the same database, with a worker of its own."""
