@@ -38,7 +38,7 @@ bench: $(READY)
 lock: $(READY)
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --no-annotate --extra cli --extra docker --group dev pyproject.toml -o requirements/dev.txt
+		--no-header --no-annotate --extra cli --extra docker --extra postgres --group dev pyproject.toml -o requirements/dev.txt
 
 $(READY): requirements/dev.txt pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)

@@ -48,11 +48,11 @@ def short() -> str:
 class Session:
     """A running ``trigger dev`` without a terminal."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
         self.folder = folder
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "trigger_cli.app", "dev", "--json", "--port", "0"],
+            [sys.executable, "-m", "trigger_cli.app", "dev", "--json", "--port", "0", *arguments],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

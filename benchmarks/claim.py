@@ -178,7 +178,7 @@ class Bench:
 
 def _insert(connection: sqlite3.Connection, rows: Iterator[tuple[object, ...]]) -> None:
     marks = ", ".join("?" * len(COLUMNS.split(",")))
-    insert = f"insert into run ({COLUMNS}) values ({marks})"  # noqa: S608 - constants
+    insert = f"insert into run ({COLUMNS}) values ({marks})"
     connection.executemany(insert, rows)
 
 

@@ -6,9 +6,10 @@ import claim
 import floor
 import kill
 import latency
+import set_writes
 import startup
 import throughput
 
 if __name__ == "__main__":
-    for benchmark in (startup, floor, claim, latency, throughput, kill):
+    for benchmark in (startup, floor, set_writes, claim, latency, throughput, kill):
         benchmark.main()

@@ -1,4 +1,4 @@
-"""5,000 no-op runs through the HTTP API, the worker and SQLite; warm processes, and a process per attempt."""
+"""5,000 no-op runs through the HTTP API, the worker and the database; warm processes, and one per attempt."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import floor
 from bench import Session, keep, project, show
+from floor import postgres
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -36,9 +37,20 @@ def measure(session: Session, task: str, count: int) -> dict[str, float]:
     }
 
 
+def reused_on_postgres() -> dict[str, float]:
+    """Measure warm processes with the platform's data on a PostgreSQL server of this machine."""
+    server = postgres.launch(settings={})
+    with project() as folder:
+        session = Session(folder, "--database", server.database())
+        session.wait(session.trigger("noop-reused", 500))
+        tries = [measure(session, "noop-reused", 5_000) for _ in range(3)]
+        session.stop()
+    return sorted(tries, key=lambda one: one["runs per second"])[1]
+
+
 def main() -> None:
     """Measure three times each; report the medians by rate."""
-    engine = floor.measure(durable=False)
+    engine = floor.on_sqlite(durable=False)
     values = {}
     with project() as folder:
         session = Session(folder)
@@ -52,12 +64,24 @@ def main() -> None:
             session.trigger_one("noop-reused", delay="1h")
         values["single"] = {"triggers per second": 1_000 / (time.perf_counter() - began)}
         session.stop()
+    values["noop-reused on PostgreSQL"] = reused_on_postgres()
     reused, own = values["noop-reused"], values["noop-own"]
+    served = values["noop-reused on PostgreSQL"]
     engine_ms = 1000 / engine["whole lifecycles"]
     rest = reused["both cores ms per run"] - reused["platform ms CPU per run"]
     rest -= reused["worker ms CPU per run"]
     rows = [
         ("reused processes, 5,000 runs", f"{reused['runs per second']:,.0f}/s", ">= 2,200/s"),
+        (
+            "the same on PostgreSQL",
+            f"{served['runs per second']:,.0f}/s",
+            ">= 1,500/s",
+        ),
+        (
+            "triggers accepted in batches on PostgreSQL",
+            f"{served['triggers per second']:,.0f}/s",
+            "",
+        ),
         ("a process per attempt, 1,000 runs", f"{own['runs per second']:,.0f}/s", ">= 300/s"),
         ("raw engine, same run", f"{engine['whole lifecycles']:,.0f}/s", ""),
         (
@@ -77,6 +101,11 @@ def main() -> None:
         "Where the time of a reused run goes (ms of CPU, of two cores)",
         [
             ("engine and SQLite, measured alone", f"{engine_ms:.2f}", ""),
+            (
+                "platform process in all on PostgreSQL",
+                f"{served['platform ms CPU per run']:.2f}",
+                "",
+            ),
             ("platform process in all", f"{reused['platform ms CPU per run']:.2f}", ""),
             ("run controller", f"{reused['worker ms CPU per run']:.2f}", ""),
             ("executors, client, session, idle", f"{rest:.2f}", ""),

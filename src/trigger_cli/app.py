@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("trigger_cli.commands.init", "Set up a project in this folder."),
     "dev": ("trigger_cli.commands.dev", "Run tasks here, reloading them as you edit."),
     "run": ("trigger_cli.commands.run", "Trigger a run of a task."),
+    "idempotency": ("trigger_cli.commands.idempotency", "Free idempotency keys."),
     "queues": ("trigger_cli.commands.queues", "Look at queues, pause them, change their limits."),
     "runs": ("trigger_cli.commands.runs", "Look at runs, cancel them, replay them, ask why."),
     "schedules": (

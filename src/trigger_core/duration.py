@@ -9,13 +9,16 @@ from typing import TypeAlias
 from trigger_core import clock
 from trigger_core.errors import InvalidDurationError
 
-__all__ = ["Duration", "Moment", "describe", "parse_ms", "resolve_delay", "to_text"]
+__all__ = ["NO_LIMIT_S", "Duration", "Moment", "describe", "parse_ms", "resolve_delay", "to_text"]
 
 Duration: TypeAlias = "str | timedelta"
 """``"30s"``, ``"1h30m"``, ``"2d"`` (units w d h hr m s) or a ``timedelta``."""
 
 Moment: TypeAlias = "str | timedelta | datetime"
 """A duration from now, an aware ``datetime``, or an ISO 8601 text."""
+
+NO_LIMIT_S = 2**31 - 1
+"""The number of seconds that means, as a ``maxDuration``: no limit, whatever the task says."""
 
 _UNIT_MS = {
     "w": 604_800_000,

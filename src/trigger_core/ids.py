@@ -12,6 +12,8 @@ import secrets
 from typing import NewType
 
 __all__ = [
+    "AFTER_RUNS",
+    "BEFORE_RUNS",
     "BatchId",
     "EnvironmentId",
     "RunId",
@@ -19,6 +21,7 @@ __all__ = [
     "WorkerId",
     "access_token",
     "batch_id",
+    "before_runs_of",
     "environment_id",
     "is_run_id",
     "project_ref",
@@ -42,6 +45,11 @@ EnvironmentId = NewType("EnvironmentId", str)
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _REGION_AND_VERSION = "01"
+_LAST_MS = 2**48 - 1
+
+BEFORE_RUNS = "run_"
+AFTER_RUNS = "run_z"
+"""Texts that sort before and after every run id."""
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RUN_ID = re.compile(r"run_[0-9a-z]{21,26}\Z")
@@ -56,6 +64,12 @@ def _body(now: int, rng: random.Random) -> str:
 def run_id(now: int, rng: random.Random) -> RunId:
     """Return a fresh run id that sorts after every id of an earlier millisecond."""
     return RunId("run_" + _body(now, rng))
+
+
+def before_runs_of(moment: int) -> str:
+    """Return a text that sorts between the ids of runs made before a moment (ms) and those made later."""
+    number = min(moment, _LAST_MS) << 72
+    return "run_" + "".join(_PAIRS[(number >> shift) & 1023] for shift in range(110, -10, -10))
 
 
 def batch_id(now: int, rng: random.Random) -> BatchId:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["ATTEMPTS_CEILING", "IMMEDIATE_BELOW_MS", "RetryPolicy"]
@@ -33,6 +33,7 @@ class RetryPolicy:
         min_delay_ms: delay after the first failed attempt, in milliseconds.
         max_delay_ms: ceiling of the delay, in milliseconds.
         randomize: multiply the delay by a factor from [1, 2), so that retries spread.
+        out_of_memory_machine: the preset on which an attempt that ran out of memory is tried again, once.
     """
 
     max_attempts: int = 3
@@ -40,6 +41,7 @@ class RetryPolicy:
     min_delay_ms: int = 1_000
     max_delay_ms: int = 60_000
     randomize: bool = True
+    out_of_memory_machine: str | None = None
 
     def next_delay_ms(self, attempt: int, rng: random.Random) -> int | None:
         """Return how long to wait after failed ``attempt`` (from 1), or ``None`` to give up."""
@@ -51,12 +53,14 @@ class RetryPolicy:
 
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON form used in registrations (protocol D.5)."""
-        return {_WIRE_NAMES[name]: value for name, value in asdict(self).items()}
+        wire = {name: getattr(self, field) for field, name in _WIRE_NAMES.items()}
+        if self.out_of_memory_machine is not None:
+            wire["outOfMemory"] = {"machine": self.out_of_memory_machine}
+        return wire
 
     @classmethod
     def from_wire(cls, data: dict[str, Any]) -> RetryPolicy:
         """Read the JSON form; fields that are missing take the defaults."""
-        known = {
-            f.name: data[_WIRE_NAMES[f.name]] for f in fields(cls) if _WIRE_NAMES[f.name] in data
-        }
-        return cls(**known)
+        known = {field: data[name] for field, name in _WIRE_NAMES.items() if name in data}
+        machine = (data.get("outOfMemory") or {}).get("machine")
+        return cls(**known, out_of_memory_machine=machine)

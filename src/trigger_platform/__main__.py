@@ -31,6 +31,7 @@ def main() -> None:
             project_ref=options.project,
             host=options.host,
             port=options.port,
+            database=options.database,
         )
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(settings))
@@ -87,6 +88,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--project", required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
+    # An address in the environment keeps its password out of the list of processes.
+    parser.add_argument("--database", default=os.environ.get("TRIGGER_DATABASE_URL") or None)
     return parser.parse_args()
 
 

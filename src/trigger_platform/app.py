@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from trigger_core.clock import Clock, SystemClock
+from trigger_core.clock import Clock
 from trigger_core.errors import StoreError, TriggerError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform.dashboard import pages
@@ -30,6 +30,7 @@ from trigger_platform.http.guard import Guard
 from trigger_platform.http.routes import (
     batches,
     environments,
+    idempotency,
     projects,
     queues,
     runs,
@@ -44,7 +45,7 @@ from trigger_platform.loops.timers import Timers
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings
 from trigger_platform.store.database import Database
-from trigger_platform.store.sqlite import open_database
+from trigger_platform.store.opening import open_database
 
 __all__ = ["ENDPOINTS", "build", "open_server", "serve"]
 
@@ -65,6 +66,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     runs.follow_run,
     runs.cancel_run,
     runs.replay_run,
+    runs.reschedule_run,
+    runs.add_tags,
+    runs.read_metadata,
+    runs.update_metadata,
+    idempotency.reset_key,
     batches.trigger_small_batch,
     batches.read_batch,
     batches.read_results,
@@ -75,6 +81,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     waits.call_back,
     waits.wait_for_duration,
     waits.wait_for_token,
+    queues.list_queues,
+    queues.retrieve_queue,
+    queues.pause_queue,
+    queues.override_queue,
+    queues.reset_queue,
+    environments.pause_environment,
+    environments.resume_environment,
     schedules.list_schedules,
     schedules.create_schedule,
     schedules.retrieve_schedule,
@@ -84,13 +97,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     schedules.deactivate_schedule,
     schedules.next_ticks,
     schedules.list_timezones,
-    queues.list_queues,
-    queues.retrieve_queue,
-    queues.pause_queue,
-    queues.override_queue,
-    queues.reset_queue,
-    environments.pause_environment,
-    environments.resume_environment,
     worker.connect_worker,
     worker.register_worker,
     projects.public_claims,
@@ -112,7 +118,7 @@ async def open_server(
         StoreError: the database cannot be used; the subclass says why.
     """
     database = db or _open_database(settings)
-    units = Units(database, clock or SystemClock(), random.Random())  # noqa: S311 - ids, no secrets
+    units = Units(database, clock or database.clock, random.Random())  # noqa: S311 - ids, no secrets
     local = await units.write(project.ensure, settings.project_ref)
     await units.write(heartbeat.grant_grace)
     hub = Hub()
@@ -125,7 +131,8 @@ def build(server: Server) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        timers, outbox = Timers(server.units), Outbox(server.units, server.hub)
+        server.units.listen()
+        timers, outbox = Timers(server.units), Outbox(server.units)
         loops = [asyncio.create_task(timers.run()), asyncio.create_task(outbox.run())]
         try:
             yield
@@ -196,6 +203,8 @@ class _Uvicorn(uvicorn.Server):
 
 
 def _open_database(settings: Settings) -> Database:
+    if settings.database is not None:
+        return open_database(settings.database, durable=settings.durable)
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

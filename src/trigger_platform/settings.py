@@ -22,6 +22,7 @@ class Settings:
         host: a loopback address; the dashboard has no login.
         port: 0 picks a free one.
         durable: whether acknowledged writes survive a power cut, and not only a crash.
+        database: ``postgresql://…``; ``None`` is a SQLite file in ``data_dir``.
     """
 
     data_dir: Path
@@ -29,6 +30,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 0
     durable: bool = False
+    database: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse to be reachable from other machines."""

@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from trigger_sdk import batch, idempotency_keys, queues, runs, schedules, tasks, wait
+from trigger_sdk import auth, batch, idempotency_keys, queues, runs, schedules, tags, tasks, wait
+from trigger_sdk.auth import Scope
 from trigger_sdk.config import Config, define_config
 from trigger_sdk.context import CancelSignal, Context, current_context
 from trigger_sdk.errors import (
@@ -33,7 +34,8 @@ from trigger_sdk.errors import (
     UnserializableError,
 )
 from trigger_sdk.logger import logger
-from trigger_sdk.options import Options
+from trigger_sdk.metadata import metadata
+from trigger_sdk.options import Debounce, Options
 from trigger_sdk.queue import Queue
 from trigger_sdk.results import BatchResult, RunFailure, TaskResult, TokenResult
 from trigger_sdk.retry import Retry
@@ -54,6 +56,7 @@ __all__ = [
     "ConfigError",
     "ConnectionFailedError",
     "Context",
+    "Debounce",
     "InvalidDurationError",
     "InvalidPayloadError",
     "NoSessionError",
@@ -70,6 +73,7 @@ __all__ = [
     "RunHandle",
     "Schedule",
     "ScheduledPayload",
+    "Scope",
     "Task",
     "TaskCanceledError",
     "TaskFailedError",
@@ -80,14 +84,17 @@ __all__ = [
     "TokenTimeoutError",
     "TriggerError",
     "UnserializableError",
+    "auth",
     "batch",
     "current_context",
     "define_config",
     "idempotency_keys",
     "logger",
+    "metadata",
     "queues",
     "runs",
     "schedules",
+    "tags",
     "task",
     "tasks",
     "wait",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -86,13 +86,30 @@ class RunHost(Protocol):
         """Wait likewise, blocking."""
         ...
 
+    def change_metadata(self, target: str, operation: dict[str, Any]) -> None:
+        """Tell an operation on the metadata of the ``run``, its ``parent`` or its ``root``."""
+        ...
+
+    async def flush_metadata(self) -> None:
+        """Wait until the operations are written.
+
+        Raises:
+            ApiError: the platform refused them.
+        """
+        ...
+
+    def flush_metadata_sync(self) -> None:
+        """Wait likewise, blocking."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ActiveRun:
-    """The run that the current code belongs to."""
+    """The run that the current code belongs to; ``metadata`` is as this code has made it."""
 
     ctx: Context
     host: RunHost
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 current_run: ContextVar[ActiveRun | None] = ContextVar("trigger_current_run", default=None)

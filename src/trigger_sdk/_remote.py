@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import cache
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from trigger_core import duration, packet
+from trigger_core import duration, jwt, packet
 from trigger_core.api.call import Call
+from trigger_core.api.calls import auth as auth_calls
 from trigger_core.api.calls import batches as batch_calls
+from trigger_core.api.calls import idempotency as key_calls
 from trigger_core.api.calls import queues as queue_calls
 from trigger_core.api.calls import runs as run_calls
 from trigger_core.api.calls import tasks as task_calls
 from trigger_core.api.calls import tokens as token_calls
 from trigger_core.api.client import AsyncClient, Client
-from trigger_core.duration import Duration
+from trigger_core.clock import SystemClock
+from trigger_core.duration import Duration, Moment
 from trigger_core.errors import PayloadTooLargeError, PollTimeoutError
 from trigger_core.packet import Packet
 from trigger_core.schemas.batches import BatchDetail
 from trigger_core.schemas.queues import QueueDetail
-from trigger_core.schemas.runs import RunDetail, RunSummary
+from trigger_core.schemas.runs import ReplayedRun, ReplayRun, RunDetail, RunSummary
 from trigger_core.schemas.tokens import CreateToken, TokenCreated, TokenDetail
 from trigger_core.schemas.trigger import (
     BatchItem,
@@ -34,7 +38,7 @@ from trigger_core.schemas.trigger import (
 from trigger_sdk import _session
 from trigger_sdk._session import Credentials
 from trigger_sdk.item import Item, TaskTarget
-from trigger_sdk.options import Options
+from trigger_sdk.options import Options, moment_text
 from trigger_sdk.queues import QueueChange
 from trigger_sdk.runs import BatchHandle, Run, RunHandle
 from trigger_sdk.wait import Token
@@ -134,15 +138,54 @@ class Remote:
         """Cancel a run."""
         self._send_sync(run_calls.cancel(_id(run)))
 
-    async def replay(self, run: RunHandle[R] | str) -> RunHandle[R]:
-        """Replay a run."""
-        return _replayed(run, (await self._send(run_calls.replay(_id(run)))).id)
+    async def replay(self, run: RunHandle[R] | str, *payload: Any) -> RunHandle[R]:
+        """Replay a run, perhaps with another payload."""
+        return _replayed(run, (await self._send(_replay_call(run, *payload))).id)
 
-    def replay_sync(self, run: RunHandle[R] | str) -> RunHandle[R]:
-        """Replay a run."""
-        return _replayed(run, self._send_sync(run_calls.replay(_id(run))).id)
+    def replay_sync(self, run: RunHandle[R] | str, *payload: Any) -> RunHandle[R]:
+        """Replay a run, perhaps with another payload."""
+        return _replayed(run, self._send_sync(_replay_call(run, *payload)).id)
 
-    async def list(self, **filters: Sequence[str]) -> AsyncIterator[RunSummary]:
+    async def reschedule(self, run: RunHandle[R] | str, delay: Moment) -> Run[R]:
+        """Give a delayed run another delay."""
+        call = run_calls.reschedule(_id(run), moment_text(delay))
+        return _run(run, await self._send(call))
+
+    def reschedule_sync(self, run: RunHandle[R] | str, delay: Moment) -> Run[R]:
+        """Give a delayed run another delay."""
+        return _run(run, self._send_sync(run_calls.reschedule(_id(run), moment_text(delay))))
+
+    async def add_tags(self, run_id: str, tags: Sequence[str]) -> None:
+        """Add tags to a run."""
+        await self._send(run_calls.add_tags(run_id, tags))
+
+    def add_tags_sync(self, run_id: str, tags: Sequence[str]) -> None:
+        """Add tags to a run."""
+        self._send_sync(run_calls.add_tags(run_id, tags))
+
+    async def reset_key(self, task_id: str, key_hash: str) -> None:
+        """Free an idempotency key."""
+        await self._send(key_calls.reset(task_id, key_hash))
+
+    def reset_key_sync(self, task_id: str, key_hash: str) -> None:
+        """Free an idempotency key."""
+        self._send_sync(key_calls.reset(task_id, key_hash))
+
+    async def sign_token(self, claims: dict[str, Any], life: Duration) -> str:
+        """Make a public token of this environment."""
+        return self._sign((await self._send(auth_calls.claims())).sub, claims, life)
+
+    def sign_token_sync(self, claims: dict[str, Any], life: Duration) -> str:
+        """Make a public token of this environment."""
+        return self._sign(self._send_sync(auth_calls.claims()).sub, claims, life)
+
+    def _sign(self, subject: str, claims: dict[str, Any], life: Duration) -> str:
+        key = (self._credentials or _session.find()).secret_key
+        full = {"sub": subject, "pub": True} | claims
+        now_ms, life_ms = SystemClock().now(), duration.parse_ms(life)
+        return jwt.sign(full, key, now_ms=now_ms, life_ms=life_ms)
+
+    async def list(self, **filters: Any) -> AsyncIterator[RunSummary]:
         """Go through runs."""
         after: str | None = None
         while True:
@@ -153,7 +196,7 @@ class Remote:
             if after is None:
                 return
 
-    def list_sync(self, **filters: Sequence[str]) -> Iterator[RunSummary]:
+    def list_sync(self, **filters: Any) -> Iterator[RunSummary]:
         """Go through runs."""
         after: str | None = None
         while True:
@@ -325,6 +368,15 @@ def _run(run: RunHandle[R] | str, detail: RunDetail) -> Run[R]:
     if detail.is_success and not isinstance(run, str):
         output = run.read_output(output)
     return Run(detail, output)
+
+
+def _replay_call(run: RunHandle[Any] | str, *payload: Any) -> Call[ReplayedRun]:
+    if not payload:
+        return run_calls.replay(_id(run))
+    encoded = Remote.encode_payload(payload[0])
+    is_json = encoded.type == packet.JSON and encoded.data is not None
+    value = json.loads(encoded.data or "") if is_json else encoded.data
+    return run_calls.replay(_id(run), ReplayRun(payload=value, payload_type=encoded.type))
 
 
 def _replayed(run: RunHandle[R] | str, run_id: str) -> RunHandle[R]:

@@ -42,7 +42,7 @@ class Item(Generic[R]):
     def to_wire(self) -> dict[str, Any]:
         """Return the item as it is sent: JSON goes as JSON, other packets as their text (protocol A.2)."""
         data = self.payload.data
-        options = self.options.to_wire() | {"payloadType": self.payload.type}
+        options = self.options.to_wire(data) | {"payloadType": self.payload.type}
         is_json = self.payload.type == packet.JSON and data is not None
         return {
             "task": self.task.id,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar, Unpack
 
-from trigger_core.duration import Duration
+from trigger_core import clock, duration
+from trigger_core.duration import Duration, Moment
 from trigger_sdk import _lazy
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchHandle",
+    "Filters",
     "Run",
     "RunHandle",
     "cancel",
@@ -24,11 +27,37 @@ __all__ = [
     "poll_sync",
     "replay",
     "replay_sync",
+    "reschedule",
+    "reschedule_sync",
     "retrieve",
     "retrieve_sync",
 ]
 
 R = TypeVar("R")
+Names: TypeAlias = "str | Sequence[str]"
+_SAME: Any = object()
+_NAMES = frozenset({"status", "task", "version", "tag", "queue", "machine"})
+
+
+class Filters(TypedDict, total=False):
+    """Which runs :func:`list` goes through; several filters must all match.
+
+    Names are one or several, of which any will do; the queue of a task is called ``task/<id>``. ``batch`` and
+    ``schedule`` are ids. ``period`` is how far back to look (``"7d"``), instead of ``created_from``.
+    """
+
+    status: Names
+    task: Names
+    version: Names
+    tag: Names
+    queue: Names
+    machine: Names
+    batch: str | None
+    schedule: str | None
+    is_test: bool | None
+    created_from: datetime | None
+    created_to: datetime | None
+    period: Duration | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,26 +179,51 @@ def cancel_sync(run: RunHandle[Any] | str) -> None:
     _lazy.remote()().cancel_sync(run)
 
 
-async def replay(run: RunHandle[R] | str) -> RunHandle[R]:
-    """Create a new run with the same task, payload and options."""
-    return await _lazy.remote()().replay(run)
+async def replay(run: RunHandle[R] | str, *, payload: Any = _SAME) -> RunHandle[R]:
+    """Create a new run with the same task and options, and with the same payload unless one is given."""
+    return await _lazy.remote()().replay(run, *(() if payload is _SAME else (payload,)))
 
 
-def replay_sync(run: RunHandle[R] | str) -> RunHandle[R]:
+def replay_sync(run: RunHandle[R] | str, *, payload: Any = _SAME) -> RunHandle[R]:
     """Create a new run likewise, blocking."""
-    return _lazy.remote()().replay_sync(run)
+    return _lazy.remote()().replay_sync(run, *(() if payload is _SAME else (payload,)))
+
+
+async def reschedule(run: RunHandle[R] | str, *, delay: Moment) -> Run[R]:
+    """Give a run that is still delayed another delay: a duration from now, or a moment.
+
+    Raises:
+        UnprocessableError: the run has left its delay, or the moment has passed.
+    """
+    return await _lazy.remote()().reschedule(run, delay)
+
+
+def reschedule_sync(run: RunHandle[R] | str, *, delay: Moment) -> Run[R]:
+    """Give a run another delay, blocking; see :func:`reschedule`."""
+    return _lazy.remote()().reschedule_sync(run, delay)
 
 
 async def list(  # noqa: A001 - the word users know
-    *, status: Sequence[str] = (), task: Sequence[str] = (), tag: Sequence[str] = ()
+    **filters: Unpack[Filters],
 ) -> AsyncIterator[RunSummary]:
-    """Go through runs, newest first, page by page as needed."""
-    async for run in _lazy.remote()().list(status=status, task=task, tag=tag):
+    """Go through runs, newest first, page by page as needed; without filters through all."""
+    async for run in _lazy.remote()().list(**_wire(filters)):
         yield run
 
 
-def list_sync(
-    *, status: Sequence[str] = (), task: Sequence[str] = (), tag: Sequence[str] = ()
-) -> Iterator[RunSummary]:
+def list_sync(**filters: Unpack[Filters]) -> Iterator[RunSummary]:
     """Go through runs, newest first, blocking."""
-    yield from _lazy.remote()().list_sync(status=status, task=task, tag=tag)
+    yield from _lazy.remote()().list_sync(**_wire(filters))
+
+
+def _wire(filters: Filters) -> dict[str, Any]:
+    """Return filters as the call takes them: names in lists, moments and durations as texts."""
+    given: dict[str, Any] = {name: one for name, one in filters.items() if one is not None}
+    for name, value in given.items():
+        if name in _NAMES and isinstance(value, str):
+            given[name] = [value]
+        elif isinstance(value, datetime):
+            given[name] = clock.to_iso(duration.resolve_delay(value, 0))
+        elif name == "period":
+            given[name] = duration.to_text(value)
+    return given

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, update_wrapper
 from typing import (
@@ -22,7 +22,7 @@ from typing import (
 from trigger_core import duration
 from trigger_core.duration import Duration
 from trigger_core.errors import ConfigError
-from trigger_core.machines import PRESETS, MachineName
+from trigger_core.machines import PRESETS, MachineName, smallest
 from trigger_core.retry import RetryPolicy
 from trigger_sdk import _lazy, batch, wait
 from trigger_sdk._host import ForRuns
@@ -230,7 +230,7 @@ def task(
     description: str | None = None,
     retry: Retry | None = None,
     queue: Queue | str | None = None,
-    machine: MachineName | None = None,
+    machine: MachineName | Mapping[str, float] | None = None,
     max_duration: Duration | None = None,
     ttl: Duration | None = None,
     isolation: Isolation | None = None,
@@ -244,7 +244,7 @@ def task(
     description: str | None = None,
     retry: Retry | None = None,
     queue: Queue | str | None = None,
-    machine: MachineName | None = None,
+    machine: MachineName | Mapping[str, float] | None = None,
     max_duration: Duration | None = None,
     ttl: Duration | None = None,
     isolation: Isolation | None = None,
@@ -259,7 +259,8 @@ def task(
         retry: how failed attempts are repeated; three attempts with back-off unless the project says
             otherwise.
         queue: the queue its runs go to; every task has one of its own.
-        machine: machine preset; its memory limit is enforced when it is given.
+        machine: machine preset, or ``{"cpu": …, "memory": …}`` (cores, GiB) for the smallest that has both;
+            its memory limit is enforced when it is given.
         max_duration: limit of one attempt's active time, at least five seconds.
         ttl: runs expire if no attempt starts in this time.
         isolation: ``"process"`` for a fresh process per attempt, ``"reuse"`` for a warm one.
@@ -317,12 +318,26 @@ def _first_line(function: Callable[..., Any]) -> str | None:
     return text.splitlines()[0] if text else None
 
 
-def _checked_machine(machine: MachineName | None) -> MachineName | None:
+def _checked_machine(machine: MachineName | Mapping[str, float] | None) -> MachineName | None:
+    if isinstance(machine, Mapping):
+        return _fitting_machine(machine)
     if machine is not None and machine not in PRESETS:
         raise ConfigError(
             f"there is no machine preset {machine!r}", hint=f"presets: {', '.join(PRESETS)}"
         )
     return machine
+
+
+def _fitting_machine(asked: Mapping[str, float]) -> MachineName:
+    if set(asked) != {"cpu", "memory"}:
+        raise ConfigError(
+            f"a machine has cpu and memory, not {', '.join(map(str, asked)) or 'nothing'}",
+            hint='machine={"cpu": 2, "memory": 4}',
+        )
+    found = smallest(asked["cpu"], asked["memory"])
+    if found is None:
+        raise ConfigError(f"no machine preset has {asked['cpu']} cores and {asked['memory']} GiB")
+    return found
 
 
 def _checked_isolation(isolation: Isolation | None) -> Isolation | None:

@@ -82,24 +82,47 @@ class Executor:
     async def wait(self, request: WaitRequest) -> Waited:
         """Wait for the platform's word, in an asynchronous task; giving up is told."""
         reference = self._begin_wait(request)
+        try:
+            return await self._told(reference)
+        except asyncio.CancelledError:
+            self._channel.send({"t": "unwait", "ref": reference})
+            raise
+
+    def wait_sync(self, request: WaitRequest) -> Waited:
+        """Wait for the platform's word, blocking; a cancel ends the wait."""
+        return self._told_sync(self._begin_wait(request))
+
+    def change_metadata(self, target: str, operation: dict[str, Any]) -> None:
+        """Tell an operation on metadata (the SDK's metadata)."""
+        self._channel.send({"t": "metadata", "target": target} | operation)
+
+    async def flush_metadata(self) -> None:
+        """Wait until the platform has the operations."""
+        await self._told(self._begin_flush())
+
+    def flush_metadata_sync(self) -> None:
+        """Wait likewise, blocking."""
+        self._told_sync(self._begin_flush())
+
+    async def _told(self, reference: str) -> Waited:
         future: asyncio.Future[Message] = self._loop.create_future()
         self._waiting[reference] = future
         try:
             return wait_messages.read(await future)
-        except asyncio.CancelledError:
-            self._channel.send({"t": "unwait", "ref": reference})
-            raise
         finally:
             self._waiting.pop(reference, None)
 
-    def wait_sync(self, request: WaitRequest) -> Waited:
-        """Wait for the platform's word, blocking; a cancel ends the wait."""
-        reference = self._begin_wait(request)
+    def _told_sync(self, reference: str) -> Waited:
         while reference not in self._resumed:
             if self._signal is not None and self._signal.is_canceled:
                 raise TaskCanceledError
             self._receive()
         return wait_messages.read(self._resumed.pop(reference))
+
+    def _begin_flush(self) -> str:
+        reference = f"w{next(self._references)}"
+        self._channel.send({"t": "flush", "ref": reference})
+        return reference
 
     def _begin_wait(self, request: WaitRequest) -> str:
         self._capture.end()
@@ -143,7 +166,7 @@ class Executor:
         assert self._signal is not None
         limits.apply(run.get("machine"))
         context = attempt_context.context(run, task, self._config, self._signal)
-        current_run.set(ActiveRun(context, self))
+        current_run.set(ActiveRun(context, self, dict(context.run.metadata or {})))
         payload = packet.decode(run.get("payload"), run.get("payloadType", packet.JSON))
         args, kwargs = task.signature.bind(payload, context)
         self._dispatch()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from trigger_core.schemas.metadata import MetadataFlush
 from trigger_core.schemas.workers import (
     Failed,
     GivenUp,
@@ -40,6 +41,7 @@ class Outbox:
     triggers: list[TriggerAndWait] = field(default_factory=list)
     given_up: list[GivenUp] = field(default_factory=list)
     retries: list[StartRetry] = field(default_factory=list)
+    metadata: dict[tuple[str, int], MetadataFlush] = field(default_factory=dict)
     logs: list[LogLine] = field(default_factory=list)
     repoll: bool = False
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
@@ -56,7 +58,9 @@ class Outbox:
     @property
     def is_urgent(self) -> bool:
         """Whether somebody waits for the answer: a run that wants to wait, a retry, a poll to be ended."""
-        return bool(self.waits or self.tokens or self.triggers or self.retries or self.repoll)
+        is_flush = any(flush.refs for flush in self.metadata.values())
+        waits = self.waits or self.tokens or self.triggers
+        return bool(is_flush or waits or self.retries or self.repoll)
 
     @property
     def is_full(self) -> bool:
@@ -77,6 +81,7 @@ class Outbox:
             triggers=self.triggers,
             given_up=self.given_up,
             retries=self.retries,
+            metadata=list(self.metadata.values()),
             logs=logs,
             claim=claim,
             workers=workers,
@@ -84,6 +89,7 @@ class Outbox:
         )
         self.started, self.held, self.retries = [], [], []
         self.waits, self.tokens, self.triggers, self.given_up = [], [], [], []
+        self.metadata = {}
         self.completions, self.logs, self.repoll = later, rest, False
         if not (rest or later):
             self.dirty.clear()

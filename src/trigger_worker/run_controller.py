@@ -28,6 +28,7 @@ from trigger_worker.active_run import ActiveRun
 from trigger_worker.executor_process import ExecutorProcess
 from trigger_worker.generation import Generation
 from trigger_worker.ipc import Message
+from trigger_worker.metadata_changes import MetadataChanges
 from trigger_worker.reports import Outbox
 from trigger_worker.run_events import RunEvents
 from trigger_worker.versions import Versions
@@ -54,6 +55,7 @@ class RunController:
         self._versions = versions
         self._events = events
         self._waits = Waits(outbox, events)
+        self._metadata = MetadataChanges(outbox)
         self._on_idle = on_idle
         self._by_process: dict[ExecutorProcess, ActiveRun] = {}
         self._homeless: list[ActiveRun] = []
@@ -99,6 +101,10 @@ class RunController:
                 self._waits.begin(run, message)
             case "unwait":
                 self._waits.give_up(run, message)
+            case "metadata":
+                self._metadata.change(run, message)
+            case "flush":
+                self._metadata.flush(run, message)
             case "done":
                 self._done(run, process, message)
             case kind:
@@ -144,6 +150,10 @@ class RunController:
             run = self.runs.get(wait.run_id)
             if run is not None:
                 self._waits.known(run, wait)
+        for flushed in reported.metadata:
+            run = self.runs.get(flushed.run_id)
+            if run is not None:
+                self._metadata.flushed(run, flushed)
         self.take(reported.runs)
         self.heed(reported.signals)
         if not self._outbox.is_full:

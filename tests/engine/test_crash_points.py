@@ -20,24 +20,30 @@ from support import transitions
 from support.crash import Died, Moment, Mortal, reopen
 from support.engine import Engine, open_database, open_engine, scheduled, task
 from support.invariants import violations
+from trigger_core.metadata import Operation
 from trigger_core.retry import RetryPolicy
+from trigger_core.schemas.metadata import MetadataFlush, MetadataUpdate
 from trigger_core.schemas.schedules import CreateSchedule, UpdateSchedule
 from trigger_core.schemas.trigger import TriggerOptions, TriggerTask
 from trigger_core.schemas.workers import Assignment, GivenUp, Held, StartRetry, Verdict
 from trigger_platform.engine import (
     access_token,
+    delayed,
     dequeue,
     due,
     heartbeat,
+    idempotency,
+    metadata,
     project,
     queue,
     replay,
     schedule,
+    tags,
     token,
     trigger,
 )
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import RunRow, ScheduleRow
+from trigger_platform.store.rows import EnvironmentRow, RunRow, ScheduleRow
 from trigger_platform.store.sqlite import DIALECT
 from trigger_platform.store.statements import migrations
 
@@ -207,6 +213,41 @@ def _new_expression(engine: Engine, ref: str) -> str:
     return str(engine.call(schedule.update, engine.environment, ref, request).expression)
 
 
+def _reset_if_there(u: Unit, environment: EnvironmentRow) -> None:
+    if u.tx.maybe("run_by_idempotency_key", RunRow, **_key(environment)):
+        idempotency.reset(u, environment, "k", "task")
+
+
+def _key(environment: EnvironmentRow) -> dict[str, str]:
+    return {"environment_id": environment.id, "task": "task", "idempotency_key": "k"}
+
+
+def _add_tag(engine: Engine, run_id: str) -> str | None:
+    engine.call(tags.add, engine.environment, run_id, ["a"])
+    return engine.run(run_id).tags
+
+
+def _update_metadata(engine: Engine, run_id: str) -> Any:
+    change = MetadataUpdate(operations=[Operation("set", "n", 1)])
+    return engine.call(metadata.update, engine.environment, run_id, change)
+
+
+def _flush_metadata(engine: Engine, run: Assignment) -> None:
+    flush = MetadataFlush(
+        run_id=run.run_id, lease=run.lease, number=1, operations=[Operation("increment", "n", 1)]
+    )
+    engine.report(metadata=[flush])
+
+
+def _debounced(engine: Engine, _state: Any = None) -> bool:
+    return bool(engine.trigger(debounce={"key": "k", "delay": "10s"}))
+
+
+def _pushing(engine: Engine) -> None:
+    _debounced(engine)
+    engine.clock.advance(5_000)
+
+
 def _deleted(engine: Engine, ref: str) -> None:
     engine.call(lambda u: _delete_if_there(u, engine, ref))
 
@@ -262,6 +303,21 @@ CASES = [
         lambda e, b: e.add_items(b, (0, "task"), (1, "task")).batch.accepted,
         _streaming,
     ),
+    Case("trigger.create of a debounce key", _debounced),
+    Case("debounce.collapse", _debounced, _pushing),
+    Case(
+        "delayed.reschedule",
+        lambda e, run_id: e.call(delayed.reschedule, e.environment, run_id, "2h").status,
+        lambda e: e.trigger(delay="1h"),
+    ),
+    Case(
+        "idempotency.reset",
+        lambda e, _: e.call(_reset_if_there, e.environment),
+        lambda e: e.trigger(idempotency_key="k"),
+    ),
+    Case("tags.add", _add_tag, _queued),
+    Case("metadata.update", _update_metadata, _queued),
+    Case("report: metadata", _flush_metadata, _started),
     Case("channel.connect", lambda e, _: e.connect("boot-2"), _started),
     Case("channel.poll", lambda e, _: e.poll() and None, _queued),
     Case("dequeue.claim_across", _claim_across, _queued),
@@ -473,7 +529,11 @@ def _contents(engine: Engine) -> dict[str, list[Any]]:
     """Return every row of every table."""
 
     def read(u: Unit) -> dict[str, list[Any]]:
-        connection = u.tx._connection  # type: ignore[attr-defined]
-        return {name: connection.execute(f"select * from {name}").fetchall() for name in TABLES}  # noqa: S608
+        tx: Any = u.tx
+        connection = tx.connection if hasattr(tx, "connection") else tx._connection
+        return {
+            name: sorted(map(str, connection.execute(f"select * from {name}").fetchall()))  # noqa: S608
+            for name in TABLES
+        }
 
     return engine.call(read)  # type: ignore[no-any-return]

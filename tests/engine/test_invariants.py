@@ -17,6 +17,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from support import postgres
 from support.engine import Engine, open_engine, task
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.trigger import TriggerOptions, TriggerTask
@@ -40,8 +41,8 @@ from trigger_platform.engine.states import (
     LEGAL_MOVES,
 )
 from trigger_platform.engine.unit import Unit
+from trigger_platform.store.opening import open_database
 from trigger_platform.store.rows import RunRow
-from trigger_platform.store.sqlite import open_database
 
 QUEUE_LIMIT = 3
 INDEX = st.sampled_from([0, 0, 0, 1, 4])
@@ -66,14 +67,22 @@ class RunsUnderFire(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.path = Path(self.folder.name) / "runs.db"
-        self.engine: Engine = open_engine(open_database(self.path, durable=False))
+        self.address = self.make_database()
+        self.engine: Engine = open_engine(open_database(self.address, durable=False))
         self.boots = 1
         self.restarts = 1
         self.final: dict[str, str] = {}
         self.handed: list[Assignment] = []
         self.pauses: list[Verdict] = []
+
+    def make_database(self) -> str:
+        """Return the address of an empty database."""
+        self.folder = tempfile.TemporaryDirectory()
+        return str(Path(self.folder.name) / "runs.db")
+
+    def forget_database(self) -> None:
+        """Remove it."""
+        self.folder.cleanup()
 
     @initialize()
     def register(self) -> None:
@@ -216,7 +225,7 @@ class RunsUnderFire(RuleBasedStateMachine):
         old = self.engine
         self.restarts += 1
         old.db.close()
-        self.engine = open_engine(open_database(self.path, durable=False), seed=self.restarts)
+        self.engine = open_engine(open_database(self.address, durable=False), seed=self.restarts)
         self.engine.clock.advance(old.clock.now() - self.engine.clock.now())
         self.engine.workers, self.engine.boot = old.workers, old.boot
         self.engine.connect(old.boot)
@@ -239,7 +248,8 @@ class RunsUnderFire(RuleBasedStateMachine):
         """I2, I3."""
         runs = self._runs()
         for run in runs:
-            assert bool(run.slot_held) == (run.execution_status in HOLDING_STATES)
+            if run.execution_status != "PENDING_CANCEL":
+                assert bool(run.slot_held) == (run.execution_status in HOLDING_STATES)
         held: dict[tuple[str, str], int] = {}
         for run in runs:
             key = (run.queue, run.concurrency_key)
@@ -303,7 +313,7 @@ class RunsUnderFire(RuleBasedStateMachine):
             assert [run for run in self._runs() if run.execution_status != "FINISHED"] == []
         finally:
             self.engine.db.close()
-            self.folder.cleanup()
+            self.forget_database()
 
     def _work_off(self) -> None:
         """Ten minutes at a time: the clock may have been set back by more than a day."""
@@ -333,10 +343,23 @@ class RunsUnderFire(RuleBasedStateMachine):
         return int(self.engine.call(read))
 
 
+class RunsUnderFireOnPostgres(RunsUnderFire):
+    """The same on a server."""
+
+    def make_database(self) -> str:
+        """Return the address of an empty database."""
+        return postgres.emptied_database()
+
+    def forget_database(self) -> None:
+        """The next one empties it."""
+
+
 TestRunsUnderFire = RunsUnderFire.TestCase
+TestRunsUnderFireOnPostgres = RunsUnderFireOnPostgres.TestCase
 TestRunsUnderFire.settings = settings(
     max_examples=80,
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+TestRunsUnderFireOnPostgres.settings = settings(TestRunsUnderFire.settings, max_examples=15)

@@ -168,7 +168,9 @@ def test_a_heartbeat_of_a_run_that_is_gone_is_answered_with_stop(engine: Engine)
 
 def test_a_new_process_in_the_seat_frees_the_runs_of_the_old_one_at_once(engine: Engine) -> None:
     """Nobody waits for leases after a kill -9."""
-    started, handed = engine.trigger(), engine.trigger()
+    started = engine.trigger()
+    engine.clock.advance(1)
+    handed = engine.trigger()
     assignments = engine.claim()
     engine.start(assignments[0])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from trigger_core.errors import (
     NoSessionError,
     PayloadTooLargeError,
 )
+from trigger_core.retry import RetryPolicy
 from trigger_sdk import (
     Context,
+    Debounce,
     Options,
     Queue,
     Retry,
@@ -249,3 +252,62 @@ def test_a_batch_takes_whole_payloads() -> None:
         none.encode_whole(1)
     with pytest.raises(InvalidPayloadError):
         two.encode_whole({"right": 1})
+
+
+def test_a_key_of_the_payload_is_the_same_for_equal_payloads() -> None:
+    """Whatever the order of their members."""
+    one = idempotency_keys.of_payload('{"a": 1, "b": [2]}')
+    same = idempotency_keys.of_payload('{"b":[2],"a":1}')
+    other = idempotency_keys.of_payload('{"a": 2}')
+
+    assert one == same != other
+    wire = Options(idempotency_key="payload").to_wire('{"a": 1, "b": [2]}')
+    assert wire["idempotencyKey"] == one.hash
+    assert wire["idempotencyKeyOptions"] == {"key": one.key, "scope": "run"}
+
+
+def test_a_key_of_another_run_is_salted_with_that_run() -> None:
+    """So it can be reset from outside."""
+    salted = idempotency_keys.salted("k", "run_1")
+
+    assert salted == idempotency_keys.create(["k", "run_1"]).hash
+    assert idempotency_keys.salted("k") == idempotency_keys.create("k").hash
+    assert idempotency_keys.salted("f" * 64, "run_1") == "f" * 64
+
+
+def test_no_limit_and_a_debounce_go_over_the_wire() -> None:
+    """As the protocol spells them."""
+    chosen = Debounce(key="k", delay="5s", mode="trailing", max_delay=timedelta(minutes=1))
+    wire = Options(max_duration="none", debounce=chosen).to_wire()
+
+    assert wire["maxDuration"] == 2**31 - 1
+    assert wire["debounce"] == {"key": "k", "delay": "5s", "mode": "trailing", "maxDelay": "1m"}
+
+
+@pytest.mark.parametrize(
+    "machine",
+    ["huge", {"cpu": 1}, {"cpu": 64, "memory": 1}, {}],
+)
+def test_a_machine_that_does_not_exist_is_refused_when_the_task_is_declared(machine: Any) -> None:
+    """Nothing waits for the first run to tell."""
+    with pytest.raises(ConfigError):
+        task(machine=machine)(nothing.fn)
+
+
+def test_a_machine_may_be_given_by_size() -> None:
+    """The smallest that has both."""
+    made = task(id="sized", machine={"cpu": 1, "memory": 1.5})(nothing.fn)
+
+    assert made.spec.machine == "medium-1x"
+
+
+def test_unknown_presets_are_refused_in_options_and_retries() -> None:
+    """Before anything is sent."""
+    with pytest.raises(ConfigError):
+        Options(machine="huge").to_wire()  # type: ignore[arg-type]
+    with pytest.raises(ConfigError):
+        Retry(out_of_memory_machine="huge").policy()  # type: ignore[arg-type]
+
+    policy = Retry(out_of_memory_machine="large-1x").policy()
+    assert policy.to_wire()["outOfMemory"] == {"machine": "large-1x"}
+    assert RetryPolicy.from_wire(policy.to_wire()) == policy

@@ -1,20 +1,26 @@
-"""The databases that must keep the store's promises; PostgreSQL joins the list when it is there."""
+"""The databases that must keep the store's promises."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from support import postgres
 from trigger_platform.store.database import Database
-from trigger_platform.store.sqlite import MEMORY, open_database
+from trigger_platform.store.opening import open_database
+from trigger_platform.store.sqlite import MEMORY
 
 
-@pytest.fixture(params=["sqlite-file", "sqlite-memory"])
+@pytest.fixture(params=["sqlite-file", "sqlite-memory", "postgres"])
 def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Each database in turn."""
-    path = MEMORY if request.param == "sqlite-memory" else tmp_path / "store.db"
-    opened = open_database(path)
+    addresses: dict[str, Callable[[], str | Path]] = {
+        "sqlite-file": lambda: tmp_path / "store.db",
+        "sqlite-memory": lambda: MEMORY,
+        "postgres": postgres.emptied_database,
+    }
+    opened = open_database(addresses[request.param]())
     yield opened
     opened.close()

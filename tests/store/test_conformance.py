@@ -63,6 +63,70 @@ async def test_a_failed_write_leaves_nothing_and_does_not_disturb_its_neighbours
         assert await db.read(lambda tx, n=n: _exists(tx, f"good-{n}") and _exists(tx, f"more-{n}"))
 
 
+def _later(tx: Tx, run_id: str) -> None:
+    tx.later("payload_insert", [{"run_id": run_id, "type": "t", "data": None}])
+
+
+def _payload(tx: Tx, run_id: str) -> object:
+    return tx.scalar("payload_of", run_id=run_id)
+
+
+async def test_rows_written_later_are_found_by_who_reads_them(db: Database) -> None:
+    """In the same write and in those of the same group."""
+
+    def work(tx: Tx) -> object:
+        _later(tx, "a")
+        return _payload(tx, "a")
+
+    found = await asyncio.gather(
+        db.write(work),
+        db.write(lambda tx: _payload(tx, "a")),
+        db.write(lambda tx: _later(tx, "b")),
+    )
+
+    assert found[:2] == ["a", "a"]
+    assert await db.read(lambda tx: _payload(tx, "b")) == "b"
+
+
+@pytest.mark.parametrize("reads", [False, True])
+async def test_rows_written_later_are_forgotten_with_their_write(db: Database, reads: bool) -> None:
+    """And with no other."""
+
+    def fail(tx: Tx) -> None:
+        _later(tx, "bad")
+        if reads:
+            _payload(tx, "bad")
+        raise ValueError("no")
+
+    outcomes = await asyncio.gather(
+        *(db.write(lambda tx, n=n: _later(tx, f"good-{n}")) for n in range(5)),
+        db.write(fail),
+        *(db.write(lambda tx, n=n: _later(tx, f"good-{n}")) for n in range(5, 10)),
+        return_exceptions=True,
+    )
+
+    assert [type(one) for one in outcomes if one is not None] == [ValueError]
+    assert await db.read(lambda tx: _payload(tx, "bad")) is None
+    for n in range(10):
+        assert await db.read(lambda tx, n=n: _payload(tx, f"good-{n}")) == f"good-{n}"
+
+
+async def test_a_broken_constraint_of_rows_written_later_fails_their_write_alone(
+    db: Database,
+) -> None:
+    """Though it shows only when the group is committed."""
+    await db.write(lambda tx: _later(tx, "one"))
+    outcomes = await asyncio.gather(
+        db.write(lambda tx: _insert(tx, "before")),
+        db.write(lambda tx: _later(tx, "one")),
+        db.write(lambda tx: _later(tx, "two")),
+        return_exceptions=True,
+    )
+
+    assert [isinstance(one, StoreError) for one in outcomes] == [False, True, False]
+    assert await db.read(lambda tx: _exists(tx, "before") and _payload(tx, "two") == "two")
+
+
 async def test_a_broken_constraint_fails_its_write_alone(db: Database) -> None:
     """As an error of ours."""
     await db.write(lambda tx: _insert(tx, "one"))

@@ -55,7 +55,9 @@ from trigger_platform.engine import (
     worker_version,
 )
 from trigger_platform.engine.unit import Unit, Units
+from trigger_platform.reads import runs as reads
 from trigger_platform.store.database import Database
+from trigger_platform.store.opening import open_database
 from trigger_platform.store.rows import (
     BatchRow,
     EnvironmentRow,
@@ -64,9 +66,14 @@ from trigger_platform.store.rows import (
     ScheduleInstanceRow,
     ScheduleRow,
 )
-from trigger_platform.store.sqlite import MEMORY, open_database
+from trigger_platform.store.sqlite import MEMORY
 
 BOOT = "boot-1"
+
+
+def address() -> str:
+    """Where an engine's database is, unless it is given one; the engine's tests put each kind here."""
+    return MEMORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +194,12 @@ class Engine:
         return self.report(completions=[done]).verdicts[0]
 
     def fail(
-        self, assignment: Assignment, *, retry_ms: int | None = None, code: str | None = None
+        self,
+        assignment: Assignment,
+        *,
+        retry_ms: int | None = None,
+        code: str | None = None,
+        duration_ms: int = 0,
     ) -> Verdict:
         """Say that the attempt failed."""
         error = (
@@ -202,6 +214,7 @@ class Engine:
             lease=assignment.lease,
             error=error,
             retry=None if retry_ms is None else RetryPlan(delay=retry_ms),
+            duration_ms=duration_ms,
         )
         return self.report(completions=[failed]).verdicts[0]
 
@@ -415,6 +428,11 @@ class Engine:
         """Return the transitions of a run that went into the outbox, by sequence."""
         return [sequence for subject, sequence in self._published if subject == run_id]
 
+    def log(self, run_id: str) -> list[str]:
+        """Return the lines of a run: level and message."""
+        rows: list[reads.LogRow] = self.call(reads.logs, self.environment, run_id, 0)
+        return [f"{row.level} {row.message}" for row in rows]
+
     def states(self, run_id: str) -> list[str]:
         """Return the execution statuses the run went through."""
         return [view.execution_status for view in self.snapshots(run_id)]
@@ -460,7 +478,7 @@ def scheduled(name: str = "tick", schedule: dict[str, Any] | None = None) -> Tas
 
 def open_engine(db: Database | None = None, seed: int = 1) -> Engine:
     """An engine with one project, a connected worker, and no version yet."""
-    database = db or open_database(MEMORY)
+    database = db or open_database(address())
     clock = VirtualClock()
     units = Units(database, clock, random.Random(seed))
     ensured = units.write_sync(project.ensure, "proj_abcdefghijklmnopqrst")

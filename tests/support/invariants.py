@@ -44,7 +44,7 @@ def _look(u: Unit) -> Iterator[str]:
 
 def _state(u: Unit, run: RunRow) -> Iterator[str]:
     edges = int(u.tx.scalar("edges_of_run", run_id=run.id))
-    if bool(run.slot_held) != (run.execution_status in HOLDING_STATES):
+    if not _slot_fits(run):
         yield "I2 the slot does not follow from the state"
     if run.execution_status in LEASED_STATES | {"DELAYED"} and run.due_at is None:
         yield "I6 there is no deadline"
@@ -54,6 +54,12 @@ def _state(u: Unit, run: RunRow) -> Iterator[str]:
         yield "I7 there are more attempts than allowed"
     if run.execution_status == "FINISHED":
         yield from _end(u, run, edges)
+
+
+def _slot_fits(run: RunRow) -> bool:
+    """A canceled run keeps what it had until its process has ended."""
+    holds = run.execution_status in HOLDING_STATES
+    return run.execution_status == "PENDING_CANCEL" or bool(run.slot_held) == holds
 
 
 def _end(u: Unit, run: RunRow, edges: int) -> Iterator[str]:

@@ -24,6 +24,13 @@ DEFAULT_PORT = 8030
 def dev(
     *,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = DEFAULT_PORT,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="postgresql://… instead of a file under .trigger/; else TRIGGER_DATABASE_URL.",
+        ),
+    ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print events as JSON.")] = False,
 ) -> int:
     """Run tasks here, reloading them as you edit."""
@@ -31,8 +38,10 @@ def dev(
     folder = Path.cwd().resolve()
     project = config.load(folder)
     with lock.held(folder):
-        return asyncio.run(_supervise(folder, project, port, console))
+        return asyncio.run(_supervise(folder, project, port, database, console))
 
 
-async def _supervise(folder: Path, project: config.Config, port: int, console: Console) -> int:
-    return await DevSupervisor(folder, project, port, console).run()
+async def _supervise(
+    folder: Path, project: config.Config, port: int, database: str | None, console: Console
+) -> int:
+    return await DevSupervisor(folder, project, port, console, database=database).run()

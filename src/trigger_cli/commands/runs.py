@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from trigger_cli import session
+from trigger_cli import payloads, session
 from trigger_cli.console import Console
 from trigger_core.api.calls import runs as calls
-from trigger_core.schemas.runs import RunDetail
+from trigger_core.schemas.runs import ReplayRun, RunDetail
 
 __all__ = ["app"]
 
@@ -28,14 +28,27 @@ def list_(
     *,
     status: Annotated[list[str] | None, typer.Option(help="Such as FAILED; repeatable.")] = None,
     task: Annotated[list[str] | None, typer.Option(help="The task's id; repeatable.")] = None,
-    tag: Annotated[str | None, typer.Option(help="A tag.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag; repeatable.")] = None,
+    version: Annotated[list[str] | None, typer.Option(help="A version; repeatable.")] = None,
+    queue: Annotated[list[str] | None, typer.Option(help="A queue; repeatable.")] = None,
+    batch: Annotated[str | None, typer.Option(help="The id of a batch.")] = None,
+    period: Annotated[str | None, typer.Option(help="How far back, such as 7d.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 25,
     json_output: Json = False,
 ) -> None:
     """List runs, newest first."""
     console = Console(json_output=json_output)
     statuses = [one.upper() for one in status or []]
-    call = calls.list_page(size=limit, status=statuses, task=task or [], tag=[tag] if tag else [])
+    call = calls.list_page(
+        size=limit,
+        status=statuses,
+        task=task or [],
+        tag=tag or [],
+        version=version or [],
+        queue=queue or [],
+        batch=batch,
+        period=period,
+    )
     page = session.client().send(call)
     if json_output:
         console.data(page.to_wire())
@@ -103,14 +116,38 @@ def cancel(run_id: RunId, *, json_output: Json = False) -> None:
 
 
 @app.command()
-def replay(run_id: RunId, *, json_output: Json = False) -> None:
-    """Create a new run with the same task, payload and options."""
+def replay(
+    run_id: RunId,
+    *,
+    payload: Annotated[
+        str | None, typer.Option(help="Another payload: JSON, @file.json, or - for stdin.")
+    ] = None,
+    json_output: Json = False,
+) -> None:
+    """Create a new run with the same task and options, and the same payload unless one is given."""
     console = Console(json_output=json_output)
-    replayed = session.client().send(calls.replay(run_id))
+    body = None if payload is None else ReplayRun(payload=payloads.parse(payload))
+    replayed = session.client().send(calls.replay(run_id, body))
     if json_output:
         console.data(replayed.to_wire())
     else:
         console.text(replayed.id)
+
+
+@app.command()
+def reschedule(
+    run_id: RunId,
+    delay: Annotated[str, typer.Argument(help="Such as 2h, or a moment in ISO 8601.")],
+    *,
+    json_output: Json = False,
+) -> None:
+    """Give a run that is still delayed another delay."""
+    console = Console(json_output=json_output)
+    run = session.client().send(calls.reschedule(run_id, delay))
+    if json_output:
+        console.data(run.to_wire())
+    else:
+        console.text(f"{run.id} {run.status.lower()} until {run.delayed_until}")
 
 
 @app.command()

@@ -28,11 +28,20 @@ _STOP_S = 5.0
 class DevSupervisor:
     """Keeps a platform and a worker running for one project folder."""
 
-    def __init__(self, folder: Path, config: Config, port: int, console: Console) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Config,
+        port: int,
+        console: Console,
+        *,
+        database: str | None = None,
+    ) -> None:
         self._folder = folder
         self._project_ref = config.project
         self._env_files = config.env_files
         self._port = port
+        self._database = database
         self._console = console
         self._narrator = Narrator(console)
         self._began = time.monotonic()
@@ -105,6 +114,8 @@ class DevSupervisor:
                 "--port",
                 str(self._port),
             ]
+            if self._database is not None:
+                arguments += ["--database", self._database]
             self._platform = Child(
                 "trigger_platform", arguments, str(self._folder), self._hear_platform
             )

@@ -8,15 +8,19 @@ from pydantic import Field
 
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.schedules import ScheduleGenerator
+from trigger_core.schemas.trigger import IdempotencyKeyOptions, Tag
 
 __all__ = [
+    "AddTags",
     "AttemptDetail",
     "CanceledRun",
     "LogPage",
     "LogRecord",
     "Page",
     "RelatedRuns",
+    "ReplayRun",
     "ReplayedRun",
+    "Reschedule",
     "RunDetail",
     "RunError",
     "RunPage",
@@ -26,6 +30,7 @@ __all__ = [
     "RunWhy",
     "SnapshotDetail",
     "SnapshotPage",
+    "TagsAdded",
 ]
 
 RunStatus: TypeAlias = Literal[
@@ -61,7 +66,8 @@ class RunSummary(WireModel):
     status: RunStatus
     task_identifier: str
     version: str | None = None
-    idempotency_key: str | None = None
+    idempotency_key: str | None = Field(default=None, description="As the user wrote it.")
+    idempotency_key_options: IdempotencyKeyOptions | None = None
     is_queued: bool
     is_executing: bool
     is_waiting: bool
@@ -149,10 +155,35 @@ class CanceledRun(WireModel):
     id: str
 
 
+class ReplayRun(WireModel):
+    """The body of ``POST /api/v1/runs/{id}/replay``; the official clients send none."""
+
+    payload: Any = None
+    payload_type: str | None = None
+
+
 class ReplayedRun(WireModel):
     """The answer to a replay: the new run."""
 
     id: str
+
+
+class Reschedule(WireModel):
+    """The body of ``POST /api/v1/runs/{id}/reschedule``: a duration from now, or a moment."""
+
+    delay: str
+
+
+class AddTags(WireModel):
+    """The body of ``POST /api/v1/runs/{id}/tags``."""
+
+    tags: list[Tag] | Tag
+
+
+class TagsAdded(WireModel):
+    """The answer: how many tags the run did not have, in a sentence."""
+
+    message: str
 
 
 class SnapshotDetail(WireModel):

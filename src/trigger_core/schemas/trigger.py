@@ -13,8 +13,10 @@ __all__ = [
     "BatchItem",
     "BatchRun",
     "BatchTriggered",
+    "Debounce",
     "IdempotencyKeyOptions",
     "QueueChoice",
+    "Tag",
     "TriggerBatch",
     "TriggerOptions",
     "TriggerTask",
@@ -38,6 +40,18 @@ class IdempotencyKeyOptions(WireModel):
     scope: Literal["run", "attempt", "global"]
 
 
+class Debounce(WireModel):
+    """Collapse triggers of one key into one delayed run.
+
+    ``leading`` keeps the data of the first trigger, ``trailing`` takes that of the newest.
+    """
+
+    key: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    delay: str
+    mode: Literal["leading", "trailing"] = "leading"
+    max_delay: str | None = None
+
+
 class TriggerOptions(WireModel):
     """Everything about a run but its payload; all optional."""
 
@@ -46,6 +60,7 @@ class TriggerOptions(WireModel):
     queue: QueueChoice | None = None
     concurrency_key: str | int | float | None = None
     delay: str | None = None
+    debounce: Debounce | None = None
     ttl: str | int | None = None
     idempotency_key: Key | None = None
     idempotency_key_ttl: str | None = Field(default=None, alias="idempotencyKeyTTL")

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.errors import ErrorBody
+from trigger_core.schemas.metadata import MetadataFlush, MetadataFlushed
 from trigger_core.schemas.runs import LogRecord
 from trigger_core.schemas.schedules import ScheduleDeclaration
 from trigger_core.schemas.trigger import BatchItem
@@ -62,9 +63,11 @@ class QueueDeclaration(WireModel):
 
 
 class MachineDeclaration(WireModel):
-    """A machine preset by name."""
+    """A machine: a preset by name, or the least ``cpu`` cores and ``memory`` gibibytes."""
 
-    preset: str
+    preset: str | None = None
+    cpu: float | None = None
+    memory: float | None = None
 
 
 class TaskDeclaration(WireModel):
@@ -335,6 +338,7 @@ class Report(WireModel):
     triggers: list[TriggerAndWait] = []
     given_up: list[GivenUp] = []
     retries: list[StartRetry] = []
+    metadata: list[MetadataFlush] = []
     logs: list[LogLine] = []
     claim: Annotated[int, Field(ge=0, le=500)] = 0
     repoll: Annotated[bool, Field(description="End the waiting poll, the next asks for more.")] = (
@@ -385,5 +389,6 @@ class Reported(WireModel):
 
     verdicts: list[Verdict] = []
     waits: list[WaitStarted] = []
+    metadata: list[MetadataFlushed] = []
     runs: list[Assignment] = []
     signals: list[Signal] = []

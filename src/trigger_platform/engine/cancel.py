@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trigger_core.errors import NotFoundError
-from trigger_platform.engine import execution_snapshot, failure, finish, signals
+from trigger_platform.engine import debounce, execution_snapshot, failure, finish, signals
 from trigger_platform.engine.states import (
     EXECUTING_STATES,
     ExecutionStatus,
@@ -47,6 +47,7 @@ def _cancel(u: Unit, run_row: RunRow, reason: str) -> None:
     error = failure.plain_error(reason)
     alive = run_row.execution_status in EXECUTING_STATES | {ExecutionStatus.PENDING_EXECUTING}
     if not alive:
+        debounce.forget(u, run_row)
         finish.now(u, run_row, RunStatus.CANCELED, reason, error=error)
         return
     step = execution_snapshot.move(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from trigger_core import clock
-from trigger_core.errors import TriggerError
+from trigger_core.errors import ConflictingWriteError, TriggerError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_core.schemas.workers import (
     Connect,
@@ -30,20 +30,28 @@ from trigger_platform.engine import (
     dequeue,
     execution_snapshot,
     heartbeat,
+    metadata,
     run_attempt,
     signals,
     wait,
 )
+from trigger_platform.engine import environment as locking
 from trigger_platform.engine.execution_snapshot import LEASE_MS
 from trigger_platform.engine.states import ExecutionStatus
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import EnvironmentRow, InstanceRow, RunRow
+from trigger_platform.store.rows import EnvironmentRow, InstanceRow, LogRow, RunRow
 
 __all__ = ["connect", "poll", "report"]
 
+_SEEN_EVERY_MS = 1_000
+
 
 def connect(u: Unit, environment: EnvironmentRow, request: Connect) -> Connected:
-    """Give the seat to a process; the runs of the one that had it before move on at once."""
+    """Give the seat to a process; the runs of the one that had it before move on at once.
+
+    The environment is taken first, so that the process before cannot claim meanwhile.
+    """
+    environment = locking.lock(u, environment.id)
     before = u.tx.maybe(
         "instance_get", InstanceRow, environment_id=environment.id, name=request.instance
     )
@@ -61,6 +69,8 @@ def connect(u: Unit, environment: EnvironmentRow, request: Connect) -> Connected
 
 def poll(u: Unit, environment: EnvironmentRow, request: Poll) -> Polled:
     """Look once for signals and for runs to claim."""
+    if request.limit > 0:
+        environment = locking.lock(u, environment.id)
     if not _seated(u, environment, request.boot_id):
         return Polled()
     told = signals.fetch(u, request.boot_id)
@@ -73,6 +83,7 @@ def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
     boot_id = request.boot_id
     _write_logs(u, environment, request.logs)
     _begin(u, boot_id, request.started)
+    flushed = metadata.flush(u, environment, boot_id, request.metadata)
     waits = _wait(u, environment, request)
     _give_up(u, boot_id, request.given_up)
     verdicts = run_attempt.complete(u, boot_id, request.completions)
@@ -82,17 +93,26 @@ def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
         concurrency.admit_resuming(u, environment.id)
     runs = dequeue.assignments(u, retried)
     told: list[Signal] = []
+    if request.claim > 0:
+        environment = locking.lock(u, environment.id)
     if _seated(u, environment, boot_id):
         told = signals.fetch(u, boot_id)
         runs += dequeue.claim(u, environment, boot_id, request.workers, request.claim)
     return Reported.model_construct(
-        verdicts=verdicts, waits=waits, runs=runs, signals=[*told, *missed]
+        verdicts=verdicts, waits=waits, metadata=flushed, runs=runs, signals=[*told, *missed]
     )
 
 
 def _seated(u: Unit, environment: EnvironmentRow, boot_id: str) -> bool:
     """A process that lost its seat gets no more work; it also shows that the process is alive."""
-    return u.tx.run("instance_seen", environment_id=environment.id, boot_id=boot_id, now=u.now) > 0
+    seat = u.tx.maybe(
+        "instance_by_boot", InstanceRow, environment_id=environment.id, boot_id=boot_id
+    )
+    if seat is None:
+        return False
+    if abs(u.now - seat.last_seen_at) >= _SEEN_EVERY_MS:
+        u.tx.run("instance_seen", environment_id=environment.id, boot_id=boot_id, now=u.now)
+    return True
 
 
 def _begin(u: Unit, boot_id: str, started: Sequence[Started]) -> None:
@@ -120,6 +140,8 @@ def _wait(u: Unit, environment: EnvironmentRow, request: Report) -> list[WaitSta
             continue
         try:
             answers.append(_wait_one(u, environment, run, one))
+        except ConflictingWriteError:
+            raise
         except TriggerError as error:
             refused = ErrorBody(error=error.what, code=error.code, fix=error.hint)
             answers.append(WaitStarted(run_id=run.id, ref=one.ref, error=refused))
@@ -165,20 +187,17 @@ def _waiting_run(u: Unit, boot_id: str, run_id: str, lease: int) -> RunRow | Non
 def _write_logs(u: Unit, environment: EnvironmentRow, lines: Sequence[LogLine]) -> None:
     for run_id in {line.run_id for line in lines}:
         u.emit(environment.id, "run.logged", run_id, 0)
-    u.tx.many(
-        "log_insert",
-        [
-            {
-                "run_id": line.run_id,
-                "attempt": line.record.attempt,
-                "time": clock.from_iso(line.record.time),
-                "level": line.record.level,
-                "source": line.record.source,
-                "message": line.record.message,
-                "attributes": json.dumps(line.record.attributes)
-                if line.record.attributes
-                else None,
-            }
-            for line in lines
-        ],
+    u.record("log_insert", [_log_row(line) for line in lines])
+
+
+def _log_row(line: LogLine) -> LogRow:
+    record = line.record
+    return LogRow(
+        run_id=line.run_id,
+        attempt=record.attempt,
+        time=clock.from_iso(record.time),
+        level=record.level,
+        source=record.source,
+        message=record.message,
+        attributes=json.dumps(record.attributes) if record.attributes else None,
     )

@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from trigger_core.duration import NO_LIMIT_S
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.workers import Assignment
 from trigger_platform.engine import (
     concurrency,
     environment_turns,
     execution_snapshot,
+    idempotency,
     queue_front,
     queue_name,
     ttl,
@@ -261,11 +263,11 @@ def _assignment(u: Unit, run: RunRow, payload: PayloadRow | None) -> Assignment:
         started_at=run.started_at or u.now,
         attempt_started_at=u.now,
         max_attempts=run.max_attempts or 1,
-        max_duration=run.max_duration,
+        max_duration=None if run.max_duration == NO_LIMIT_S else run.max_duration,
         machine=run.machine,
         is_test=bool(run.is_test),
         is_replay=run.replay_of is not None,
-        idempotency_key=run.idempotency_key,
+        idempotency_key=idempotency.written(run),
         parent_run_id=run.parent_id,
         root_run_id=run.root_id,
         batch_id=run.batch_id,

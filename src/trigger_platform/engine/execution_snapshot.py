@@ -20,7 +20,7 @@ from trigger_platform.engine.states import (
     RunStatus,
 )
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import RunRow, as_params
+from trigger_platform.store.rows import RunMoveRow, RunRow, SnapshotRow, as_params
 
 __all__ = ["LEASE_MS", "Move", "apply", "create", "move"]
 
@@ -70,11 +70,18 @@ def move(
         execution_status=to.value,
         status=status.value,
         sequence=run.sequence + 1,
-        slot_held=1 if to in HOLDING_STATES else 0,
+        slot_held=_slot(run, to),
         updated_at=u.now,
         **columns,
     )
     return Move(run.sequence, after, description, attempt_error)
+
+
+def _slot(run: RunRow, to: ExecutionStatus) -> int:
+    """A canceled run keeps the slot it has: one that waited has none, and takes none to end."""
+    if to is ExecutionStatus.PENDING_CANCEL:
+        return run.slot_held
+    return 1 if to in HOLDING_STATES else 0
 
 
 def apply(u: Unit, moves: Sequence[Move]) -> None:
@@ -90,7 +97,10 @@ def apply(u: Unit, moves: Sequence[Move]) -> None:
     for step in moves:
         first.setdefault(step.run.id, step.before)
         last[step.run.id] = step.run
-    updates = [as_params(run) | {"expected_sequence": first[run.id]} for run in last.values()]
+    updates = [
+        as_params(run, RunMoveRow) | {"id": run.id, "expected_sequence": first[run.id]}
+        for run in sorted(last.values(), key=lambda run: run.id)
+    ]
     if u.tx.many("run_transition", updates) != len(updates):
         raise ConflictingWriteError("a run was moved by somebody else")
     _record(u, moves)
@@ -107,20 +117,20 @@ def create(u: Unit, runs: Sequence[tuple[RunRow, str]]) -> None:
 
 
 def _record(u: Unit, moves: Sequence[Move]) -> None:
-    u.tx.many(
+    u.record(
         "snapshot_insert",
         [
-            {
-                "run_id": step.run.id,
-                "sequence": step.run.sequence,
-                "execution_status": step.run.execution_status,
-                "run_status": step.run.status,
-                "attempt": step.run.attempt,
-                "description": step.description,
-                "boot_id": step.run.boot_id,
-                "error": step.attempt_error,
-                "created_at": step.run.updated_at,
-            }
+            SnapshotRow(
+                step.run.id,
+                step.run.sequence,
+                step.run.execution_status,
+                step.run.status,
+                step.run.attempt,
+                step.description,
+                step.run.boot_id,
+                step.attempt_error,
+                step.run.updated_at,
+            )
             for step in moves
         ],
     )

@@ -47,6 +47,7 @@ _CRASHED = frozenset(
         "TASK_RUN_CRASHED",
     }
 )
+_OUT_OF_MEMORY = frozenset({"TASK_PROCESS_MAYBE_OOM_KILLED", "TASK_PROCESS_OOM_KILLED"})
 _RETRIABLE = frozenset(
     {
         "GRACEFUL_EXIT_TIMEOUT",
@@ -82,10 +83,11 @@ _LOOKED_UP = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try again after ``delay_ms``; ``queued`` gives the worker back meanwhile."""
+    """Try again after ``delay_ms``; ``queued`` gives the worker back, ``machine`` is the next one."""
 
     delay_ms: int
     queued: bool
+    machine: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ def decide(run: RunRow, failed: Failed, rng: random.Random) -> Decision:
     code = failed.error.code if failed.error.type == "INTERNAL_ERROR" else None
     if code == _CANCELED:
         return Final(RunStatus.CANCELED)
+    if code in _OUT_OF_MEMORY:
+        return _on_a_larger_machine(run, rng) or Final(final_status(code))
     if failed.skip_retrying or not _may_retry(run, code):
         return Final(final_status(code))
     if failed.retry is not None:
@@ -112,6 +116,16 @@ def decide(run: RunRow, failed: Failed, rng: random.Random) -> Decision:
         return Final(final_status(code))
     delay_ms = policy_of(run).next_delay_ms(run.attempt, rng)
     return Final(final_status(code)) if delay_ms is None else Retry(delay_ms, queued=True)
+
+
+def _on_a_larger_machine(run: RunRow, rng: random.Random) -> Retry | None:
+    """An attempt that ran out of memory is worth another one only where there is more of it (RUN-033)."""
+    policy = policy_of(run)
+    machine = policy.out_of_memory_machine
+    if machine is None or machine == run.machine:
+        return None
+    delay_ms = policy.next_delay_ms(run.attempt, rng)
+    return None if delay_ms is None else Retry(delay_ms, queued=True, machine=machine)
 
 
 def _may_retry(run: RunRow, code: str | None) -> bool:

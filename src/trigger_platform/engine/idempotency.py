@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 from trigger_core import duration
-from trigger_core.errors import InvalidDurationError
+from trigger_core.errors import ConflictingWriteError, InvalidDurationError, NotFoundError
 from trigger_platform.engine.states import RunStatus
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import RunRow
+from trigger_platform.store.rows import EnvironmentRow, RunRow
 
-__all__ = ["expiry", "find_run", "recall", "remember"]
+__all__ = ["expiry", "find_run", "recall", "remember", "reset", "written"]
 
 _DEFAULT_LIFE_MS = 30 * 86_400_000
 _REQUEST_LIFE_MS = 86_400_000
@@ -25,7 +27,10 @@ _LETS_GO = frozenset(
 
 
 def expiry(now: int, life: str | None) -> int:
-    """Return when a key stops answering; a life that cannot be read means the default of 30 days."""
+    """Return when a key stops answering; a life that cannot be read means the default of 30 days.
+
+    ``1h30m`` is read as well; the original takes one number with one unit and ignores anything else.
+    """
     if life is None:
         return now + _DEFAULT_LIFE_MS
     try:
@@ -52,6 +57,29 @@ def find_run(u: Unit, environment_id: str, task: str, key: str) -> RunRow | None
     return None
 
 
+def reset(u: Unit, environment: EnvironmentRow, key: str, task: str) -> None:
+    """Free a key, whatever became of its run: the next trigger makes a new one (protocol A.14).
+
+    Raises:
+        NotFoundError: no run of the task answers for it.
+    """
+    freed = u.tx.run(
+        "runs_clear_idempotency", environment_id=environment.id, task=task, idempotency_key=key
+    )
+    if not freed:
+        raise NotFoundError(
+            f"no run of {task} answers for this key", status=404, code="IDEMPOTENCY_KEY_UNKNOWN"
+        )
+
+
+def written(run: RunRow) -> str | None:
+    """Return a run's key as the user wrote it."""
+    if run.idempotency_options:
+        key: str = json.loads(run.idempotency_options)["key"]
+        return key
+    return run.idempotency_key
+
+
 def recall(u: Unit, environment_id: str, scope: str, token: str) -> str | None:
     """Return the answer a request with this token got within the last 24 hours."""
     since = u.now - _REQUEST_LIFE_MS
@@ -62,12 +90,19 @@ def recall(u: Unit, environment_id: str, scope: str, token: str) -> str | None:
 
 
 def remember(u: Unit, environment_id: str, scope: str, token: str, result: str) -> None:
-    """Keep the answer of a request."""
-    u.tx.run(
+    """Keep the answer of a request.
+
+    Raises:
+        ConflictingWriteError: the same request was answered meanwhile.
+    """
+    kept = u.tx.run(
         "request_put",
         environment_id=environment_id,
         scope=scope,
         token=token,
         result=result,
         now=u.now,
+        since=u.now - _REQUEST_LIFE_MS,
     )
+    if kept == 0:
+        raise ConflictingWriteError("the request was answered by somebody else")

@@ -6,20 +6,16 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from trigger_core import duration, ids
-from trigger_core.errors import InvalidDurationError, UnprocessableError, UsageError
+from trigger_core import duration, ids, metadata
+from trigger_core.errors import InvalidDurationError, UsageError
 from trigger_core.schemas.trigger import BatchItem, TriggerOptions
-from trigger_platform.engine import idempotency, queue_name
+from trigger_platform.engine import idempotency, queue_name, tags
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, PayloadRow, RunRow, TaskRow, WorkerRow
 
-__all__ = ["NO_MAX_DURATION", "NewRun", "Origin", "Ticked", "make"]
+__all__ = ["NewRun", "Origin", "Ticked", "make"]
 
-NO_MAX_DURATION = 2**31 - 1
-"""The number of seconds that means: no limit, whatever the task says."""
-
-_MAX_TAGS = 10
 _MIN_DURATION_S = 5
 _INT32 = 2**31 - 1
 _US = 1000
@@ -52,6 +48,8 @@ class Origin:
         waits: whether the parent waits for its end; it then inherits the parent's place in the queue.
         worker: the version it is locked to.
         batch_id, position: its batch, and its place in it.
+        one_time_token: the public token that is used up by it.
+        replay_of: the run it repeats.
         source: what is recorded as the origin: ``sdk``, ``api``, ``cli``, ``schedule``, ``dashboard``.
         order: breaks ties between runs of one moment.
         ticked: the tick it stands for, if a schedule triggers it.
@@ -62,6 +60,8 @@ class Origin:
     worker: WorkerRow | None = None
     batch_id: str | None = None
     position: int | None = None
+    one_time_token: str | None = None
+    replay_of: str | None = None
     source: str = "api"
     order: int = 0
     ticked: Ticked | None = None
@@ -76,6 +76,7 @@ def make(
         InvalidDurationError: delay or ttl cannot be read.
         UnprocessableError: too many tags, or a queue that the locked version does not have.
         UsageError: metadata is no JSON object.
+        PayloadTooLargeError: metadata has more than 256 KiB.
     """
     options, parent, worker, ticked = item.options, origin.parent, origin.worker, origin.ticked
     run_id = ids.run_id(u.now, u.rng)
@@ -83,7 +84,7 @@ def make(
     ttl_ms = _ttl_ms(environment, options, task)
     anchor = parent.anchor if parent and origin.waits else delay_until or u.now
     priority_ms = max(-_INT32, min(_INT32, round((options.priority or 0) * 1000)))
-    metadata = _metadata(options)
+    seed = _metadata(options)
     is_delayed = delay_until is not None
     run = RunRow(
         id=run_id,
@@ -127,11 +128,11 @@ def make(
         if options.idempotency_key
         else None,
         idempotency_options=_key_options(options),
-        one_time_token=None,
+        one_time_token=origin.one_time_token,
         parent_id=parent.id if parent else None,
         root_id=(parent.root_id or parent.id) if parent else None,
         depth=parent.depth + 1 if parent else 0,
-        replay_of=None,
+        replay_of=origin.replay_of,
         batch_id=origin.batch_id,
         batch_position=origin.position,
         schedule_id=ticked.schedule_id if ticked else None,
@@ -139,17 +140,22 @@ def make(
         nominal_at=ticked.nominal_at if ticked else None,
         external_deployment_id=None,
         checkpoint_id=None,
-        annotations=_annotations(origin),
+        annotations=_annotations(origin, options),
         is_test=1 if options.test else 0,
         tags=_tags(options),
-        seed_metadata=metadata,
-        metadata=metadata,
+        seed_metadata=seed,
+        metadata=seed,
         metadata_version=0,
         output_type=None,
         error=None,
     )
-    description = "Triggered with a delay" if is_delayed else "Triggered"
-    return NewRun(run, _payload(run_id, item), description)
+    return NewRun(run, _payload(run_id, item), _description(origin, is_delayed=is_delayed))
+
+
+def _description(origin: Origin, *, is_delayed: bool) -> str:
+    if origin.replay_of is not None:
+        return f"Replay of {origin.replay_of}"
+    return "Triggered with a delay" if is_delayed else "Triggered"
 
 
 def _due_at(u: Unit, delay_until: int | None, ttl_ms: int | None) -> int | None:
@@ -158,7 +164,7 @@ def _due_at(u: Unit, delay_until: int | None, ttl_ms: int | None) -> int | None:
     return None if ttl_ms is None else u.now + ttl_ms
 
 
-def _annotations(origin: Origin) -> str:
+def _annotations(origin: Origin, options: TriggerOptions) -> str:
     """Record the origin; what began the whole tree is inherited (behaviour 7)."""
     inherited: dict[str, Any] = {}
     if origin.parent is not None and origin.parent.annotations:
@@ -173,14 +179,17 @@ def _annotations(origin: Origin) -> str:
         mine["rootScheduleId"] = inherited["rootScheduleId"]
     if origin.waits:
         mine["waits"] = True
+    if options.debounce is not None:
+        mine["debounceKey"] = options.debounce.key
     return json.dumps(mine)
 
 
 def _delay_until(u: Unit, options: TriggerOptions) -> int | None:
     """A moment that has passed is no delay. Text that cannot be read is refused; the original ignores it."""
-    if options.delay is None:
+    asked = options.delay or (options.debounce.delay if options.debounce else None)
+    if asked is None:
         return None
-    moment = duration.resolve_delay(options.delay, u.now)
+    moment = duration.resolve_delay(asked, u.now)
     return moment if moment > u.now else None
 
 
@@ -217,14 +226,8 @@ def _concurrency_key(options: TriggerOptions) -> str:
 
 def _tags(options: TriggerOptions) -> str | None:
     given = [options.tags] if isinstance(options.tags, str) else options.tags or []
-    tags = list(dict.fromkeys(tag for tag in given if tag.strip()))
-    if len(tags) > _MAX_TAGS:
-        raise UnprocessableError(
-            f"a run has at most {_MAX_TAGS} tags, these are {len(tags)}",
-            status=422,
-            code="TOO_MANY_TAGS",
-        )
-    return json.dumps(tags) if tags else None
+    chosen = tags.checked(given)
+    return json.dumps(chosen) if chosen else None
 
 
 def _metadata(options: TriggerOptions) -> str | None:
@@ -238,7 +241,7 @@ def _metadata(options: TriggerOptions) -> str | None:
             value = None
     if not isinstance(value, dict):
         raise UsageError("metadata must be a JSON object", code="INVALID_METADATA")
-    return json.dumps(value)
+    return metadata.checked(value)
 
 
 def _max_duration(options: TriggerOptions) -> float | None:

@@ -1,21 +1,39 @@
-"""Replaying: a new run with the task, payload and options of an old one."""
+"""Replaying: a new run with the task, payload and options of an old one (RUN-014).
+
+It takes the payload (or another), the seed of the metadata, tags, queue, concurrency key, machine, priority
+and the test mark. What belonged to the one trigger stays behind: delay, time to live, attempts, version,
+keys, and the parent, which does not wait for it.
+"""
 
 from __future__ import annotations
 
-from trigger_core import ids
+import json
+from dataclasses import dataclass
+from typing import Any
+
 from trigger_core.errors import NotFoundError
-from trigger_platform.engine import trigger
-from trigger_platform.engine.new_run import NewRun
-from trigger_platform.engine.states import ExecutionStatus, RunStatus
-from trigger_platform.engine.trigger import Created
+from trigger_core.schemas.trigger import BatchItem, TriggerOptions
+from trigger_platform.engine.trigger import Created, Triggering
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, PayloadRow, RunRow
 
-__all__ = ["run"]
+__all__ = ["Payload", "run"]
+
+_JSON = "application/json"
 
 
-def run(u: Unit, environment: EnvironmentRow, run_id: str) -> Created:
-    """Create the new run; it goes to the current version and carries no idempotency key.
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A payload as a trigger brings it: JSON as values, other packets as their text."""
+
+    value: Any
+    type: str = _JSON
+
+
+def run(
+    u: Unit, environment: EnvironmentRow, run_id: str, payload: Payload | None = None
+) -> Created:
+    """Create the new run; it goes to the current version, with another payload if one is given.
 
     Raises:
         NotFoundError: the environment has no such run.
@@ -23,55 +41,27 @@ def run(u: Unit, environment: EnvironmentRow, run_id: str) -> Created:
     old = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=environment.id)
     if old is None:
         raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
-    again = _again(u, environment, old)
-    payload = u.tx.maybe("payload_of", PayloadRow, run_id=run_id)
-    kind, data = (payload.type, payload.data) if payload else ("application/json", None)
-    trigger.write(u, [NewRun(again, PayloadRow(again.id, kind, data), f"Replay of {old.id}")])
-    return Created(again, is_cached=False)
+    chosen = payload or _payload(u, run_id)
+    options = TriggerOptions.model_validate(_options(old) | {"payloadType": chosen.type})
+    triggering = Triggering(u, environment, replay_of=old.id)
+    created = triggering.add(BatchItem(task=old.task, payload=chosen.value, options=options))
+    triggering.write()
+    return created
 
 
-def _again(u: Unit, environment: EnvironmentRow, old: RunRow) -> RunRow:
-    ttl_ms = old.ttl_ms or environment.default_ttl_ms
-    return old._replace(
-        id=ids.run_id(u.now, u.rng),
-        status=RunStatus.PENDING.value,
-        status_reason=None,
-        execution_status=ExecutionStatus.QUEUED.value,
-        sequence=1,
-        attempt=0,
-        delivery_failures=0,
-        anchor=u.now,
-        position=(u.now - old.priority_ms) * 1000,
-        available_at=None,
-        due_at=None if ttl_ms is None else u.now + ttl_ms,
-        slot_held=0,
-        lease=None,
-        boot_id=None,
-        worker_id=None,
-        version=None,
-        pinned=0,
-        retry=None,
-        delay_until=None,
-        created_at=u.now,
-        updated_at=u.now,
-        queued_at=u.now,
-        started_at=None,
-        attempt_started_at=None,
-        completed_at=None,
-        expired_at=None,
-        usage_ms=0,
-        idempotency_key=None,
-        idempotency_expires_at=None,
-        idempotency_options=None,
-        replay_of=old.id,
-        one_time_token=None,
-        batch_id=None,
-        batch_position=None,
-        schedule_instance_id=None,
-        nominal_at=None,
-        checkpoint_id=None,
-        metadata=old.seed_metadata,
-        metadata_version=0,
-        output_type=None,
-        error=None,
-    )
+def _payload(u: Unit, run_id: str) -> Payload:
+    found = u.tx.one("payload_of", PayloadRow, run_id=run_id)
+    is_json = found.type == _JSON and found.data is not None
+    return Payload(json.loads(found.data or "") if is_json else found.data, found.type)
+
+
+def _options(old: RunRow) -> dict[str, Any]:
+    return {
+        "queue": {"name": old.queue},
+        "concurrencyKey": old.concurrency_key or None,
+        "machine": old.machine,
+        "metadata": json.loads(old.seed_metadata) if old.seed_metadata else None,
+        "tags": json.loads(old.tags) if old.tags else None,
+        "priority": old.priority_ms / 1000,
+        "test": bool(old.is_test),
+    }

@@ -68,6 +68,7 @@ def complete(u: Unit, boot_id: str, completions: Sequence[Completion]) -> list[V
     runs = runs_by_id(u, [one.run_id for one in completions])
     verdicts: list[Verdict] = []
     moves: list[Move] = []
+    outputs: list[dict[str, str]] = []
     for completion in completions:
         run = runs.get(completion.run_id)
         if run is None or not _open(run, boot_id, completion.lease):
@@ -77,6 +78,9 @@ def complete(u: Unit, boot_id: str, completions: Sequence[Completion]) -> list[V
         runs[run.id] = outcome.moves[-1].run
         moves += outcome.moves
         verdicts.append(outcome.verdict)
+        if isinstance(completion, Succeeded) and completion.output is not None:
+            outputs.append({"id": run.id, "output": completion.output})
+    u.tx.many("run_output", outputs)
     finish.apply(u, moves)
     return verdicts
 
@@ -128,6 +132,8 @@ def fail(u: Unit, run: RunRow, failed: Failed, *, at_once: bool = False) -> list
                 u, run, decision.status, message, error=error, duration_ms=failed.duration_ms
             )
         ]
+    if decision.machine is not None:
+        run = run._replace(machine=decision.machine)
     if decision.queued:
         return [_back_to_queue(u, run, decision.delay_ms, error, failed.duration_ms)]
     return [_pause(u, run, decision.delay_ms, error, failed.duration_ms)]
@@ -179,8 +185,6 @@ def _settle(u: Unit, run: RunRow, completion: Completion) -> _Outcome:
 
 
 def _succeed(u: Unit, run: RunRow, completion: Succeeded) -> Move:
-    if completion.output is not None:
-        u.tx.run("run_output", id=run.id, output=completion.output)
     return finish.decide(
         u,
         run,
@@ -194,8 +198,6 @@ def _succeed(u: Unit, run: RunRow, completion: Succeeded) -> Move:
 def _end_canceled(u: Unit, run: RunRow, completion: Completion) -> Move:
     """A cancel that was accepted stays: even a success that arrives later ends as canceled (W18)."""
     if isinstance(completion, Succeeded):
-        if completion.output is not None:
-            u.tx.run("run_output", id=run.id, output=completion.output)
         return finish.decide(
             u,
             run,

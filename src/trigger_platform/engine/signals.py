@@ -41,10 +41,9 @@ def resume(u: Unit, run: RunRow) -> None:
 
 def fetch(u: Unit, boot_id: str) -> list[Signal]:
     """Take what waits for a worker instance."""
-    rows = u.tx.all("signals_of", SignalRow, boot_id=boot_id)
+    rows = sorted(u.tx.all("signals_take", SignalRow, boot_id=boot_id), key=lambda row: row.id)
     if not rows:
         return []
-    u.tx.run("signals_delete", boot_id=boot_id, id=rows[-1].id)
     over = results(u, (row.waitpoint_id for row in rows if row.waitpoint_id))
     return [
         Signal.model_validate(

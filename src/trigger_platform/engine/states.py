@@ -12,6 +12,7 @@ __all__ = [
     "LEGAL_MOVES",
     "ExecutionStatus",
     "RunStatus",
+    "is_delayed",
     "is_final",
 ]
 
@@ -67,8 +68,8 @@ FINAL_STATUSES = frozenset(
     }
 )
 
-HOLDING_STATES = frozenset({_E.PENDING_EXECUTING, _E.EXECUTING, _E.PENDING_CANCEL})
-"""States that hold a concurrency slot; a waiting run holds none."""
+HOLDING_STATES = frozenset({_E.PENDING_EXECUTING, _E.EXECUTING})
+"""States that hold a concurrency slot; a waiting run holds none, a canceled one keeps what it has."""
 
 EXECUTING_STATES = frozenset({_E.EXECUTING, _E.EXECUTING_WITH_WAITPOINTS, _E.QUEUED_EXECUTING})
 """An attempt has started and its process is alive."""
@@ -77,7 +78,7 @@ LEASED_STATES = EXECUTING_STATES | {_E.PENDING_EXECUTING, _E.PENDING_CANCEL}
 """A worker answers for the run, and its lease runs out when the worker falls silent."""
 
 LEGAL_MOVES: dict[str, frozenset[str]] = {
-    _E.RUN_CREATED: frozenset({_E.QUEUED, _E.DELAYED, _E.FINISHED}),
+    _E.RUN_CREATED: frozenset({_E.RUN_CREATED, _E.QUEUED, _E.DELAYED, _E.FINISHED}),
     _E.DELAYED: frozenset({_E.QUEUED, _E.DELAYED, _E.FINISHED}),
     _E.QUEUED: frozenset({_E.PENDING_EXECUTING, _E.RUN_CREATED, _E.FINISHED}),
     _E.PENDING_EXECUTING: frozenset({_E.EXECUTING, _E.QUEUED, _E.PENDING_CANCEL, _E.FINISHED}),
@@ -103,3 +104,10 @@ LEGAL_MOVES: dict[str, frozenset[str]] = {
 def is_final(status: str) -> bool:
     """Tell whether a run status is one that never changes again."""
     return status in FINAL_STATUSES
+
+
+def is_delayed(execution_status: str, delay_until: int | None, now: int) -> bool:
+    """Tell whether a run is before the end of its delay; one that waits for a version may have one too."""
+    if execution_status == ExecutionStatus.RUN_CREATED:
+        return delay_until is not None and delay_until > now
+    return execution_status == ExecutionStatus.DELAYED

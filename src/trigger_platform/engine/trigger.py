@@ -17,12 +17,14 @@ from trigger_core.schemas.trigger import (
 from trigger_platform.engine import (
     batch,
     block,
+    debounce,
     execution_snapshot,
     idempotency,
     new_run,
     waitpoint,
 )
 from trigger_platform.engine.block import Wait
+from trigger_platform.engine.debounce import Window
 from trigger_platform.engine.new_run import NewRun, Origin, Ticked
 from trigger_platform.engine.queue_size import QueueSizes
 from trigger_platform.engine.unit import Unit
@@ -51,6 +53,7 @@ def create(
     request: TriggerTask,
     *,
     request_token: str | None = None,
+    one_time_token: str | None = None,
     source: str = "api",
 ) -> Created:
     """Create a run of a task, or find the one that an idempotency key or a repeated request names.
@@ -60,14 +63,17 @@ def create(
 
     Raises:
         InvalidDurationError: delay or ttl cannot be read.
-        UnprocessableError: too many tags, an unknown version to lock to, a parent that cannot wait.
+        UnprocessableError: too many tags, an unknown version to lock to, a parent that cannot wait, a token
+            that was for one run.
         NotFoundError: the parent run does not exist.
     """
     scope = f"trigger:{task}"
     known = idempotency.recall(u, environment.id, scope, request_token) if request_token else None
     if known is not None:
         return Created(u.tx.one("run_any", RunRow, id=known), is_cached=False)
-    triggering = Triggering(u, environment, source=source)
+    if one_time_token is not None:
+        _refuse_used(u, one_time_token)
+    triggering = Triggering(u, environment, one_time_token=one_time_token, source=source)
     item = BatchItem(task=task, payload=request.payload, options=request.options)
     created = triggering.add(item)
     triggering.write()
@@ -97,7 +103,7 @@ def create_batch(u: Unit, environment: EnvironmentRow, request: TriggerBatch) ->
 def write(u: Unit, fresh: Sequence[NewRun]) -> None:
     """Write new runs with their payloads."""
     execution_snapshot.create(u, [(new.run, new.description) for new in fresh])
-    u.insert("payload_insert", [new.payload for new in fresh])
+    u.record("payload_insert", [new.payload for new in fresh])
 
 
 def find_parent(u: Unit, environment: EnvironmentRow, run_id: str, *, waits: bool) -> RunRow:
@@ -125,6 +131,8 @@ class Triggering:
         environment: where they belong.
         batch_id: the batch they belong to.
         waiting: the parent that waits for all of them; it locks them to its own version.
+        one_time_token: kept with the run, so that it cannot trigger another.
+        replay_of: the run they repeat.
         source: recorded as their origin.
     """
 
@@ -132,6 +140,8 @@ class Triggering:
     environment: EnvironmentRow
     batch_id: str | None = None
     waiting: RunRow | None = None
+    one_time_token: str | None = None
+    replay_of: str | None = None
     source: str = "api"
     _fresh: list[NewRun] = field(default_factory=list)
     _by_key: dict[tuple[str, str], RunRow] = field(default_factory=dict)
@@ -147,7 +157,7 @@ class Triggering:
     def add(
         self, item: BatchItem, position: int | None = None, ticked: Ticked | None = None
     ) -> Created:
-        """Decide one run; an idempotency key may find an earlier one instead. Nothing is written yet.
+        """Decide one run; an idempotency or debounce key may find an earlier one instead.
 
         Raises:
             TriggerError: the item cannot be; the others are not touched by that.
@@ -156,6 +166,7 @@ class Triggering:
         known = self._known(item, key) if key else None
         if known is not None:
             return Created(known, is_cached=True)
+        window = debounce.window(item.options.debounce)
         worker = self._worker(item.options)
         task = self._task(worker, item.task)
         origin = Origin(
@@ -164,11 +175,16 @@ class Triggering:
             worker=worker,
             batch_id=self.batch_id,
             position=position,
+            one_time_token=self.one_time_token,
+            replay_of=self.replay_of,
             source=self.source,
             order=len(self._fresh) if position is None else position,
             ticked=ticked,
         )
         new = new_run.make(self.u, self.environment, item, task, origin)
+        collecting = self._collapse(window, new)
+        if collecting is not None:
+            return Created(collecting, is_cached=True)
         self._sizes.add(new.run)
         self._fresh.append(new)
         if key:
@@ -198,6 +214,13 @@ class Triggering:
         if (item.task, key) in self._by_key:
             return self._by_key[item.task, key]
         return idempotency.find_run(self.u, self.environment.id, item.task, key)
+
+    def _collapse(self, window: Window | None, new: NewRun) -> RunRow | None:
+        """Return the run that collects this trigger; those before it are written, so it may be one."""
+        if window is None:
+            return None
+        self.write()
+        return debounce.collapse(self.u, window, new)
 
     def _worker(self, options: TriggerOptions) -> WorkerRow | None:
         """Return the version the run is locked to, if it is."""
@@ -230,6 +253,16 @@ class Triggering:
 
     def _current_worker(self) -> str | None:
         return self.environment.current_worker_id
+
+
+def _refuse_used(u: Unit, token: str) -> None:
+    if u.tx.scalar("run_by_one_time_token", one_time_token=token) is not None:
+        raise UnprocessableError(
+            "this token has triggered its run already",
+            status=422,
+            code="ONE_TIME_TOKEN_USED",
+            hint="create a token for each run, or one with once=False",
+        )
 
 
 def _let_parent_wait(u: Unit, parent: RunRow | None, created: Created) -> None:

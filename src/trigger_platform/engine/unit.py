@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from trigger_core.clock import Clock
 from trigger_platform.store.database import Database, Tx
-from trigger_platform.store.rows import as_params
+from trigger_platform.store.notice import Notice
+from trigger_platform.store.rows import EventRow, as_params
 
-__all__ = ["Event", "Notice", "Unit", "Units"]
+__all__ = ["Notice", "Unit", "Units"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A fact for the outbox: what happened to which subject, at which of its transitions."""
-
-    environment_id: str
-    kind: str
-    subject_id: str
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What a commit means for those who wait.
-
-    Attributes:
-        runnable: environments in which a run became claimable.
-        boots: worker instances that have signals to fetch.
-        due: the earliest deadline that was set (ms), if any.
-        outbox: whether events wait in the outbox.
-    """
-
-    runnable: frozenset[str]
-    boots: frozenset[str]
-    due: int | None
-    outbox: bool
+_NOTHING = Notice()
 
 
 @dataclass(slots=True)
@@ -58,19 +36,26 @@ class Unit:
     tx: Tx
     now: int
     rng: random.Random
-    events: list[Event] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
     runnable: set[str] = field(default_factory=set)
     boots: set[str] = field(default_factory=set)
+    changed: set[tuple[str, str]] = field(default_factory=set)
     due: int | None = None
 
     def emit(self, environment_id: str, kind: str, subject_id: str, sequence: int) -> None:
         """Put a fact into the outbox, in this transaction."""
-        self.events.append(Event(environment_id, kind, subject_id, sequence))
+        event = EventRow(environment_id, kind, subject_id, sequence, self.now)
+        self.events.append(event)
 
     def insert(self, statement: str, rows: Sequence[Any]) -> None:
         """Write rows: dataclasses whose fields are the statement's parameters."""
         if rows:
             self.tx.many(statement, [as_params(row) for row in rows])
+
+    def record(self, statement: str, rows: Sequence[Any]) -> None:
+        """Write rows like :meth:`insert`, where nothing in this unit depends on when before its commit."""
+        if rows:
+            self.tx.later(statement, [as_params(row) for row in rows])
 
     def expect(self, due_at: int | None) -> None:
         """Note a deadline, so that the timers wake in time."""
@@ -80,7 +65,11 @@ class Unit:
     def notice(self) -> Notice:
         """Return what the commit of this unit means for others."""
         return Notice(
-            frozenset(self.runnable), frozenset(self.boots), self.due, outbox=bool(self.events)
+            runnable=frozenset(self.runnable),
+            boots=frozenset(self.boots),
+            due=self.due,
+            outbox=bool(self.events),
+            changed=frozenset(self.changed),
         )
 
 
@@ -96,6 +85,16 @@ class Units:
     def subscribe(self, listener: Callable[[Notice], None]) -> None:
         """Call ``listener`` after every commit that concerns others, on the writer's event loop."""
         self._listeners.append(listener)
+
+    def listen(self) -> None:
+        """Let the subscribers hear, on this event loop, of what other processes commit too."""
+        loop = asyncio.get_running_loop()
+
+        def hear(notice: Notice) -> None:
+            with suppress(RuntimeError):  # the loop was closed: nobody is left to be told
+                loop.call_soon_threadsafe(self._tell, notice)
+
+        self.db.listen(hear)
 
     async def write(
         self, function: Callable[Concatenate[Unit, P], T], /, *args: P.args, **kwargs: P.kwargs
@@ -136,26 +135,17 @@ class Units:
         return work
 
     def _committed(self, outcome: tuple[Unit, Any]) -> None:
-        u = outcome[0]
-        if not (u.events or u.runnable or u.boots or u.due is not None):
-            return
-        notice = u.notice()
+        notice = outcome[0].notice()
+        if notice != _NOTHING:
+            self._tell(notice)
+
+    def _tell(self, notice: Notice) -> None:
         for listener in self._listeners:
             listener(notice)
 
 
 def _flush(u: Unit) -> None:
-    if u.events:
-        u.tx.many(
-            "outbox_insert",
-            [
-                {
-                    "environment_id": event.environment_id,
-                    "kind": event.kind,
-                    "subject_id": event.subject_id,
-                    "sequence": event.sequence,
-                    "created_at": u.now,
-                }
-                for event in u.events
-            ],
-        )
+    u.record("outbox_insert", u.events)
+    notice = u.notice()
+    if notice.concerns_others:
+        u.tx.tell(notice)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 
-from trigger_core import clock, duration, ids, version
+from trigger_core import clock, duration, ids, machines, version
 from trigger_core.errors import UsageError
 from trigger_core.schemas.workers import (
     Registered,
     RegisterWorker,
     TaskDeclaration,
 )
-from trigger_platform.engine import (
-    declared_schedule,
-    execution_snapshot,
-    queue_declaration,
-)
+from trigger_platform.engine import declared_schedule, execution_snapshot, queue_declaration
+from trigger_platform.engine import environment as locking
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import Count, EnvironmentRow, RunRow, WorkerRow
@@ -28,11 +25,14 @@ _RELEASE_AT_ONCE = 10_000
 def register(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> Registered:
     """Register a version; code that equals the current version's keeps that version.
 
+    The environment is taken, so that no run is put aside for want of a task that is just arriving.
+
     Raises:
         UsageError: two tasks have one id, or a declared schedule cannot be.
         InvalidDurationError: a task's ttl cannot be read.
     """
     _refuse_duplicates(request.metadata.tasks)
+    environment = locking.lock(u, environment.id)
     current = _current(u, environment)
     if current is not None and current.content_hash == request.metadata.content_hash:
         declared_schedule.sync(u, environment, current.id)
@@ -63,10 +63,9 @@ def _refuse_duplicates(tasks: list[TaskDeclaration]) -> None:
 
 
 def _current(u: Unit, environment: EnvironmentRow) -> WorkerRow | None:
-    fresh = u.tx.one("environment_by_id", EnvironmentRow, id=environment.id)
-    if fresh.current_worker_id is None:
+    if environment.current_worker_id is None:
         return None
-    return u.tx.one("worker_by_id", WorkerRow, id=fresh.current_worker_id)
+    return u.tx.one("worker_by_id", WorkerRow, id=environment.current_worker_id)
 
 
 def _insert(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> WorkerRow:
@@ -105,7 +104,7 @@ def _insert_task(u: Unit, worker_id: str, task: TaskDeclaration) -> None:
         description=task.description,
         queue=queue_declaration.of_task(task),
         retry=json.dumps(task.retry) if task.retry else None,
-        machine=task.machine.preset if task.machine else None,
+        machine=_machine(task),
         max_duration=task.max_duration,
         ttl_ms=_ttl_ms(task),
         isolation=task.isolation,
@@ -113,6 +112,11 @@ def _insert_task(u: Unit, worker_id: str, task: TaskDeclaration) -> None:
         trigger_source=(task.trigger_source or "standard").upper(),
         schedule=json.dumps(task.schedule.to_wire()) if task.schedule else None,
     )
+
+
+def _machine(task: TaskDeclaration) -> str | None:
+    asked = task.machine
+    return machines.choose(asked.preset, asked.cpu, asked.memory) if asked else None
 
 
 def _ttl_ms(task: TaskDeclaration) -> int | None:

@@ -93,6 +93,7 @@ class Endpoint:
     body: type[BaseModel] | None
     returns: type[BaseModel] | None
     body_limit: int
+    is_body_optional: bool
 
     @property
     def summary(self) -> str:
@@ -126,6 +127,8 @@ class Endpoint:
         if self.body is None:
             return None
         raw = await read_body(request, self.body_limit)
+        if not raw and self.is_body_optional:
+            return self.body()
         if not raw:
             raise ApiError("Request body is empty", status=400, code="EMPTY_BODY")
         return self.body.model_validate_json(raw)
@@ -158,12 +161,13 @@ def endpoint(
     body: type[BaseModel] | None = None,
     returns: type[BaseModel] | None = None,
     body_limit: int = BODY_LIMIT,
+    is_body_optional: bool = False,
 ) -> Callable[[Callable[[Incoming[B]], Awaitable[Any]]], Endpoint]:
     """Describe a route; the decorated function is called with what came in."""
 
     def describe(handler: Callable[[Incoming[B]], Awaitable[Any]]) -> Endpoint:
         function = cast("Handler", handler)
-        return Endpoint(method, path, access, function, body, returns, body_limit)
+        return Endpoint(method, path, access, function, body, returns, body_limit, is_body_optional)
 
     return describe
 

@@ -21,6 +21,10 @@ _SECURITY: dict[Access, list[dict[str, list[str]]]] = {
     Access.LOCAL: [],
     Access.ENVIRONMENT: [{"secretKey": []}],
     Access.RUN_READER: [{"secretKey": []}, {"publicToken": []}],
+    Access.RUN_WRITER: [{"secretKey": []}, {"publicToken": []}],
+    Access.TASK_TRIGGER: [{"secretKey": []}, {"publicToken": []}],
+    Access.BATCH_READER: [{"secretKey": []}, {"publicToken": []}],
+    Access.WAITPOINT_COMPLETER: [{"secretKey": []}, {"publicToken": []}],
     Access.USER: [{"accessToken": []}],
     Access.ENVIRONMENT_OR_USER: [{"secretKey": []}, {"accessToken": []}],
 }

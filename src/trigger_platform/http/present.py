@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from trigger_core import clock, ids, packet
 from trigger_core.duration import describe
+from trigger_core.errors import UsageError
 from trigger_core.schemas.batches import (
     BatchDetail,
     BatchItemError,
@@ -31,7 +32,7 @@ from trigger_core.schemas.runs import (
 )
 from trigger_core.schemas.tokens import TokenDetail, TokenStatus
 from trigger_core.schemas.workers import TaskError
-from trigger_platform.engine import states
+from trigger_platform.engine import idempotency, states
 from trigger_platform.engine.queue import View
 from trigger_platform.engine.why import public_status
 from trigger_platform.http import present_schedules
@@ -58,13 +59,29 @@ _EXECUTING = {"EXECUTING", "DEQUEUED"}
 _INTERNAL = {
     "QUEUED": ["PENDING"],
     "WAITING": ["WAITING_TO_RESUME"],
+    "FROZEN": ["WAITING_TO_RESUME"],
     "COMPLETED": ["COMPLETED_SUCCESSFULLY"],
     "FAILED": ["COMPLETED_WITH_ERRORS"],
+    "WAITING_FOR_DEPLOY": ["PENDING_VERSION"],
+    "REATTEMPTING": ["EXECUTING"],
+    "INTERRUPTED": ["INTERRUPTED"],
 }
+"""What a word of the current or the older vocabulary means; other words mean themselves (protocol H.1)."""
 
 
 def internal_statuses(public: list[str]) -> list[str]:
-    """Return the internal statuses a filter means (protocol H.1)."""
+    """Return the internal statuses a filter means, whichever vocabulary it is written in.
+
+    Raises:
+        UsageError: there is no such status.
+    """
+    for status in public:
+        if status not in _INTERNAL and status not in set(states.RunStatus):
+            raise UsageError(
+                f"Query Error: there is no status {status!r}",
+                code="INVALID_QUERY",
+                hint="such as QUEUED, EXECUTING, WAITING, COMPLETED, FAILED",
+            )
     return [inner for status in public for inner in _INTERNAL.get(status, [status])]
 
 
@@ -254,7 +271,10 @@ def _summary(run: RunRow) -> dict[str, Any]:
         "status": status,
         "task_identifier": run.task,
         "version": run.version,
-        "idempotency_key": _key(run),
+        "idempotency_key": idempotency.written(run),
+        "idempotency_key_options": json.loads(run.idempotency_options)
+        if run.idempotency_options
+        else None,
         "is_queued": status in _QUEUED,
         "is_executing": status in _EXECUTING,
         "is_waiting": status == "WAITING",
@@ -274,18 +294,15 @@ def _summary(run: RunRow) -> dict[str, Any]:
         "duration_ms": run.usage_ms,
         "metadata": json.loads(run.metadata) if run.metadata else None,
         "depth": run.depth,
-        "trigger_function": "batchTrigger" if run.batch_id else "trigger",
+        "trigger_function": _trigger_function(run),
         "batch_id": run.batch_id,
         "queue": run.queue,
     }
 
 
-def _key(run: RunRow) -> str | None:
-    """Reads return the key as the user wrote it."""
-    if run.idempotency_options:
-        written: str = json.loads(run.idempotency_options)["key"]
-        return written
-    return run.idempotency_key
+def _trigger_function(run: RunRow) -> str:
+    waits = json.loads(run.annotations or "{}").get("waits", False)
+    return ("batchTrigger" if run.batch_id else "trigger") + ("AndWait" if waits else "")
 
 
 def _attempts(snapshots: list[SnapshotRow]) -> list[AttemptDetail]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import jwt
 from jwt.warnings import InsecureKeyLengthWarning
 
 from trigger_core.errors import AuthenticationError
+from trigger_core.jwt import AUDIENCE, ISSUER
 from trigger_platform.store.rows import EnvironmentRow
 
 __all__ = [
+    "PublicToken",
     "environment_of",
     "headers_for_batch",
     "headers_for_run",
@@ -24,10 +28,16 @@ __all__ = [
 # A key has 31 characters, 24 of them random: the protocol fixed its form, the library would like one more.
 warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
 
-_ISSUER = "https://id.trigger.dev"
-_AUDIENCE = "https://api.trigger.dev"
 _LIFE_S = 3600
 _TOKEN_LIFE_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class PublicToken:
+    """What a token allows; ``once`` tells a token that triggers a single run from others."""
+
+    scopes: tuple[str, ...]
+    once: str | None = None
 
 
 def headers_for_run(environment: EnvironmentRow, run_id: str, now_ms: int) -> dict[str, str]:
@@ -61,7 +71,7 @@ def mint(
 ) -> str:
     """Sign claims; the token lives for an hour unless told otherwise."""
     now = now_ms // 1000
-    full = claims | {"iss": _ISSUER, "aud": _AUDIENCE, "iat": now, "exp": now + life_s}
+    full = claims | {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + life_s}
     return jwt.encode(full, environment.secret_key, algorithm="HS256")
 
 
@@ -74,15 +84,15 @@ def environment_of(token: str) -> str | None:
     return str(claims["sub"]) if claims.get("pub") is True and "sub" in claims else None
 
 
-def verify(token: str, environment: EnvironmentRow) -> list[str]:
-    """Return the scopes of a token that the environment signed.
+def verify(token: str, environment: EnvironmentRow) -> PublicToken:
+    """Return what a token that the environment signed allows.
 
     Raises:
         AuthenticationError: it is expired or was not signed with this key.
     """
     try:
         claims = jwt.decode(
-            token, environment.secret_key, algorithms=["HS256"], audience=_AUDIENCE, issuer=_ISSUER
+            token, environment.secret_key, algorithms=["HS256"], audience=AUDIENCE, issuer=ISSUER
         )
     except jwt.ExpiredSignatureError as error:
         raise AuthenticationError("the public access token has expired", status=401) from error
@@ -90,4 +100,11 @@ def verify(token: str, environment: EnvironmentRow) -> list[str]:
         raise AuthenticationError(
             "the public access token is not valid", status=401, because=str(error)
         ) from error
-    return list(claims.get("scopes", []))
+    once = _fingerprint(token) if claims.get("otu") is True else None
+    return PublicToken(tuple(claims.get("scopes", ())), once)
+
+
+def _fingerprint(token: str) -> str:
+    """Return what stays the same however the token is spelled: only its signature can be spelled anew."""
+    signed, _, _ = token.rpartition(".")
+    return hashlib.sha256(signed.encode()).hexdigest()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 
 from trigger_platform.engine.unit import Notice, Unit, Units
-from trigger_platform.realtime.hub import Hub
 
 __all__ = ["Outbox"]
 
@@ -18,19 +18,19 @@ _AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    id: int
+class _Change:
     environment_id: str
-    kind: str
     subject_id: str
 
 
 class Outbox:
-    """Carries committed facts to the hub; a short pause between passes lets bursts become one."""
+    """Tells of committed facts; a short pause between passes lets bursts become one.
 
-    def __init__(self, units: Units, hub: Hub) -> None:
+    Each process tells of its own. It looks anyway now and then, for those of a process that died.
+    """
+
+    def __init__(self, units: Units) -> None:
         self._units = units
-        self._hub = hub
         self._filled = asyncio.Event()
         self._filled.set()
         units.subscribe(self._notice)
@@ -38,7 +38,9 @@ class Outbox:
     async def run(self) -> None:
         """Publish for ever."""
         while True:
-            await self._filled.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._units.db.look_every_s):
+                    await self._filled.wait()
             self._filled.clear()
             try:
                 while await self._pass() == _AT_ONCE:
@@ -50,17 +52,15 @@ class Outbox:
                 await asyncio.sleep(_PAUSE_AFTER_ERROR_S)
 
     async def _pass(self) -> int:
-        rows = await self._units.write(_take)
-        self._hub.publish((row.environment_id, row.subject_id) for row in rows)
-        return len(rows)
+        return await self._units.write(_take)
 
     def _notice(self, notice: Notice) -> None:
-        if notice.outbox:
+        if notice.outbox or notice.look:
             self._filled.set()
 
 
-def _take(u: Unit) -> list[_Row]:
-    rows = u.tx.all("outbox_oldest", _Row, limit=_AT_ONCE)
-    if rows:
-        u.tx.run("outbox_delete", last=rows[-1].id)
-    return rows
+def _take(u: Unit) -> int:
+    """Whoever takes events tells every process, itself too, by the notice of this unit."""
+    changes = u.tx.all("outbox_take", _Change, limit=_AT_ONCE)
+    u.changed.update((change.environment_id, change.subject_id) for change in changes)
+    return len(changes)

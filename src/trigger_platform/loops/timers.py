@@ -14,7 +14,6 @@ from trigger_platform.engine.unit import Notice, Units
 __all__ = ["Timers"]
 
 _log = logging.getLogger(__name__)
-_LONGEST_SLEEP_S = 5.0
 _PAUSE_AFTER_ERROR_S = 1.0
 
 
@@ -45,7 +44,7 @@ class Timers:
 
     async def _sleep(self) -> None:
         before, slept_from = self._units.clock.now(), time.monotonic()
-        seconds = _LONGEST_SLEEP_S
+        seconds = self._units.db.look_every_s
         if self._next_due is not None:
             seconds = min(seconds, max(0.0, (self._next_due - before) / 1000))
         with suppress(TimeoutError):

@@ -7,11 +7,11 @@ anyway after a while.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from trigger_platform.engine.unit import Notice
+from trigger_platform.store.notice import Notice
 
 __all__ = ["Hub", "Subscription", "WorkWaiter"]
 
@@ -55,11 +55,16 @@ class Hub:
         self.closed = asyncio.Event()
 
     def notice(self, notice: Notice) -> None:
-        """A commit: wake the polls it concerns."""
+        """A commit, here or in another process: wake whom it concerns."""
         for waiter in self._waiters:
             has_work = waiter.wants_work and waiter.environment_id in notice.runnable
-            if has_work or waiter.boot_id in notice.boots:
+            if has_work or waiter.boot_id in notice.boots or notice.look:
                 waiter.woken.set()
+        if notice.changed:
+            self._publish(notice.changed)
+        if notice.look:
+            for subscription in self._subscriptions:
+                subscription.changed.set()
 
     def end_polls(self, boot_id: str) -> None:
         """Answer a worker's waiting polls: it wants to ask anew."""
@@ -92,11 +97,7 @@ class Hub:
         finally:
             self._subscriptions.discard(subscription)
 
-    def publish(self, changes: Iterable[tuple[str, str]]) -> None:
-        """Tell of changed runs: pairs of environment and run."""
-        if not self._subscriptions:
-            return
-        runs = set(changes)
+    def _publish(self, runs: frozenset[tuple[str, str]]) -> None:
         environments = {environment_id for environment_id, _ in runs}
         for subscription in self._subscriptions:
             key = (subscription.environment_id, subscription.run_id)

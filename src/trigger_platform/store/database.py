@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
+from trigger_core.clock import Clock
+from trigger_platform.store.notice import Notice
+
 __all__ = ["Database", "Tx"]
 
 R = TypeVar("R")
@@ -47,9 +50,31 @@ class Tx(Protocol):
         """Execute a statement once per row; return how many rows were touched in all."""
         ...
 
+    def later(self, name: str, rows: Sequence[Mapping[str, Any]], /) -> None:
+        """Write rows before this commits, perhaps with those of other writes; who reads them finds them."""
+        ...
+
+    def tell(self, notice: Notice) -> None:
+        """Let the other processes on this database hear of something, once this is committed."""
+        ...
+
 
 class Database(Protocol):
     """A database that lives as long as its server."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that every process on this database goes by."""
+        ...
+
+    @property
+    def look_every_s(self) -> float:
+        """How long whoever waits to be told may go without looking: what others tell may get lost."""
+        ...
+
+    def listen(self, hear: Callable[[Notice], None]) -> None:
+        """Have ``hear`` called, on some thread, with what other processes on this database tell."""
+        ...
 
     def submit(
         self, work: Callable[[Tx], T], on_commit: Callable[[T], None] | None = None

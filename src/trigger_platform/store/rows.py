@@ -17,16 +17,20 @@ __all__ = [
     "DeploymentRow",
     "EdgeRow",
     "EnvironmentRow",
+    "EventRow",
     "InstanceRow",
+    "LogRow",
     "OutputRow",
     "PayloadRow",
     "ProjectRow",
     "QueueRow",
+    "RunMoveRow",
     "RunRow",
     "ScheduleInstanceRow",
     "ScheduleRow",
     "SignalRow",
     "SlotsRow",
+    "SnapshotRow",
     "TaskRow",
     "TimerRow",
     "WaitpointRow",
@@ -44,8 +48,14 @@ def columns(kind: type[Any]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 
-def as_params(row: Any) -> dict[str, Any]:
-    """Return a row as named parameters; far quicker than ``dataclasses.asdict``, which copies deeply."""
+def as_params(row: Any, kind: type[Any] | None = None) -> dict[str, Any]:
+    """Return a row as named parameters; far quicker than ``dataclasses.asdict``, which copies deeply.
+
+    With a ``kind`` only the columns of that row type are taken.
+    """
+    if kind is not None:
+        names, values = _reader(cast("Hashable", kind))
+        return dict(zip(names, values(row), strict=True))
     if isinstance(row, tuple):
         return dict(zip(columns(type(row)), row, strict=True))
     names, values = _reader(cast("Hashable", type(row)))
@@ -237,6 +247,81 @@ class RunRow(NamedTuple):
     metadata_version: int
     output_type: str | None
     error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunMoveRow:
+    """The columns of a run that a transition may change."""
+
+    status: str
+    status_reason: str | None
+    execution_status: str
+    sequence: int
+    attempt: int
+    max_attempts: int | None
+    delivery_failures: int
+    queue: str
+    position: int
+    available_at: int | None
+    anchor: int
+    delay_until: int | None
+    checkpoint_id: str | None
+    due_at: int | None
+    slot_held: int
+    lease: int | None
+    boot_id: str | None
+    worker_id: str | None
+    version: str | None
+    pinned: int
+    retry: str | None
+    machine: str | None
+    max_duration: float | None
+    updated_at: int
+    queued_at: int | None
+    started_at: int | None
+    attempt_started_at: int | None
+    completed_at: int | None
+    expired_at: int | None
+    usage_ms: int
+    output_type: str | None
+    error: str | None
+
+
+class SnapshotRow(NamedTuple):
+    """One step of a run."""
+
+    run_id: str
+    sequence: int
+    execution_status: str
+    run_status: str
+    attempt: int
+    description: str
+    boot_id: str | None
+    error: str | None
+    created_at: int
+
+
+class EventRow(NamedTuple):
+    """A fact in the outbox."""
+
+    environment_id: str
+    kind: str
+    subject_id: str
+    sequence: int
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A line that a run wrote."""
+
+    run_id: str
+    attempt: int
+    time: int
+    level: str
+    source: str
+    message: str
+    attributes: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from trigger_core.clock import Clock, SystemClock
 from trigger_core.errors import StoreError
 from trigger_platform.store import migrate, statements
+from trigger_platform.store.group_writer import GroupWriter, Job
+from trigger_platform.store.notice import Notice
 from trigger_platform.store.rows import columns
 from trigger_platform.store.statements import Dialect
 
@@ -32,9 +33,11 @@ DIALECT = Dialect(
     name="sqlite",
     each="json_each({}) as each",
     lock="",
+    take="",
+    rows="",
     serial="integer primary key autoincrement",
     clustered=" without rowid",
-    take="",
+    text="text",
 )
 _GROUP_LIMIT = 64
 _READERS = 2
@@ -85,6 +88,13 @@ class SqliteTx:
             return 0
         return self._connection.executemany(self._named[name], rows).rowcount
 
+    def later(self, name: str, rows: Sequence[Mapping[str, Any]], /) -> None:
+        """Write rows now: a statement costs no round trip."""
+        self.many(name, rows)
+
+    def tell(self, notice: Notice) -> None:
+        """Tell nobody: a file has one process."""
+
     def _check(self, name: str, row: type[Any], cursor: sqlite3.Cursor) -> None:
         """Rows are built by position: once per statement, compare the column names with the fields."""
         if (name, row) in self._checked:
@@ -96,14 +106,6 @@ class SqliteTx:
                 f"statement {name!r} selects {found}, but {row.__name__} has {expected}"
             )
         self._checked.add((name, row))
-
-
-@dataclass(slots=True)
-class _Job:
-    work: Callable[[SqliteTx], Any]
-    settle: Callable[[Any, BaseException | None], None]
-    result: Any = None
-    error: BaseException | None = None
 
 
 class SqliteDatabase:
@@ -126,55 +128,35 @@ class SqliteDatabase:
         self._named = statements.load(DIALECT)
         self._connection = _open(self._path, durable=durable)
         self._tx = SqliteTx(self._connection, self._named)
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._local = threading.local()
         self._reader_connections: list[sqlite3.Connection] = []
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
-        self._closing = threading.Lock()
-        self._closed = False
-        self._writer = threading.Thread(target=self._write_loop, name="store-writer", daemon=True)
-        self._writer.start()
+        self._writer = GroupWriter(self._commit, limit=_GROUP_LIMIT)
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of this machine."""
+        return SystemClock()
+
+    @property
+    def look_every_s(self) -> float:
+        """Nobody else writes: looking is a precaution."""
+        return 5.0
+
+    def listen(self, hear: Callable[[Notice], None]) -> None:
+        """Do nothing: a file has one process."""
 
     def submit(
         self, work: Callable[[SqliteTx], T], on_commit: Callable[[T], None] | None = None
     ) -> Future[T]:
         """Queue a write; the future holds its result once it is committed."""
-        future: Future[T] = Future()
-
-        def settle(result: Any, error: BaseException | None) -> None:
-            if error is not None:
-                future.set_exception(error)
-                return
-            if on_commit is not None:
-                on_commit(result)
-            future.set_result(result)
-
-        self._put(_Job(work, settle))
-        return future
+        return self._writer.submit(work, on_commit)
 
     async def write(
         self, work: Callable[[SqliteTx], T], on_commit: Callable[[T], None] | None = None
     ) -> T:
         """Run a write and wait for its commit; ``on_commit`` is called on this event loop."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-
-        def arrive(result: Any, error: BaseException | None) -> None:
-            if error is None and on_commit is not None:
-                on_commit(result)
-            if future.done():
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
-        def settle(result: Any, error: BaseException | None) -> None:
-            with suppress(RuntimeError):  # the loop was closed: nobody is left to be told
-                loop.call_soon_threadsafe(arrive, result, error)
-
-        self._put(_Job(work, settle))
-        return await future
+        return await self._writer.write(work, on_commit)
 
     async def read(self, work: Callable[[SqliteTx], T]) -> T:
         """Run reads on one consistent snapshot, beside the writer."""
@@ -185,22 +167,12 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Finish the writes that were accepted and close the connections."""
-        with self._closing:
-            if self._closed:
-                return
-            self._closed = True
-            self._jobs.put(None)
-        self._writer.join()
+        if not self._writer.close():
+            return
         self._readers.shutdown()
         for connection in self._reader_connections:
             connection.close()
         self._connection.close()
-
-    def _put(self, job: _Job) -> None:
-        with self._closing:
-            if self._closed:
-                raise StoreError("the database is closed", code="STORE_CLOSED")
-            self._jobs.put(job)
 
     def _read(self, work: Callable[[SqliteTx], T]) -> T:
         tx = getattr(self._local, "tx", None)
@@ -220,32 +192,7 @@ class SqliteDatabase:
         finally:
             connection.execute("rollback")
 
-    def _write_loop(self) -> None:
-        while True:
-            first = self._jobs.get()
-            if first is None:
-                return
-            group, last = self._gather(first)
-            self._commit(group)
-            for job in group:
-                job.settle(job.result, job.error)
-            if last:
-                return
-
-    def _gather(self, first: _Job) -> tuple[list[_Job], bool]:
-        """Return the first job with everything that waits behind it, and whether the end was reached."""
-        group = [first]
-        while len(group) < _GROUP_LIMIT:
-            try:
-                job = self._jobs.get_nowait()
-            except Empty:
-                break
-            if job is None:
-                return group, True
-            group.append(job)
-        return group, False
-
-    def _commit(self, group: list[_Job]) -> None:
+    def _commit(self, group: list[Job]) -> None:
         """Run a group in one transaction. A failed commit fails every job of the group."""
         try:
             self._connection.execute("begin immediate")
@@ -259,7 +206,7 @@ class SqliteDatabase:
             for job in group:
                 job.error = job.error or failure
 
-    def _run(self, job: _Job) -> None:
+    def _run(self, job: Job) -> None:
         execute = self._connection.execute
         execute("savepoint unit")
         try:

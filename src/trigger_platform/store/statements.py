@@ -7,9 +7,12 @@ braces:
 |---|---|
 | ``{RunRow}``, ``{r.RunRow}`` | the columns of a row type, perhaps of a table alias |
 | ``{:RunRow}`` | the same as parameters |
+| ``{=x.MoveRow}`` | assignments: each column from the same one of ``x`` |
+| ``{=MoveRow}`` | assignments: each column from its parameter |
+| ``{rows RunRow, id text}`` | a table ``each`` of the rows in the JSON array ``:rows`` (PostgreSQL only) |
 | ``{each :ids}`` | a table ``each`` whose column ``value`` holds the texts of a JSON array |
 | ``{lock}`` | the clause that locks the rows that are read |
-| ``{take}`` | the same, leaving out rows that somebody else has locked |
+| ``{take}`` | the clause that locks those that nobody else has locked, and leaves the others out |
 | ``{serial}``, ``{clustered}`` | a numbered primary key; a table kept in key order (migrations only) |
 
 A list is passed as a JSON array; ``'[]'`` in a filter means any.
@@ -18,6 +21,7 @@ A list is passed as a JSON array; ``'[]'`` in a filter means any.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -30,6 +34,9 @@ __all__ = ["Dialect", "load", "migrations"]
 _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 _BRACED = re.compile(r"{(?P<text>[^{}]+)}")
 _COLUMNS = re.compile(r"(?P<before>:|\w+\.)?(?P<row>\w+Row)\Z")
+_ASSIGNED = re.compile(r"=(?P<source>\w+\.)?(?P<row>\w+Row)\Z")
+_TYPES = {"str": "text", "int": "bigint", "float": "double precision"}
+_TEXT = re.compile(r"\btext\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +46,11 @@ class Dialect:
     name: str
     each: str
     lock: str
+    take: str
+    rows: str
     serial: str
     clustered: str
-    take: str = " for update skip locked"
+    text: str
 
 
 @cache
@@ -65,7 +74,8 @@ def migrations(dialect: Dialect) -> tuple[tuple[int, str], ...]:
     folder = resources.files("trigger_platform.store") / "migrations"
     files = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
     numbered = (
-        (int(file.name[:4]), _spell(file.read_text(encoding="utf-8"), dialect)) for file in files
+        (int(file.name[:4]), _spell(_typed(file.read_text(encoding="utf-8"), dialect), dialect))
+        for file in files
     )
     return tuple(sorted(numbered))
 
@@ -83,6 +93,11 @@ def _read(folder: Traversable) -> dict[str, str]:
     return found
 
 
+def _typed(text: str, dialect: Dialect) -> str:
+    """Give texts the type that compares them byte by byte."""
+    return _TEXT.sub(dialect.text, text)
+
+
 def _spell(text: str, dialect: Dialect) -> str:
     return _BRACED.sub(lambda match: _meaning(match["text"], dialect), text)
 
@@ -91,11 +106,37 @@ def _meaning(braced: str, dialect: Dialect) -> str:
     columns = _COLUMNS.match(braced)
     if columns is not None:
         before = columns["before"] or ""
-        names = rows.columns(getattr(rows, columns["row"]))
-        return ", ".join(f"{before}{name}" for name in names)
+        return ", ".join(f"{before}{name}" for name in _names(columns["row"]))
+    assigned = _ASSIGNED.match(braced)
+    if assigned is not None:
+        source = assigned["source"] or ":"
+        return ", ".join(f"{name} = {source}{name}" for name in _names(assigned["row"]))
     word, _, rest = braced.partition(" ")
     if word == "each" and rest:
         return dialect.each.format(rest)
+    if word == "rows" and rest:
+        return dialect.rows.format(", ".join(_typed_columns(rest)))
     if word in {"lock", "take", "serial", "clustered"} and not rest:
         return str(getattr(dialect, word))
     raise ValueError(f"SQL has {braced!r} in braces, which means nothing")
+
+
+def _names(row: str) -> tuple[str, ...]:
+    return rows.columns(getattr(rows, row))
+
+
+def _typed_columns(listed: str) -> Iterator[str]:
+    """Yield column definitions: those of row types, and those that are written out."""
+    for part in (one.strip() for one in listed.split(",")):
+        if not part.endswith("Row"):
+            yield part
+            continue
+        kind = getattr(rows, part)
+        for name in rows.columns(kind):
+            yield f"{name} {_TYPES[_annotation(kind, name)]}"
+
+
+def _annotation(kind: type[object], name: str) -> str:
+    """Return ``int`` for ``int | None``; a named tuple has its annotations wrapped."""
+    annotation = kind.__annotations__[name]
+    return str(getattr(annotation, "__forward_arg__", annotation)).partition(" ")[0]

@@ -86,7 +86,7 @@ async def stream_items(call: Incoming[None]) -> ItemsAdded:
     return await totals.seal()
 
 
-@endpoint("GET", "/api/v2/batches/{batch_id}", access=Access.ENVIRONMENT, returns=BatchDetail)
+@endpoint("GET", "/api/v2/batches/{batch_id}", access=Access.BATCH_READER, returns=BatchDetail)
 async def read_batch(call: Incoming[None]) -> BatchDetail:
     """Read a batch: its status, its runs, and the items that could not be triggered."""
     found = await call.server.read(reads.full, call.environment_id, call.path("batch_id"))
@@ -94,7 +94,7 @@ async def read_batch(call: Incoming[None]) -> BatchDetail:
 
 
 @endpoint(
-    "GET", "/api/v1/batches/{batch_id}/results", access=Access.ENVIRONMENT, returns=BatchResults
+    "GET", "/api/v1/batches/{batch_id}/results", access=Access.BATCH_READER, returns=BatchResults
 )
 async def read_results(call: Incoming[None]) -> BatchResults:
     """Read how the runs of a batch ended; those that go on are left out."""

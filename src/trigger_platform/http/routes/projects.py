@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trigger_core.errors import NotFoundError
+from trigger_core.schemas.auth import PublicClaims
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.projects import ProjectEnvironment, Whoami
 from trigger_platform.http.auth import Access
@@ -17,13 +18,6 @@ class Health(WireModel):
     """The server is up."""
 
     ok: bool
-
-
-class PublicClaims(WireModel):
-    """The claims a client signs itself."""
-
-    sub: str
-    pub: bool
 
 
 @endpoint("GET", "/healthz", access=Access.OPEN, returns=Health)

@@ -6,18 +6,26 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import StreamingResponse
 
+from trigger_core import clock, duration, packet
+from trigger_core.errors import InvalidDurationError, UsageError
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.batches import RunResult
+from trigger_core.schemas.metadata import MetadataUpdate, RunMetadata
 from trigger_core.schemas.runs import (
+    AddTags,
     CanceledRun,
     LogPage,
     ReplayedRun,
+    ReplayRun,
+    Reschedule,
     RunDetail,
     RunPage,
     RunWhy,
     SnapshotPage,
+    TagsAdded,
 )
-from trigger_platform.engine import cancel, replay, why
+from trigger_platform.engine import cancel, delayed, metadata, replay, tags, why
+from trigger_platform.engine.replay import Payload
 from trigger_platform.http import present
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
@@ -26,18 +34,23 @@ from trigger_platform.reads import runs as reads
 from trigger_platform.reads.runs import Filters
 
 __all__ = [
+    "add_tags",
     "cancel_run",
     "explain_run",
     "follow_run",
     "list_runs",
     "read_logs",
+    "read_metadata",
     "read_result",
     "read_snapshots",
     "replay_run",
+    "reschedule_run",
     "retrieve_run",
+    "update_metadata",
 ]
 
 _LOOK_AGAIN_S = 5.0
+_METADATA_LIMIT = 2 * 1024 * 1024
 
 
 @endpoint("GET", "/api/v3/runs/{run_id}", access=Access.RUN_READER, returns=RunDetail)
@@ -61,7 +74,14 @@ async def list_runs(call: Incoming[None]) -> RunPage:
         statuses=present.internal_statuses(_texts(call, "filter[status]")),
         tasks=_texts(call, "filter[taskIdentifier]"),
         versions=_texts(call, "filter[version]"),
-        tag=call.query("filter[tag]"),
+        tags=_texts(call, "filter[tag]"),
+        queues=_texts(call, "filter[queue]"),
+        machines=_texts(call, "filter[machine]"),
+        batch=call.query("filter[batch]"),
+        schedule=call.query("filter[schedule]"),
+        is_test=_flag(call, "filter[isTest]"),
+        created_from=_oldest(call),
+        created_to=_moment(call, "filter[createdAt][to]"),
         size=call.number("page[size]", 25, low=1, high=100),
         after=call.query("page[after]"),
         before=call.query("page[before]"),
@@ -69,18 +89,83 @@ async def list_runs(call: Incoming[None]) -> RunPage:
     return present.run_page(await call.server.read(reads.page, call.environment_id, filters))
 
 
-@endpoint("POST", "/api/v2/runs/{run_id}/cancel", access=Access.ENVIRONMENT, returns=CanceledRun)
+@endpoint("POST", "/api/v2/runs/{run_id}/cancel", access=Access.RUN_WRITER, returns=CanceledRun)
 async def cancel_run(call: Incoming[None]) -> CanceledRun:
     """Cancel a run and its children; one that is over stays as it is."""
     run = await call.server.write(cancel.run, call.environment_id, call.path("run_id"))
     return CanceledRun(id=run.id)
 
 
-@endpoint("POST", "/api/v1/runs/{run_id}/replay", access=Access.ENVIRONMENT, returns=ReplayedRun)
-async def replay_run(call: Incoming[None]) -> ReplayedRun:
-    """Create a new run with the same task, payload and options."""
-    created = await call.server.write(replay.run, call.environment_id, call.path("run_id"))
+@endpoint(
+    "POST",
+    "/api/v1/runs/{run_id}/replay",
+    access=Access.RUN_WRITER,
+    body=ReplayRun,
+    returns=ReplayedRun,
+    is_body_optional=True,
+)
+async def replay_run(call: Incoming[ReplayRun]) -> ReplayedRun:
+    """Create a new run with the same task and options, and with the same payload unless one is sent."""
+    asked = call.body
+    payload = (
+        Payload(asked.payload, asked.payload_type or packet.JSON)
+        if "payload" in asked.model_fields_set
+        else None
+    )
+    created = await call.server.write(replay.run, call.environment_id, call.path("run_id"), payload)
     return ReplayedRun(id=created.id)
+
+
+@endpoint(
+    "POST",
+    "/api/v1/runs/{run_id}/reschedule",
+    access=Access.ENVIRONMENT,
+    body=Reschedule,
+    returns=RunDetail,
+)
+async def reschedule_run(call: Incoming[Reschedule]) -> RunDetail:
+    """Give a run that is still delayed another delay."""
+    run_id = call.path("run_id")
+    await call.server.write(delayed.reschedule, call.environment_id, run_id, call.body.delay)
+    return present.detail(await call.server.read(reads.full, call.environment_id, run_id))
+
+
+@endpoint(
+    "POST",
+    "/api/v1/runs/{run_id}/tags",
+    access=Access.ENVIRONMENT,
+    body=AddTags,
+    returns=TagsAdded,
+)
+async def add_tags(call: Incoming[AddTags]) -> TagsAdded:
+    """Add tags to a run, ten in all."""
+    given = [call.body.tags] if isinstance(call.body.tags, str) else call.body.tags
+    fresh = await call.server.write(tags.add, call.environment_id, call.path("run_id"), given)
+    return TagsAdded(
+        message=f"Successfully set {len(fresh)} new tags." if fresh else "No new tags to add"
+    )
+
+
+@endpoint("GET", "/api/v1/runs/{run_id}/metadata", access=Access.RUN_READER, returns=RunMetadata)
+async def read_metadata(call: Incoming[None]) -> RunMetadata:
+    """Read the metadata of a run."""
+    found = await call.server.read(metadata.read, call.environment_id, call.path("run_id"))
+    return RunMetadata(metadata=found)
+
+
+@endpoint(
+    "PUT",
+    "/api/v1/runs/{run_id}/metadata",
+    access=Access.ENVIRONMENT,
+    body=MetadataUpdate,
+    returns=RunMetadata,
+    body_limit=_METADATA_LIMIT,
+)
+async def update_metadata(call: Incoming[MetadataUpdate]) -> RunMetadata:
+    """Change the metadata of a run, and of its parent and root."""
+    run_id = call.path("run_id")
+    after = await call.server.write(metadata.update, call.environment_id, run_id, call.body)
+    return RunMetadata(metadata=after)
 
 
 @endpoint("GET", "/api/v1/runs/{run_id}/logs", access=Access.RUN_READER, returns=LogPage)
@@ -119,7 +204,7 @@ async def follow_run(call: Incoming[None]) -> StreamingResponse:
 async def _follow(
     server: Server, environment_id: str, run_id: str, after: int
 ) -> AsyncIterator[str]:
-    sequence = -1
+    seen = (-1, -1)
     async with server.hub.subscribed(environment_id, run_id) as subscription:
         while not server.hub.closed.is_set():
             found = await server.read(reads.full, environment_id, run_id)
@@ -129,8 +214,9 @@ async def _follow(
             for record in page.data:
                 yield _event("log", record)
             detail = present.detail(found)
-            if found.run.sequence != sequence:
-                sequence = found.run.sequence
+            current = (found.run.sequence, found.run.metadata_version)
+            if current != seen:
+                seen = current
                 yield _event("run", detail)
             if detail.is_completed:
                 return
@@ -143,3 +229,36 @@ def _event(name: str, model: WireModel) -> str:
 
 def _texts(call: Incoming[None], name: str) -> list[str]:
     return [text for text in call.query(name).split(",") if text]
+
+
+def _flag(call: Incoming[None], name: str) -> bool | None:
+    text = call.query(name)
+    if text not in {"", "true", "false"}:
+        raise _bad(name, text, "true or false")
+    return text == "true" if text else None
+
+
+def _oldest(call: Incoming[None]) -> int | None:
+    """Return the moment before which runs are too old: a moment, or a period until now."""
+    name = "filter[createdAt][period]"
+    period = call.query(name)
+    if not period:
+        return _moment(call, "filter[createdAt][from]")
+    try:
+        return call.server.units.clock.now() - duration.parse_ms(period)
+    except InvalidDurationError as error:
+        raise _bad(name, period, "a duration such as 7d") from error
+
+
+def _moment(call: Incoming[None], name: str) -> int | None:
+    text = call.query(name)
+    if not text or text.isdecimal():
+        return int(text) if text else None
+    try:
+        return clock.from_iso(text)
+    except ValueError as error:
+        raise _bad(name, text, "a moment in ISO 8601 or in ms since the epoch") from error
+
+
+def _bad(name: str, text: str, expected: str) -> UsageError:
+    return UsageError(f"Query Error: {name} must be {expected}, not {text!r}", code="INVALID_QUERY")

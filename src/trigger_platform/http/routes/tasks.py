@@ -7,6 +7,7 @@ from trigger_platform.engine import trigger
 from trigger_platform.http import public_token
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
+from trigger_platform.http.scopes import Resource
 
 __all__ = ["trigger_task"]
 
@@ -14,15 +15,23 @@ __all__ = ["trigger_task"]
 @endpoint(
     "POST",
     "/api/v1/tasks/{task_id}/trigger",
-    access=Access.ENVIRONMENT,
+    access=Access.TASK_TRIGGER,
     body=TriggerTask,
     returns=Triggered,
 )
 async def trigger_task(call: Incoming[TriggerTask]) -> Reply:
-    """Create a run of a task."""
+    """Create a run of a task; a token for one use triggers one run."""
+    caller, parent = call.principal, call.body.options.parent_run_id
+    if parent is not None:
+        caller.require("write", [Resource("runs", parent)])
     token = call.request.headers.get("x-trigger-request-idempotency-key")
     created = await call.server.write(
-        trigger.create, call.environment_id, call.path("task_id"), call.body, request_token=token
+        trigger.create,
+        call.environment_id,
+        call.path("task_id"),
+        call.body,
+        request_token=token,
+        one_time_token=caller.public.once if caller.public else None,
     )
     now = call.server.units.clock.now()
     headers = public_token.headers_for_run(call.principal.environment, created.id, now)

@@ -92,7 +92,7 @@ async def read_token(call: Incoming[None]) -> TokenDetail:
 @endpoint(
     "POST",
     "/api/v1/waitpoints/tokens/{token_id}/complete",
-    access=Access.ENVIRONMENT,
+    access=Access.WAITPOINT_COMPLETER,
     body=CompleteToken,
     returns=Done,
 )

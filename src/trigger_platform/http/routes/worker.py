@@ -31,12 +31,12 @@ async def poll_runs(call: Incoming[Poll]) -> Polled:
     """Wait for runs and signals."""
     body = call.body
     deadline = asyncio.get_running_loop().time() + body.wait_ms / 1000
-    hub = call.server.hub
+    hub, look_every_s = call.server.hub, call.server.units.db.look_every_s
     async with hub.waiting(call.environment_id, body.boot_id, wants_work=body.limit > 0) as waiter:
         while True:
             waiter.woken.clear()
             polled = await call.server.write(channel.poll, call.environment_id, body)
-            if polled.runs or polled.signals or not await _woken(waiter, deadline):
+            if polled.runs or polled.signals or not await _woken(waiter, deadline, look_every_s):
                 return polled
 
 
@@ -88,14 +88,14 @@ async def register_worker(call: Incoming[RegisterWorker]) -> Registered:
     return await call.server.write(worker_version.register, call.environment_id, call.body)
 
 
-async def _woken(waiter: WorkWaiter, deadline: float) -> bool:
-    """Wait until there may be something; ``False`` when it is time to answer."""
+async def _woken(waiter: WorkWaiter, deadline: float, look_every_s: float) -> bool:
+    """Wait until there may be something, or it is time to look; ``False`` when it is time to answer."""
     left = deadline - asyncio.get_running_loop().time()
     if waiter.ended or left <= 0:
         return False
     try:
-        async with asyncio.timeout(left):
+        async with asyncio.timeout(min(left, look_every_s)):
             await waiter.woken.wait()
     except TimeoutError:
-        return False
+        return look_every_s < left
     return not waiter.ended

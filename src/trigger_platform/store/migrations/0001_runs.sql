@@ -168,7 +168,7 @@ create table batch_item (
 -- due_at is the one deadline of the present state: end of the delay, expiry, end of the back-off, or end of the lease.
 create table run (
     id text primary key,
-    environment_id text not null references environment (id),
+    environment_id text not null,
     task text not null,
     status text not null,
     status_reason text,

@@ -49,7 +49,7 @@ where id = :id and sealed_at is null;
 
 -- name: batches_due
 -- Batches that should have been sealed by now.
-select {BatchRow} from batch where seal_due_at <= :now order by seal_due_at limit :limit;
+select {BatchRow} from batch where seal_due_at <= :now order by seal_due_at limit :limit{take};
 
 -- name: batch_next_due
 -- When the next one must be sealed.

@@ -1,10 +1,6 @@
 -- name: snapshot_insert
 -- A transition happened.
-insert into execution_snapshot (
-    run_id, sequence, execution_status, run_status, attempt, description, boot_id, error, created_at
-) values (
-    :run_id, :sequence, :execution_status, :run_status, :attempt, :description, :boot_id, :error, :created_at
-);
+insert into execution_snapshot ({SnapshotRow}) values ({:SnapshotRow});
 
 -- name: snapshots_brief
 -- The steps of a run, without words.

@@ -1,12 +1,8 @@
 -- name: outbox_insert
 -- Something the rest of the server wants to hear about.
-insert into outbox (environment_id, kind, subject_id, sequence, created_at)
-values (:environment_id, :kind, :subject_id, :sequence, :created_at);
+insert into outbox ({EventRow}) values ({:EventRow});
 
--- name: outbox_oldest
--- What has not been published yet.
-select id, environment_id, kind, subject_id from outbox order by id limit :limit;
-
--- name: outbox_delete
--- It has been published.
-delete from outbox where id <= :last;
+-- name: outbox_take
+-- Take what has not been published yet, oldest first.
+delete from outbox where id in (select id from outbox order by id limit :limit)
+returning environment_id, subject_id;

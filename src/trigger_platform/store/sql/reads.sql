@@ -1,12 +1,18 @@
 -- name: read_runs
--- A page of runs, newest first; empty filters match everything, lists are JSON arrays.
+-- A page of runs between two ids, newest first; empty filters match everything, lists are JSON arrays.
 select {RunRow} from run
 where environment_id = :environment_id
-    and (:before = '' or id < :before)
+    and id > :lower and id < :upper
     and (:statuses = '[]' or status in (select value from {each :statuses}))
     and (:tasks = '[]' or task in (select value from {each :tasks}))
     and (:versions = '[]' or version in (select value from {each :versions}))
-    and (:tag = '' or exists (select 1 from {each run.tags} where value = :tag))
+    and (:queues = '[]' or queue in (select value from {each :queues}))
+    and (:machines = '[]' or coalesce(machine, :default_machine) in (select value from {each :machines}))
+    and (:batch = '' or batch_id = :batch)
+    and (:schedule = '' or schedule_id = :schedule)
+    and (:is_test = -1 or is_test = :is_test)
+    and (:tags = '[]' or exists (
+        select 1 from {each run.tags} where value in (select value from {each :tags})))
 order by id desc
 limit :limit;
 
@@ -14,11 +20,17 @@ limit :limit;
 -- The page before: the oldest of the runs that are newer than a cursor.
 select {RunRow} from run
 where environment_id = :environment_id
-    and id > :after
+    and id > :lower and id < :upper
     and (:statuses = '[]' or status in (select value from {each :statuses}))
     and (:tasks = '[]' or task in (select value from {each :tasks}))
     and (:versions = '[]' or version in (select value from {each :versions}))
-    and (:tag = '' or exists (select 1 from {each run.tags} where value = :tag))
+    and (:queues = '[]' or queue in (select value from {each :queues}))
+    and (:machines = '[]' or coalesce(machine, :default_machine) in (select value from {each :machines}))
+    and (:batch = '' or batch_id = :batch)
+    and (:schedule = '' or schedule_id = :schedule)
+    and (:is_test = -1 or is_test = :is_test)
+    and (:tags = '[]' or exists (
+        select 1 from {each run.tags} where value in (select value from {each :tags})))
 order by id
 limit :limit;
 

@@ -4,39 +4,7 @@ insert into run ({RunRow}) values ({:RunRow});
 
 -- name: run_transition
 -- Move a run; no row is touched when somebody else moved it first.
-update run set
-    status = :status,
-    status_reason = :status_reason,
-    execution_status = :execution_status,
-    sequence = :sequence,
-    attempt = :attempt,
-    max_attempts = :max_attempts,
-    delivery_failures = :delivery_failures,
-    queue = :queue,
-    position = :position,
-    available_at = :available_at,
-    anchor = :anchor,
-    delay_until = :delay_until,
-    checkpoint_id = :checkpoint_id,
-    due_at = :due_at,
-    slot_held = :slot_held,
-    lease = :lease,
-    boot_id = :boot_id,
-    worker_id = :worker_id,
-    version = :version,
-    pinned = :pinned,
-    retry = :retry,
-    machine = :machine,
-    max_duration = :max_duration,
-    updated_at = :updated_at,
-    queued_at = :queued_at,
-    started_at = :started_at,
-    attempt_started_at = :attempt_started_at,
-    completed_at = :completed_at,
-    expired_at = :expired_at,
-    usage_ms = :usage_ms,
-    output_type = :output_type,
-    error = :error
+update run set {=RunMoveRow}
 where id = :id and sequence = :expected_sequence;
 
 -- name: run_output
@@ -103,12 +71,13 @@ limit :limit{take};
 select {RunRow} from run
 where due_at <= :now
 order by due_at
-limit :limit;
+limit :limit{take};
 
 -- name: runs_of_boot
 -- Runs a worker instance holds.
 select {RunRow} from run
-where boot_id = :boot_id;
+where boot_id = :boot_id
+order by id{lock};
 
 -- name: runs_pending_version
 -- Runs that wait for a version with their task; :tasks is a JSON array.
@@ -151,6 +120,15 @@ update run set due_at = :due_at where boot_id is not null;
 -- name: run_clear_idempotency
 -- Free a key; the run that had it no longer answers for it.
 update run set idempotency_key = null where id = :id;
+
+-- name: runs_clear_idempotency
+-- Free a key at the user's wish.
+update run set idempotency_key = null
+where environment_id = :environment_id and task = :task and idempotency_key = :idempotency_key;
+
+-- name: run_by_one_time_token
+-- The run that a token for one use has triggered.
+select id from run where one_time_token = :one_time_token;
 
 -- name: run_next_due
 -- When a run is due next.

@@ -97,7 +97,7 @@ where id = :id and next_nominal_at = :expected;
 select {ScheduleInstanceRow} from schedule_instance
 where next_fire_at <= :now
 order by next_fire_at, id
-limit :limit{lock};
+limit :limit{take};
 
 -- name: schedule_next_due
 -- When the next tick comes.

@@ -5,7 +5,7 @@ on conflict (kind, subject_id) do update set due_at = excluded.due_at;
 
 -- name: timers_due
 -- Timers that have come.
-select {TimerRow} from timer where due_at <= :now order by due_at limit :limit;
+select {TimerRow} from timer where due_at <= :now order by due_at limit :limit{take};
 
 -- name: timer_delete
 -- The timer has done its work.

@@ -51,7 +51,7 @@ where id = :id and status = 'PENDING';
 select {WaitpointRow} from waitpoint
 where status = 'PENDING' and due_at <= :now
 order by due_at
-limit :limit;
+limit :limit{take};
 
 -- name: waitpoint_next_due
 -- When the next moment comes.

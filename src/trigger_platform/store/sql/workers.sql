@@ -53,5 +53,9 @@ on conflict (environment_id, name) do update
 set boot_id = excluded.boot_id, connected_at = excluded.connected_at, last_seen_at = excluded.last_seen_at;
 
 -- name: instance_seen
--- The process is alive.
-update worker_instance set last_seen_at = :now where environment_id = :environment_id and boot_id = :boot_id;
+-- The process is alive; whoever else writes this down at the moment will do.
+update worker_instance set last_seen_at = :now
+where environment_id = :environment_id and name in (
+    select name from worker_instance
+    where environment_id = :environment_id and boot_id = :boot_id{take}
+);

@@ -1,0 +1,48 @@
+"""Tags: words by which runs are found again, at most ten of a run (protocol A.2, A.7)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from trigger_core.errors import NotFoundError, UnprocessableError
+from trigger_platform.engine.unit import Unit
+from trigger_platform.store.rows import EnvironmentRow, RunRow
+
+__all__ = ["add", "checked"]
+
+_MOST = 10
+
+
+def checked(given: Iterable[str]) -> list[str]:
+    """Return tags without blank and repeated ones.
+
+    Raises:
+        UnprocessableError: there are more than ten.
+    """
+    tags = list(dict.fromkeys(tag for tag in given if tag.strip()))
+    if len(tags) > _MOST:
+        raise UnprocessableError(
+            f"a run has at most {_MOST} tags, these are {len(tags)}",
+            status=422,
+            code="TOO_MANY_TAGS",
+        )
+    return tags
+
+
+def add(u: Unit, environment: EnvironmentRow, run_id: str, given: Iterable[str]) -> list[str]:
+    """Add tags to a run; return those that it did not have.
+
+    Raises:
+        NotFoundError: the environment has no such run.
+        UnprocessableError: it would have more than ten.
+    """
+    run = u.tx.maybe("run_by_id_locked", RunRow, id=run_id, environment_id=environment.id)
+    if run is None:
+        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+    before: list[str] = json.loads(run.tags) if run.tags else []
+    after = checked([*before, *given])
+    if after != before:
+        u.tx.run("run_tags", id=run.id, tags=json.dumps(after), now=u.now)
+        u.emit(run.environment_id, "run.changed", run.id, run.sequence)
+    return after[len(before) :]

@@ -1,0 +1,147 @@
+"""One thread that writes: whatever arrives while a group is being committed forms the next group."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from trigger_core.errors import StoreError
+
+__all__ = ["GroupWriter", "Job"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Job:
+    """A write and its outcome; ``settle`` answers whoever asked for it."""
+
+    work: Callable[[Any], Any]
+    settle: Callable[[Any, BaseException | None], None]
+    result: Any = None
+    error: BaseException | None = None
+
+
+class GroupWriter:
+    """Gathers writes into groups and has them committed, in the order in which they were asked for."""
+
+    def __init__(self, commit: Callable[[list[Job]], None], *, limit: int) -> None:
+        """Start the thread.
+
+        Args:
+            commit: runs a group and gives every job its outcome.
+            limit: how many writes a group has at most.
+        """
+        self._commit = commit
+        self._limit = limit
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._closing = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    def submit(
+        self, work: Callable[[Any], T], on_commit: Callable[[T], None] | None = None
+    ) -> Future[T]:
+        """Queue a write; the future holds its result once it is committed.
+
+        Raises:
+            StoreError: the writer was closed.
+        """
+        future: Future[T] = Future()
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            if error is not None:
+                future.set_exception(error)
+                return
+            if on_commit is not None:
+                on_commit(result)
+            future.set_result(result)
+
+        self._put(Job(work, settle))
+        return future
+
+    async def write(
+        self, work: Callable[[Any], T], on_commit: Callable[[T], None] | None = None
+    ) -> T:
+        """Run a write and wait for its commit; ``on_commit`` is called on this event loop."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def arrive(result: Any, error: BaseException | None) -> None:
+            if error is None and on_commit is not None:
+                on_commit(result)
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            with suppress(RuntimeError):  # the loop was closed: nobody is left to be told
+                loop.call_soon_threadsafe(arrive, result, error)
+
+        self._put(Job(work, settle))
+        return await future
+
+    def close(self) -> bool:
+        """Finish the writes that were accepted; tell whether this call closed the writer."""
+        with self._closing:
+            if self._closed:
+                return False
+            self._closed = True
+            self._jobs.put(None)
+        self._thread.join()
+        return True
+
+    def _put(self, job: Job) -> None:
+        with self._closing:
+            if self._closed:
+                raise StoreError("the database is closed", code="STORE_CLOSED")
+            self._jobs.put(job)
+
+    def _run(self) -> None:
+        while True:
+            first = self._jobs.get()
+            if first is None:
+                return
+            group, last = self._gather(first)
+            self._settle(group)
+            if last:
+                return
+
+    def _gather(self, first: Job) -> tuple[list[Job], bool]:
+        """Return the first job with everything that waits behind it, and whether the end was reached."""
+        group = [first]
+        while len(group) < self._limit:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                break
+            if job is None:
+                return group, True
+            group.append(job)
+        return group, False
+
+    def _settle(self, group: list[Job]) -> None:
+        """Commit a group and answer for it; the thread outlives every failure."""
+        try:
+            self._commit(group)
+        except BaseException as error:  # noqa: BLE001 - answered to every caller
+            for job in group:
+                job.error = job.error or error
+        for job in group:
+            try:
+                job.settle(job.result, job.error)
+            except Exception:  # noqa: BLE001 - the others must be answered too
+                _log.exception("a write was committed, but its caller could not be told")

@@ -1,0 +1,80 @@
+"""The schema of a PostgreSQL database: numbered migrations, and refusing what is not for us."""
+
+from __future__ import annotations
+
+from trigger_core.errors import StoreError, StoreTooNewError
+from trigger_platform.store import statements
+from trigger_platform.store.postgres.address import Address
+from trigger_platform.store.postgres.tx import DIALECT, PostgresTx
+
+__all__ = ["prepare"]
+
+_LOCK = 0x54524731
+_BOOK = """create table if not exists schema_migration (
+    number integer primary key, applied_at timestamptz not null default now()
+)"""
+
+
+def prepare(tx: PostgresTx, address: Address) -> None:
+    """Bring the schema up to date, in one transaction and one process at a time.
+
+    Raises:
+        StoreTooNewError: a newer version of this software wrote the database.
+        StoreError: it belongs to another program, or has no schema or encoding we could use.
+    """
+    tx.plain("begin")
+    try:
+        tx.plain(f"select pg_advisory_xact_lock({_LOCK})")
+        _refuse_unusable(tx, address)
+        _migrate(tx, address)
+    except BaseException:
+        tx.plain("rollback")
+        raise
+    tx.plain("commit")
+
+
+def _migrate(tx: PostgresTx, address: Address) -> None:
+    version = _version(tx, address)
+    known = statements.migrations(DIALECT)
+    if version > known[-1][0]:
+        raise StoreTooNewError(
+            f"{address.shown} was written by a newer version",
+            because=f"its schema is number {version}, this version knows {known[-1][0]}",
+            hint="update trigger-dev, or use another database",
+        )
+    for number, text in known:
+        if number > version:
+            tx.plain(text)
+            tx.plain("insert into schema_migration (number) values (%s)", [number])
+
+
+def _refuse_unusable(tx: PostgresTx, address: Address) -> None:
+    [(schema, encoding)] = tx.plain("select current_schema(), current_setting('server_encoding')")
+    if schema is None or encoding != "UTF8":
+        because = "its encoding is " + encoding if schema else "its search_path names no schema"
+        raise StoreError(
+            f"the database {address.shown} cannot be used",
+            because=because,
+            hint="use a database in UTF8 whose search_path has a schema you may write to",
+        )
+
+
+def _version(tx: PostgresTx, address: Address) -> int:
+    """Return the number of the newest migration that was applied; 0 for an empty database."""
+    tables = {
+        name
+        for (name,) in tx.plain(
+            "select table_name from information_schema.tables where table_schema = current_schema()"
+        )
+    }
+    if tables and "schema_migration" not in tables:
+        raise StoreError(
+            f"{address.shown} is a database of another program",
+            code="STORE_FOREIGN",
+            because=f"it has tables, such as {min(tables)}, and none of them is ours",
+            hint="give this program a database or a schema of its own",
+        )
+    if not tables:
+        tx.plain(_BOOK)
+    [(version,)] = tx.plain("select coalesce(max(number), 0) from schema_migration")
+    return int(version)

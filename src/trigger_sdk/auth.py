@@ -1,0 +1,108 @@
+"""Public tokens: what a browser may do without the secret key.
+
+They are signed here, with the secret key of the environment; the platform is asked only which one it is.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from trigger_core.duration import Duration
+from trigger_core.errors import ConfigError
+from trigger_sdk import _lazy
+
+if TYPE_CHECKING:
+    from trigger_sdk.item import TaskTarget
+
+__all__ = [
+    "Scope",
+    "create_public_token",
+    "create_public_token_sync",
+    "create_trigger_public_token",
+    "create_trigger_public_token_sync",
+]
+
+Names: TypeAlias = "str | Sequence[str] | bool"
+
+_WIRE_TYPES = {"input_streams": "inputStreams"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What an action is allowed on: ids, or ``True`` for all of a kind.
+
+    A run can be reached by its own id, its task, one of its tags or its batch.
+    """
+
+    runs: Names = False
+    tasks: Names = False
+    tags: Names = False
+    batch: Names = False
+    waitpoints: Names = False
+    input_streams: Names = False
+
+    def texts(self, action: str) -> Iterator[str]:
+        """Go through the scopes as the token carries them."""
+        for kind in (field.name for field in fields(self)):
+            names: Names = getattr(self, kind)
+            prefix = f"{action}:{_WIRE_TYPES.get(kind, kind)}"
+            if names is True:
+                yield prefix
+            elif names is not False:
+                for name in [names] if isinstance(names, str) else names:
+                    yield f"{prefix}:{name}"
+
+
+async def create_public_token(
+    *, read: Scope | None = None, write: Scope | None = None, expires_in: Duration = "15m"
+) -> str:
+    """Make a token for a browser, for example ``read=Scope(runs=["run_1"], tags=["user_1"])``.
+
+    Raises:
+        ConfigError: it would allow nothing.
+        NoSessionError: no platform is known.
+    """
+    return await _lazy.remote()().sign_token(_claims(read, write), expires_in)
+
+
+def create_public_token_sync(
+    *, read: Scope | None = None, write: Scope | None = None, expires_in: Duration = "15m"
+) -> str:
+    """Make a token, blocking; see :func:`create_public_token`."""
+    return _lazy.remote()().sign_token_sync(_claims(read, write), expires_in)
+
+
+async def create_trigger_public_token(
+    task: TaskTarget[Any] | str, *, once: bool = True, expires_in: Duration = "15m"
+) -> str:
+    """Make a token with which a browser triggers a run of a task, or with ``once=False`` many."""
+    return await _lazy.remote()().sign_token(_trigger_claims(task, once=once), expires_in)
+
+
+def create_trigger_public_token_sync(
+    task: TaskTarget[Any] | str, *, once: bool = True, expires_in: Duration = "15m"
+) -> str:
+    """Make a token that triggers, blocking; see :func:`create_trigger_public_token`."""
+    return _lazy.remote()().sign_token_sync(_trigger_claims(task, once=once), expires_in)
+
+
+def _claims(read: Scope | None, write: Scope | None) -> dict[str, Any]:
+    scopes = [
+        *(read.texts("read") if read else ()),
+        *(write.texts("write") if write else ()),
+    ]
+    if not scopes:
+        raise ConfigError(
+            "the token would allow nothing", hint='read=Scope(runs=["run_1"]), or write=…'
+        )
+    return {"scopes": scopes}
+
+
+def _trigger_claims(task: TaskTarget[Any] | str, *, once: bool) -> dict[str, Any]:
+    """The number makes two tokens of one second different: each is good for a run of its own."""
+    task_id = task if isinstance(task, str) else task.id
+    claims: dict[str, Any] = {"scopes": [f"trigger:tasks:{task_id}"]}
+    return claims | {"otu": True, "jti": secrets.token_hex(16)} if once else claims

@@ -1,0 +1,108 @@
+"""Two platform processes on one PostgreSQL database: what one commits, the other hears."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from support import postgres
+from support.http import PROJECT, Platform
+from trigger_core.clock import VirtualClock
+from trigger_platform.app import build, open_server
+from trigger_platform.settings import Settings
+from trigger_platform.store.opening import open_database
+
+
+@pytest.fixture
+async def platforms() -> AsyncIterator[tuple[Platform, Platform]]:
+    """Both with their loops running, and one clock."""
+    url = postgres.emptied_database()
+    clock = VirtualClock()
+    async with AsyncExitStack() as stack:
+        opened = [await _open(url, clock, stack) for _ in range(2)]
+        yield opened[0], opened[1]
+
+
+async def _open(url: str, clock: VirtualClock, stack: AsyncExitStack) -> Platform:
+    settings = Settings(data_dir=Path(), project_ref=PROJECT)
+    server = await open_server(settings, clock=clock, db=open_database(url))
+    stack.callback(server.units.db.close)
+    app = build(server)
+    await stack.enter_async_context(app.router.lifespan_context(app))
+    http = httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url="http://127.0.0.1:8030",
+        headers={"authorization": f"Bearer {server.local.environment.secret_key}"},
+    )
+    return Platform(server, clock, await stack.enter_async_context(http))
+
+
+async def test_they_serve_one_project(platforms: tuple[Platform, Platform]) -> None:
+    """With one key."""
+    one, other = platforms
+
+    assert one.key == other.key
+
+
+async def test_a_poll_at_one_is_woken_by_a_trigger_at_the_other(
+    platforms: tuple[Platform, Platform],
+) -> None:
+    """By the notice, not by looking."""
+    one, other = platforms
+    await other.work("task")
+    began = time.monotonic()
+    polling = asyncio.create_task(_poll(other))
+    await asyncio.sleep(0.2)
+    run_id = await one.trigger("task")
+
+    assert [run["runId"] for run in await polling] == [run_id]
+    assert time.monotonic() - began < 0.9
+
+
+async def test_a_poll_finds_work_within_a_second_when_nothing_is_heard(
+    platforms: tuple[Platform, Platform],
+) -> None:
+    """Notices are a convenience."""
+    one, other = platforms
+    await other.work("task")
+    other.server.units._listeners.clear()
+    polling = asyncio.create_task(_poll(other))
+    await asyncio.sleep(0.1)
+    run_id = await one.trigger("task")
+
+    async with asyncio.timeout(3):
+        assert [run["runId"] for run in await polling] == [run_id]
+
+
+async def test_who_watches_at_one_hears_of_changes_at_the_other(
+    platforms: tuple[Platform, Platform],
+) -> None:
+    """Whoever takes the event from the outbox."""
+    one = platforms[0]
+    hubs = [platform.server.hub for platform in platforms]
+    environment_id = one.server.local.environment.id
+    async with AsyncExitStack() as stack:
+        watching = [await stack.enter_async_context(hub.subscribed(environment_id)) for hub in hubs]
+        await asyncio.sleep(0.3)
+        for subscription in watching:
+            subscription.changed.clear()
+        await one.trigger("task")
+
+        assert [await subscription.wait(3) for subscription in watching] == [True, True]
+    with psycopg.connect(postgres.shared_database()) as connection:
+        assert connection.execute("select count(*) from outbox").fetchone() == (0,)
+
+
+async def _poll(platform: Platform) -> list[dict[str, str]]:
+    with psycopg.connect(postgres.shared_database()) as connection:
+        workers = [row[0] for row in connection.execute("select id from worker")]
+    body = {"bootId": "b1", "workers": workers, "limit": 1, "waitMs": 5_000}
+    answer = await platform.http.post("/engine/v1/worker/poll", json=body)
+    return list(answer.json()["runs"])
