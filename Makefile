@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check fix fast bench lock clean
+.PHONY: demo test check fix fast docs bench lock clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
@@ -26,6 +26,10 @@ check: $(READY)
 fix: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The pages of the reference that are written from code.
+docs: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m support.behaviours
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run_all.py

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from trigger_core.errors import InvalidPayloadError, TriggerError
+from trigger_core.errors import ApiError, InvalidPayloadError, TriggerError
 from trigger_core.packet import Packet, UnserializableError
 from trigger_core.retry import RetryPolicy
 from trigger_sdk.errors import (
@@ -51,12 +51,17 @@ def failed(error: BaseException, attempt: int, policy: RetryPolicy, rng: random.
     if isinstance(error, InvalidPayloadError):
         return internal("TASK_INPUT_ERROR", str(error), skip=True)
     message = _describe(error)
-    if isinstance(error, AbortTaskRunError):
+    if isinstance(error, AbortTaskRunError) or _was_refused(error):
         return message | {"retry": None, "skip": True}
     delay = (
         error.delay_ms if isinstance(error, RetryTaskError) else policy.next_delay_ms(attempt, rng)
     )
     return message | {"retry": None if delay is None else {"delay": delay}}
+
+
+def _was_refused(error: BaseException) -> bool:
+    """The platform refused a call; it would refuse the next attempt's as well (behaviour 233)."""
+    return isinstance(error, ApiError) and not error.retryable
 
 
 def _describe(error: BaseException) -> Message:

@@ -226,6 +226,7 @@ def test_what_bypasses_python_is_kept_as_well(dev: Dev) -> None:
     }
 
 
+@pytest.mark.behaviour(234, 240)
 @pytest.mark.parametrize(
     ("task", "payload", "status", "code", "text"),
     [
@@ -289,6 +290,7 @@ def test_a_blocking_task_can_wait(dev: Dev) -> None:
     assert 0.29 <= run.output < 1.5
 
 
+@pytest.mark.behaviour(237)
 @pytest.mark.parametrize("task", ["cancelable", "blocking", "polite"])
 def test_a_canceled_run_ends_and_cleans_up(dev: Dev, task: str) -> None:
     """Asynchronous, blocking, and one that watches the signal."""
@@ -302,6 +304,7 @@ def test_a_canceled_run_ends_and_cleans_up(dev: Dev, task: str) -> None:
         assert [line.message for line in dev.logs(run_id)] == ["cleaned up"]
 
 
+@pytest.mark.behaviour(237)
 def test_a_run_that_ignores_its_cancel_is_killed_with_everything_it_started(dev: Dev) -> None:
     """After the grace period."""
     run_id = dev.trigger("with-subprocess")

@@ -17,6 +17,7 @@ def _parent(engine: Engine, **options: object) -> Assignment:
     return parent
 
 
+@pytest.mark.behaviour(170)
 def test_the_parent_gets_the_output_of_its_child(engine: Engine) -> None:
     """And holds no slot meanwhile."""
     parent = _parent(engine)
@@ -33,6 +34,7 @@ def test_the_parent_gets_the_output_of_its_child(engine: Engine) -> None:
     assert engine.run(parent.run_id).execution_status == "EXECUTING"
 
 
+@pytest.mark.behaviour(170)
 def test_the_parent_gets_the_error_of_its_child(engine: Engine) -> None:
     """As the union of errors, in JSON."""
     parent = _parent(engine)
@@ -46,6 +48,7 @@ def test_the_parent_gets_the_error_of_its_child(engine: Engine) -> None:
     assert json.loads(told.result.output or "")["name"] == "ValueError"
 
 
+@pytest.mark.behaviour(161, 210)
 @pytest.mark.parametrize("end", ["cancel", "expire"])
 def test_a_child_that_never_runs_ends_the_wait_with_an_error(engine: Engine, end: str) -> None:
     """Canceled or expired."""
@@ -75,6 +78,7 @@ def test_asking_again_under_the_same_name_creates_nothing(engine: Engine) -> Non
     assert len(engine.claim()) == 1
 
 
+@pytest.mark.behaviour(183)
 def test_waits_run_in_parallel_and_each_is_told_as_it_ends(engine: Engine) -> None:
     """The slot comes back with the last one only."""
     parent = _parent(engine)
@@ -146,6 +150,7 @@ def test_children_are_locked_to_their_parents_version(engine: Engine) -> None:
     assert child.version == parent.version
 
 
+@pytest.mark.behaviour(36)
 def test_a_child_found_by_its_key_is_waited_for_like_a_new_one(engine: Engine) -> None:
     """Also when it is over already."""
     parent = _parent(engine)
@@ -162,6 +167,36 @@ def test_a_child_found_by_its_key_is_waited_for_like_a_new_one(engine: Engine) -
     assert engine.run(parent.run_id).execution_status == "EXECUTING"
 
 
+@pytest.mark.behaviour(37)
+def test_a_child_that_was_canceled_before_the_wait_answers_with_an_error(engine: Engine) -> None:
+    """It keeps its key; its waitpoint is made then, and is over from the start."""
+    child = engine.trigger(idempotency_key="k")
+    engine.cancel(child)
+    parent = _parent(engine)
+    answer = engine.trigger_and_wait(parent, "task", idempotency_key="k")
+
+    assert answer.awaited[0].run_id == child
+    [told] = engine.told()
+    assert told.result is not None
+    assert not told.result.ok
+    assert engine.run(parent.run_id).execution_status == "EXECUTING"
+
+
+@pytest.mark.behaviour(172)
+def test_a_wait_after_a_batch_belongs_to_no_batch(engine: Engine) -> None:
+    """Nor does its child."""
+    parent = _parent(engine)
+    engine.trigger_and_wait(parent, "task", batch=True)
+    [child] = engine.claim()
+    engine.succeed(child)
+    answer = engine.trigger_and_wait(parent, "task", ref="single")
+    [single] = engine.claim()
+
+    assert (answer.batch_id, single.batch_id) == (None, None)
+    assert engine.run(single.run_id).batch_position is None
+
+
+@pytest.mark.behaviour(35, 171)
 def test_two_parents_can_wait_for_one_child(engine: Engine) -> None:
     """Both get its output."""
     one, two = _parent(engine), _parent(engine)
@@ -199,6 +234,7 @@ def test_a_refused_child_is_an_error_of_the_call_and_leaves_nothing(engine: Engi
     assert engine.claim() == []
 
 
+@pytest.mark.behaviour(187)
 def test_a_batch_is_waited_for_as_a_whole(engine: Engine) -> None:
     """Results come as they are there; the parent goes on with the last."""
     parent = _parent(engine)
@@ -215,6 +251,7 @@ def test_a_batch_is_waited_for_as_a_whole(engine: Engine) -> None:
     assert engine.batch(started.batch_id).status == "COMPLETED"
 
 
+@pytest.mark.behaviour(27, 201)
 def test_a_refused_item_of_a_batch_is_a_failed_run(engine: Engine) -> None:
     """So every place has a result, and the parent goes on even if all are refused."""
     parent = _parent(engine)
@@ -228,6 +265,7 @@ def test_a_refused_item_of_a_batch_is_a_failed_run(engine: Engine) -> None:
     assert engine.batch(started.batch_id).status == "ABORTED"
 
 
+@pytest.mark.behaviour(160)
 def test_a_canceled_parent_is_not_woken_by_its_children(engine: Engine) -> None:
     """Its cancel goes on."""
     parent = _parent(engine)

@@ -20,6 +20,7 @@ def _answer(engine: Engine) -> tuple[str, bool]:
     return created.id, created.is_cached
 
 
+@pytest.mark.behaviour(28)
 def test_a_key_answers_with_the_run_it_made(engine: Engine) -> None:
     """While it lives and after it succeeded."""
     first = _again(engine)
@@ -30,16 +31,46 @@ def test_a_key_answers_with_the_run_it_made(engine: Engine) -> None:
     assert _answer(engine) == (first.id, True)
 
 
-def test_a_key_of_a_failed_run_makes_a_new_one(engine: Engine) -> None:
-    """The user wants it done."""
+@pytest.mark.behaviour(29)
+def test_a_key_belongs_to_a_task_and_an_environment(engine: Engine) -> None:
+    """Elsewhere it is another key."""
     first = _again(engine)
-    [assignment] = engine.claim()
-    engine.fail(assignment)
+    other = engine.neighbour()
+
+    assert _answer(other) != (first.id, True)
+    assert engine.trigger("another", idempotency_key="k") != first.id
+    assert _answer(engine) == (first.id, True)
+
+
+@pytest.mark.behaviour(31)
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (None, "COMPLETED_WITH_ERRORS"),
+        ("TASK_PROCESS_OOM_KILLED", "CRASHED"),
+        ("MAX_DURATION_EXCEEDED", "TIMED_OUT"),
+        ("COULD_NOT_FIND_TASK", "SYSTEM_FAILURE"),
+        ("expired", "EXPIRED"),
+    ],
+)
+def test_a_key_of_a_run_that_ended_badly_makes_a_new_one(
+    engine: Engine, code: str | None, status: str
+) -> None:
+    """The user wants it done; the old run stays in history without the key."""
+    first = _again(engine)
+    if status == "EXPIRED":
+        engine.advance(600_000)
+    else:
+        [assignment] = engine.claim()
+        engine.fail(assignment, code=code)
+    assert engine.run(first.id).status == status
 
     second = _again(engine)
     assert (second.is_cached, second.id == first.id) == (False, False)
+    assert engine.run(first.id).idempotency_key is None
 
 
+@pytest.mark.behaviour(32)
 def test_a_canceled_run_keeps_its_key(engine: Engine) -> None:
     """As in the original."""
     first = _again(engine)
@@ -48,12 +79,27 @@ def test_a_canceled_run_keeps_its_key(engine: Engine) -> None:
     assert _again(engine).is_cached
 
 
+@pytest.mark.behaviour(30)
 def test_a_key_ends_with_its_life(engine: Engine) -> None:
-    """Thirty days unless said otherwise."""
-    engine.trigger(idempotency_key="k", idempotency_key_ttl="60s", ttl="1h")
+    """The old run no longer has it."""
+    first = engine.trigger(idempotency_key="k", idempotency_key_ttl="60s", ttl="1h")
     engine.clock.advance(59_000)
     assert _again(engine).is_cached
     engine.clock.advance(1_000)
+
+    assert not _again(engine).is_cached
+    assert engine.run(first).idempotency_key is None
+
+
+@pytest.mark.behaviour(33)
+def test_a_success_answers_for_its_key_for_thirty_days(engine: Engine) -> None:
+    """Unless its life was given."""
+    first = _again(engine)
+    [assignment] = engine.claim()
+    engine.succeed(assignment)
+    engine.clock.advance(30 * 86_400_000 - 1)
+    assert _answer(engine) == (first.id, True)
+    engine.clock.advance(1)
 
     assert not _again(engine).is_cached
 

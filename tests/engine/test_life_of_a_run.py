@@ -13,6 +13,7 @@ from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions
 from trigger_platform.engine import trigger
 
 
+@pytest.mark.behaviour(6)
 def test_a_triggered_run_is_claimed_started_and_completed(engine: Engine) -> None:
     """Each step leaves a snapshot; the end keeps output and releases the slot."""
     run_id = engine.trigger(payload={"n": 1})
@@ -37,6 +38,7 @@ def test_a_completion_alone_implies_the_start(engine: Engine) -> None:
     assert engine.states(run_id) == ["QUEUED", "PENDING_EXECUTING", "EXECUTING", "FINISHED"]
 
 
+@pytest.mark.behaviour(131)
 def test_a_repeated_completion_gets_the_same_answer_and_changes_nothing(engine: Engine) -> None:
     """A worker may send a report twice when the answer was lost."""
     run_id = engine.trigger()
@@ -48,6 +50,7 @@ def test_a_repeated_completion_gets_the_same_answer_and_changes_nothing(engine: 
     assert engine.run(run_id) == before
 
 
+@pytest.mark.behaviour(130)
 def test_a_stale_lease_is_refused(engine: Engine) -> None:
     """A worker that lost a run cannot finish it."""
     run_id = engine.trigger()
@@ -67,6 +70,7 @@ def test_runs_are_claimed_in_the_order_they_were_triggered(engine: Engine) -> No
     assert [a.run_id for a in engine.claim()] == batch
 
 
+@pytest.mark.behaviour(82)
 def test_priority_is_a_head_start_in_seconds(engine: Engine) -> None:
     """A run with priority 10 passes runs that are up to ten seconds older."""
     older = engine.trigger()
@@ -78,6 +82,7 @@ def test_priority_is_a_head_start_in_seconds(engine: Engine) -> None:
     assert [a.run_id for a in engine.claim()] == [urgent, older, late]
 
 
+@pytest.mark.behaviour(2, 43)
 def test_a_delayed_run_waits_for_its_moment(engine: Engine) -> None:
     """It cannot be claimed before, and is claimed after."""
     run_id = engine.trigger(delay="1h")
@@ -98,6 +103,7 @@ def test_an_unreadable_delay_is_refused_and_nothing_is_written(engine: Engine) -
     assert engine.claim() == []
 
 
+@pytest.mark.behaviour(202)
 def test_a_run_that_does_not_start_in_time_expires(engine: Engine) -> None:
     """The time to live counts from the queue entry."""
     run_id = engine.trigger(ttl="5m")
@@ -107,6 +113,7 @@ def test_a_run_that_does_not_start_in_time_expires(engine: Engine) -> None:
     assert engine.claim() == []
 
 
+@pytest.mark.behaviour(46)
 def test_the_time_to_live_of_a_delayed_run_begins_when_it_is_queued(engine: Engine) -> None:
     """Not when it was triggered."""
     run_id = engine.trigger(delay="10m", ttl="5m")
@@ -118,6 +125,7 @@ def test_the_time_to_live_of_a_delayed_run_begins_when_it_is_queued(engine: Engi
     assert engine.run(run_id).status == "EXPIRED"
 
 
+@pytest.mark.behaviour(203, 204)
 def test_a_run_that_started_never_expires(engine: Engine) -> None:
     """A retry in the queue has no time to live."""
     run_id = engine.trigger(ttl="1m")
@@ -149,6 +157,7 @@ def test_a_batch_is_created_whole_or_not_at_all(engine: Engine) -> None:
     assert engine.claim() == []
 
 
+@pytest.mark.behaviour(103, 104)
 def test_a_run_of_an_unknown_task_waits_for_a_version_that_has_it(engine: Engine) -> None:
     """It is accepted, put aside at the claim, and released by the registration."""
     run_id = engine.trigger("later")
@@ -172,6 +181,7 @@ def test_the_same_code_keeps_its_version(engine: Engine) -> None:
     )
 
 
+@pytest.mark.behaviour(121)
 def test_a_run_keeps_the_version_it_started_with(engine: Engine) -> None:
     """A retry after a reload runs the old code while the old generation lives."""
     engine.trigger()

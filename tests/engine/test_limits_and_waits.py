@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from support.engine import Engine, open_engine, task
 from trigger_core.schemas.workers import WaitUntil
 from trigger_platform.engine.concurrency import room
@@ -12,6 +14,7 @@ def _held(engine: Engine) -> int:
     return limit - int(engine.call(lambda u: room(u, engine.environment).environment))
 
 
+@pytest.mark.behaviour(71)
 def test_a_queue_never_holds_more_than_its_limit() -> None:
     """And the next run starts when one ends."""
     engine = open_engine()
@@ -40,6 +43,7 @@ def test_a_full_queue_at_the_front_does_not_hide_the_others() -> None:
     engine.db.close()
 
 
+@pytest.mark.behaviour(84)
 def test_each_concurrency_key_has_the_limit_for_itself() -> None:
     """Tenants do not block each other."""
     engine = open_engine()
@@ -51,6 +55,7 @@ def test_each_concurrency_key_has_the_limit_for_itself() -> None:
     engine.db.close()
 
 
+@pytest.mark.behaviour(69)
 def test_the_environment_limit_holds_over_all_queues() -> None:
     """It is the sum."""
     engine = open_engine()
@@ -62,6 +67,7 @@ def test_the_environment_limit_holds_over_all_queues() -> None:
     engine.db.close()
 
 
+@pytest.mark.behaviour(163)
 def test_a_waiting_run_gives_its_slot_to_others_and_goes_on_when_it_is_over() -> None:
     """A queue of one does not block itself."""
     engine = open_engine()
@@ -137,6 +143,7 @@ def test_a_lost_resume_is_repeated_by_the_heartbeat(engine: Engine) -> None:
     assert (signal.kind, signal.waitpoint_id) == ("resume", waitpoint)
 
 
+@pytest.mark.behaviour(183)
 def test_parallel_waits_are_delivered_one_by_one(engine: Engine) -> None:
     """Each as it completes."""
     engine.trigger()

@@ -10,6 +10,7 @@ from trigger_core.schemas.workers import Started
 from trigger_platform.engine import heartbeat
 
 
+@pytest.mark.behaviour(123)
 def test_a_short_retry_keeps_its_worker_and_slot(engine: Engine) -> None:
     """Below 30 s the worker waits and starts the next attempt under a new lease."""
     run_id = engine.trigger()
@@ -26,6 +27,7 @@ def test_a_short_retry_keeps_its_worker_and_slot(engine: Engine) -> None:
     assert engine.run(run_id).attempt == 2
 
 
+@pytest.mark.behaviour(78, 128)
 def test_a_long_retry_goes_back_to_the_queue(engine: Engine) -> None:
     """From 30 s on the slot is given back and the run comes again when the pause is over."""
     run_id = engine.trigger()
@@ -51,6 +53,7 @@ def test_a_repeated_failure_report_gets_the_same_verdict(engine: Engine) -> None
         )
 
 
+@pytest.mark.behaviour(124)
 def test_attempts_end_with_the_policy() -> None:
     """The last attempt's failure is final and keeps the error."""
     engine = open_engine()
@@ -66,6 +69,7 @@ def test_attempts_end_with_the_policy() -> None:
     engine.db.close()
 
 
+@pytest.mark.behaviour(139)
 def test_max_attempts_of_the_trigger_beats_the_task(engine: Engine) -> None:
     """One attempt means one."""
     engine.trigger(max_attempts=1)
@@ -99,6 +103,7 @@ def test_each_kind_of_crash_has_its_end(
     assert (verdict.kind, verdict.status) == (kind, status)
 
 
+@pytest.mark.behaviour(143)
 def test_a_lost_worker_before_the_start_costs_no_attempt(engine: Engine) -> None:
     """The lease runs out and the run is handed out again."""
     run_id = engine.trigger(max_attempts=1)
@@ -111,6 +116,7 @@ def test_a_lost_worker_before_the_start_costs_no_attempt(engine: Engine) -> None
     assert engine.run(run_id).delivery_failures == 1
 
 
+@pytest.mark.behaviour(79, 144)
 def test_a_run_that_is_never_begun_is_given_up_in_the_end(engine: Engine) -> None:
     """Twelve deliveries without a start are a system failure, and the queue moves on."""
     run_id = engine.trigger()
@@ -121,6 +127,7 @@ def test_a_run_that_is_never_begun_is_given_up_in_the_end(engine: Engine) -> Non
     assert engine.run(run_id).status == "SYSTEM_FAILURE"
 
 
+@pytest.mark.behaviour(145, 146)
 def test_a_silent_worker_costs_an_attempt_and_the_policy_decides(engine: Engine) -> None:
     """A stall is a failure like any other."""
     run_id = engine.trigger()
@@ -135,6 +142,7 @@ def test_a_silent_worker_costs_an_attempt_and_the_policy_decides(engine: Engine)
     assert again.attempt == 2
 
 
+@pytest.mark.behaviour(147)
 def test_a_heartbeat_keeps_the_lease(engine: Engine) -> None:
     """A run may take as long as it likes."""
     run_id = engine.trigger()
@@ -194,6 +202,7 @@ def test_leases_survive_a_restart_of_the_server(engine: Engine) -> None:
     assert engine.succeed(assignment).kind == "finished"
 
 
+@pytest.mark.behaviour(47, 156)
 @pytest.mark.parametrize("state", ["DELAYED", "QUEUED", "RUN_CREATED", "retrying"])
 def test_a_run_without_a_process_is_canceled_at_once(engine: Engine, state: str) -> None:
     """Nobody has to be asked."""
@@ -213,6 +222,7 @@ def test_a_run_without_a_process_is_canceled_at_once(engine: Engine, state: str)
     assert engine.claim() == []
 
 
+@pytest.mark.behaviour(157)
 @pytest.mark.parametrize("state", ["handed out", "executing", "waiting"])
 def test_a_run_with_a_process_is_canceled_through_its_worker(engine: Engine, state: str) -> None:
     """It is CANCELED at once, and final when the process has ended."""
@@ -232,6 +242,7 @@ def test_a_run_with_a_process_is_canceled_through_its_worker(engine: Engine, sta
     assert engine.run(run_id).execution_status == "FINISHED"
 
 
+@pytest.mark.behaviour(142)
 def test_a_cancel_is_sticky(engine: Engine) -> None:
     """A success that arrives after the cancel ends as canceled; the output is kept."""
     run_id = engine.trigger()
@@ -243,6 +254,7 @@ def test_a_cancel_is_sticky(engine: Engine) -> None:
     assert output == '"late"'
 
 
+@pytest.mark.behaviour(148)
 def test_a_cancel_whose_worker_is_gone_ends_with_the_lease(engine: Engine) -> None:
     """No run stays half canceled."""
     run_id = engine.trigger()
@@ -254,6 +266,7 @@ def test_a_cancel_whose_worker_is_gone_ends_with_the_lease(engine: Engine) -> No
     assert engine.run(run_id).status == "CANCELED"
 
 
+@pytest.mark.behaviour(158)
 def test_canceling_a_finished_run_changes_nothing(engine: Engine) -> None:
     """It is idempotent."""
     run_id = engine.trigger()

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import httpx
+import pytest
 
 from support.http import Platform
 
@@ -58,6 +59,7 @@ async def test_a_batch_is_created_streamed_and_read(platform: Platform) -> None:
     assert [item["id"] for item in results["items"]] == detail["runs"]
 
 
+@pytest.mark.behaviour(192, 193)
 async def test_a_stream_that_is_short_is_not_sealed_and_may_be_repeated(platform: Platform) -> None:
     """The counts say what is missing; what came before is not made again."""
     batch_id = await _open(platform, 2)
@@ -70,6 +72,7 @@ async def test_a_stream_that_is_short_is_not_sealed_and_may_be_repeated(platform
     assert (third["sealed"], third["itemsAccepted"]) == (True, 0)
 
 
+@pytest.mark.behaviour(194)
 async def test_an_item_that_is_too_large_fails_alone(platform: Platform) -> None:
     """As a run that has failed already."""
     batch_id = await _open(platform, 2)
@@ -83,6 +86,7 @@ async def test_an_item_that_is_too_large_fails_alone(platform: Platform) -> None
     assert len(await platform.work("task")) == 1
 
 
+@pytest.mark.behaviour(189, 195)
 async def test_lines_that_are_no_items_are_refused(platform: Platform) -> None:
     """400 for what is no JSON, 422 for what is no item, 415 for another type, 404 for another batch."""
     batch_id = await _open(platform, 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from support.http import Platform
 
 
@@ -17,6 +19,7 @@ async def _read(platform: Platform, token_id: str) -> dict[str, Any]:
     return dict((await platform.http.get(f"/api/v1/waitpoints/tokens/{token_id}")).json())
 
 
+@pytest.mark.behaviour(169)
 async def test_a_token_is_completed_once(platform: Platform) -> None:
     """The first data stay; the second call changes nothing and is no error."""
     token = await _create(platform, tags=["a"])
@@ -41,6 +44,7 @@ async def test_the_callback_address_needs_no_key(platform: Platform) -> None:
     assert (await _read(platform, token["id"]))["output"] == '{"x":1}'
 
 
+@pytest.mark.behaviour(165)
 async def test_a_token_runs_out_of_time(platform: Platform) -> None:
     """With the error that clients know."""
     token = await _create(platform, timeout="10m")
@@ -52,6 +56,7 @@ async def test_a_token_runs_out_of_time(platform: Platform) -> None:
     assert "TRIGGER_WAITPOINT_TIMEOUT" in found["output"]
 
 
+@pytest.mark.behaviour(41, 42)
 async def test_a_key_finds_its_token_until_it_runs_out(platform: Platform) -> None:
     """Then a new one is made, and the old one keeps the key for history."""
     first = await _create(platform, idempotencyKey="k", idempotencyKeyTTL="1h")

@@ -6,7 +6,7 @@ import json
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trigger_core.clock import VirtualClock
@@ -38,6 +38,7 @@ from trigger_core.schemas.workers import (
     TriggerAndWait,
     Verdict,
     WaitStarted,
+    WaitToken,
     WaitUntil,
     WorkerMetadata,
 )
@@ -104,10 +105,15 @@ class Engine:
     workers: list[str] = field(default_factory=list)
     boot: str = BOOT
     _told: list[Signal] = field(default_factory=list)
+    _published: list[tuple[str, int]] = field(default_factory=list)
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run an engine function in a unit."""
-        return self.units.write_sync(function, *args, **kwargs)
+        u, result = self.units.submit(function, *args, **kwargs).result()
+        self._published += [
+            (event.subject_id, event.sequence) for event in u.events if event.kind == "run.changed"
+        ]
+        return result
 
     def connect(self, boot: str) -> None:
         """Take the seat with a process."""
@@ -184,10 +190,30 @@ class Engine:
         self.index(begun.id, *tasks)
         return self.finalize(begun.id, promoted=promoted).version
 
+    def beside(self, address: str, seed: int) -> Engine:
+        """Return a second platform on the same database, for the same worker and with the same clock."""
+        db = open_database(address, durable=False)
+        return replace(self, db=db, units=Units(db, self.clock, random.Random(seed)), _told=[])
+
+    def neighbour(self) -> Engine:
+        """Return an engine on another environment of the same database, with a worker of its own."""
+        ensured = self.call(project.ensure, "proj_neighbouraaaaaaaaaaa")
+        other = Engine(self.db, self.clock, self.units, ensured.environment)
+        other.connect("boot-of-the-neighbour")
+        other.register(task())
+        return other
+
     def trigger(self, task: str = "task", payload: Any = None, **options: Any) -> str:
         """Trigger a run; return its id."""
         request = TriggerTask(payload=payload, options=TriggerOptions(**options))
         return str(self.call(trigger.create, self.environment, task, request).id)
+
+    def started(self, task: str = "task", **options: Any) -> Assignment:
+        """Trigger a run, claim it and begin its first attempt."""
+        run_id = self.trigger(task, **options)
+        [assignment] = [one for one in self.claim() if one.run_id == run_id]
+        self.start(assignment)
+        return assignment
 
     def trigger_many(self, count: int, task: str = "task", **options: Any) -> list[str]:
         """Trigger a batch; return the ids."""
@@ -285,6 +311,13 @@ class Engine:
             is_batch=batch,
         )
         return self.report(triggers=[request]).waits[0]
+
+    def wait_for_token(self, assignment: Assignment, token_id: str, ref: str = "k1") -> WaitStarted:
+        """Let the run wait for a token."""
+        wait = WaitToken(
+            run_id=assignment.run_id, lease=assignment.lease, ref=ref, waitpoint_id=token_id
+        )
+        return self.report(tokens=[wait]).waits[0]
 
     def open_batch(self, count: int, **options: Any) -> BatchRow:
         """Open a batch whose items will follow."""
@@ -490,6 +523,10 @@ class Engine:
         row: PayloadRow = self.call(lambda u: u.tx.one("payload_of", PayloadRow, run_id=run_id))
         return row
 
+    def published(self, run_id: str) -> list[int]:
+        """Return the transitions of a run that went into the outbox, by sequence."""
+        return [sequence for subject, sequence in self._published if subject == run_id]
+
     def log(self, run_id: str) -> list[str]:
         """Return the lines of a run: level and message."""
         rows: list[reads.LogRow] = self.call(reads.logs, self.environment, run_id, 0)
@@ -506,6 +543,10 @@ class Engine:
             ]
 
         return self.call(look)  # type: ignore[no-any-return]
+
+    def edges(self, run_id: str) -> int:
+        """Return how many waits a run has."""
+        return int(self.call(lambda u: u.tx.scalar("edges_of_run", run_id=run_id)))
 
     def sql(self, text: str, **params: Any) -> None:
         """Run raw SQL, as a defect or a careless operator would."""

@@ -170,14 +170,19 @@ def emptied_database() -> str:
 
 @cache
 def _emptying() -> str:
-    """Deleting a few rows is far quicker than truncating thirty tables."""
+    """Deleting a few rows is far quicker than truncating thirty tables; a dropped index comes back."""
     with psycopg.connect(shared_database(), autocommit=True) as connection:
         tables = connection.execute(
             "select table_name from information_schema.tables"
             " where table_schema = 'public' and table_name <> 'schema_migration'"
         ).fetchall()
+        indexes = connection.execute(
+            "select replace(indexdef, ' INDEX ', ' INDEX IF NOT EXISTS ') from pg_indexes"
+            " where schemaname = 'public' and indexname in ('run_idempotency', 'run_tick')"
+        ).fetchall()
+    restored = "".join(f"{definition};" for (definition,) in indexes)
     deletes = "".join(f"delete from {name};" for (name,) in tables)  # noqa: S608 - our own names
-    return f"begin; set local session_replication_role = replica; {deletes} commit"
+    return f"begin; set local session_replication_role = replica; {deletes} {restored} commit"
 
 
 def _programs() -> Path:

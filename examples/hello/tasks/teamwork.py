@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.hello_world import Hello, hello_world
+
 from trigger_sdk import logger, task, wait
 
 

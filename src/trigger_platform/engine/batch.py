@@ -172,8 +172,12 @@ def recount(u: Unit, batch_id: str) -> None:
 
 
 def expire(u: Unit, row: BatchRow) -> None:
-    """Give up a batch whose items did not come in time; the parent goes on with an error."""
-    u.tx.run("batch_abort", id=row.id, now=u.now)
+    """Give up a batch whose items did not come in time; the parent goes on with an error.
+
+    One that was sealed since it was read stays.
+    """
+    if not u.tx.run("batch_abort", id=row.id, now=u.now):
+        return
     message = f"Only {row.accepted} of {row.run_count} items of the batch arrived in time."
     error = {"type": "STRING_ERROR", "raw": message}
     _complete_waitpoint(u, row.id, output=json.dumps(error), is_error=True)

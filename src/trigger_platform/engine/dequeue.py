@@ -22,6 +22,7 @@ from trigger_platform.engine import (
     pending_version,
     queue_front,
     queue_name,
+    ttl,
 )
 from trigger_platform.engine import environment as locking
 from trigger_platform.engine.environment_turns import Contender
@@ -56,7 +57,8 @@ def claim(
     is among them; in a development environment it moves to the newest when it is gone, pinned or not: a
     version of development that has ended never comes back. A new run goes to the newest of them in a
     development environment, elsewhere to the current version alone. A run whose task or queue the version
-    does not have is put aside until a version has it.
+    does not have is put aside until a version has it. One whose time to live is over expires, though no sweep
+    has come by yet.
     """
     if limit <= 0 or not workers:
         return []
@@ -126,6 +128,9 @@ def _claim(
     versions = _Versions(u, environment, workers)
     moves: list[Move] = []
     for run in queue_front.next_runs(u, environment, free, limit):
+        if ttl.is_over(u, run):
+            ttl.expire(u, run)
+            continue
         target = versions.target(run)
         if target is not None:
             moves.append(_hand_out(u, run, boot_id, target))

@@ -99,11 +99,18 @@ def complete(u: Unit, boot_id: str, completions: Sequence[Completion]) -> list[V
 
 
 def retry(u: Unit, boot_id: str, requests: Sequence[StartRetry]) -> list[RunRow]:
-    """Hand the next attempt to workers whose pause is over, under a new lease."""
+    """Hand the next attempt to workers whose pause is over, under a new lease.
+
+    A worker that did not hear the answer asks again and gets the attempt that was begun for it.
+    """
     runs = runs_by_id(u, [one.run_id for one in requests])
     moves: list[Move] = []
+    unheard: list[RunRow] = []
     for request in requests:
         run = runs.get(request.run_id)
+        if run is not None and _is_unheard(run, boot_id, request.lease):
+            unheard.append(run)
+            continue
         if run is None or not owns(run, boot_id, request.lease) or not _pausing(run):
             continue
         step = execution_snapshot.move(
@@ -119,7 +126,7 @@ def retry(u: Unit, boot_id: str, requests: Sequence[StartRetry]) -> list[RunRow]
         )
         moves.append(step)
     execution_snapshot.apply(u, moves)
-    return [step.run for step in moves]
+    return [*unheard, *(step.run for step in moves)]
 
 
 def fail(u: Unit, run: RunRow, failed: Failed, *, at_once: bool = False) -> list[Move]:
@@ -167,6 +174,12 @@ def _open(run: RunRow, boot_id: str, lease: int) -> bool:
 def _pausing(run: RunRow) -> bool:
     """An attempt has failed and the worker waits a moment before the next one."""
     return run.execution_status == ExecutionStatus.EXECUTING and run.attempt_started_at is None
+
+
+def _is_unheard(run: RunRow, boot_id: str, lease: int) -> bool:
+    """The attempt after this lease was begun here, and nothing has been heard of it since."""
+    begun = run.execution_status == ExecutionStatus.EXECUTING and run.sequence == run.lease
+    return begun and run.boot_id == boot_id and lease < run.sequence
 
 
 def _settle(u: Unit, run: RunRow, completion: Completion) -> _Outcome:

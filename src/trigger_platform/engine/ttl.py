@@ -8,7 +8,12 @@ from trigger_platform.engine.states import RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import RunRow
 
-__all__ = ["expire"]
+__all__ = ["expire", "is_over"]
+
+
+def is_over(u: Unit, run: RunRow) -> bool:
+    """Tell whether the time to live of a queued run that could be claimed is over."""
+    return run.due_at is not None and run.due_at <= u.now
 
 
 def expire(u: Unit, run: RunRow) -> None:
