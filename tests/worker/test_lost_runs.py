@@ -37,7 +37,7 @@ def test_a_worker_that_lost_its_seat_ends_its_processes_and_says_nothing(start: 
     run_id = pair.started("forever")
     (line,) = pair.messages(run_id)
     pair.client.send(calls.connect(Connect(instance="dev", boot_id="boot_of_another")))
-    run = pair.result(run_id, 5)
+    run = pair.result(run_id, 20)
 
     assert run.error is not None
     assert run.error.code == "TASK_RUN_STALLED_EXECUTING"
