@@ -11,5 +11,5 @@ import startup
 import throughput
 
 if __name__ == "__main__":
-    for benchmark in (startup, floor, set_writes, claim, latency, throughput, kill):
+    for benchmark in (startup, floor, claim, set_writes, latency, throughput, kill):
         benchmark.main()

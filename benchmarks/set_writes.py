@@ -1,4 +1,4 @@
-"""How rows get into PostgreSQL quickest: one statement each, arrays, or JSON (ADR 7)."""
+"""How rows get into PostgreSQL quickest: one statement each, arrays, or JSON (ADR 8)."""
 
 from __future__ import annotations
 

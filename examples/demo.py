@@ -22,6 +22,7 @@ os.chdir(PROJECT)
 
 from tasks.failing import always_fail, crash, fail_once  # noqa: E402 - needs the path above
 from tasks.hello_world import Hello, Item, Order, hello_world, price_order  # noqa: E402
+from tasks.teamwork import teamwork  # noqa: E402
 from tasks.working import cpu_heavy, sleepy  # noqa: E402
 
 from trigger_sdk import runs  # noqa: E402
@@ -46,6 +47,7 @@ def trigger_all() -> list[Step]:
         Step("fails, is retried", fail_once.trigger_sync(), "COMPLETED", 2),
         Step("fails for good", always_fail.trigger_sync(), "FAILED", 2),
         Step("waits 2 s", sleepy.trigger_sync(2), "COMPLETED", 1),
+        Step("waits for children", teamwork.trigger_sync(["Ann", "Bob"]), "COMPLETED", 1),
         Step("keeps a core busy", cpu_heavy.trigger_sync(100_000), "COMPLETED", 1),
         Step("loses its process", crash.trigger_sync("kill"), "CRASHED", 1),
     ]

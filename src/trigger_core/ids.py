@@ -22,6 +22,8 @@ __all__ = [
     "access_token",
     "batch_id",
     "before_runs_of",
+    "checkpoint_id",
+    "deployment_id",
     "environment_id",
     "is_run_id",
     "project_ref",
@@ -31,6 +33,7 @@ __all__ = [
     "schedule_instance_id",
     "secret_key",
     "sequence_of_snapshot",
+    "short_code",
     "snapshot_id",
     "waitpoint_id",
     "worker_id",
@@ -50,6 +53,8 @@ _LAST_MS = 2**48 - 1
 BEFORE_RUNS = "run_"
 AFTER_RUNS = "run_z"
 """Texts that sort before and after every run id."""
+_NANOID = "123456789abcdefghijkmnopqrstuvwxyz"
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RUN_ID = re.compile(r"run_[0-9a-z]{21,26}\Z")
@@ -95,6 +100,21 @@ def environment_id(now: int, rng: random.Random) -> EnvironmentId:
 def queue_id(now: int, rng: random.Random) -> str:
     """Return a fresh queue id."""
     return "queue_" + _body(now, rng)
+
+
+def checkpoint_id(now: int, rng: random.Random) -> str:
+    """Return a fresh checkpoint id."""
+    return "checkpoint_" + _body(now, rng)
+
+
+def deployment_id(rng: random.Random) -> str:
+    """Return a fresh deployment id: 21 characters without 0 and l."""
+    return "deployment_" + "".join(rng.choices(_NANOID, k=21))
+
+
+def short_code(rng: random.Random) -> str:
+    """Return a fresh short code of a deployment: 8 characters."""
+    return "".join(rng.choices(_BASE36, k=8))
 
 
 def schedule_id(now: int, rng: random.Random) -> str:

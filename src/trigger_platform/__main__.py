@@ -7,13 +7,12 @@ import asyncio
 import json
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 from trigger_core.errors import TriggerError
-from trigger_platform.app import serve
+from trigger_platform import foreground
 from trigger_platform.http.server import Server
 from trigger_platform.settings import Settings
 
@@ -22,7 +21,6 @@ __all__ = ["main"]
 
 def main() -> None:
     """Serve, tell the session how to reach the server, and end with it."""
-    os.umask(0o077)  # the data holds keys
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     options = _options()
     try:
@@ -33,20 +31,14 @@ def main() -> None:
             port=options.port,
             database=options.database,
         )
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(settings))
+        foreground.run(settings, _announce, _watch_stdin)
     except TriggerError as error:
         _say({"event": "failed", "error": error.report()})
         sys.exit(1)
 
 
-async def _serve(settings: Settings) -> None:
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
-    loop.add_reader(sys.stdin.fileno(), _read_stdin, ended)
-    await serve(settings, announce=_announce, until=ended)
+def _watch_stdin(ended: asyncio.Event) -> None:
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _read_stdin, ended)
 
 
 def _read_stdin(ended: asyncio.Event) -> None:
@@ -71,15 +63,6 @@ def _announce(server: Server) -> None:
 def _say(event: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(event) + "\n")
     sys.stdout.flush()
-
-
-def _loop_factory() -> Any:
-    """Use uvloop where it is installed."""
-    try:
-        import uvloop  # noqa: PLC0415 - optional, and only this process needs it
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 def _options() -> argparse.Namespace:

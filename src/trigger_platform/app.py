@@ -41,6 +41,8 @@ from trigger_platform.http.routes import (
 )
 from trigger_platform.http.server import Server
 from trigger_platform.loops.outbox import Outbox
+from trigger_platform.loops.reconciler import Reconciler
+from trigger_platform.loops.retention import Retention
 from trigger_platform.loops.timers import Timers
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings
@@ -123,7 +125,7 @@ async def open_server(
     await units.write(heartbeat.grant_grace)
     hub = Hub()
     units.subscribe(hub.notice)
-    return Server(units, hub, local)
+    return Server(units, hub, local, periods=settings.periods)
 
 
 def build(server: Server) -> Starlette:
@@ -132,8 +134,13 @@ def build(server: Server) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         server.units.listen()
-        timers, outbox = Timers(server.units), Outbox(server.units)
-        loops = [asyncio.create_task(timers.run()), asyncio.create_task(outbox.run())]
+        running = (
+            Timers(server.units),
+            Outbox(server.units),
+            Reconciler(server.units),
+            Retention(server.units, server.periods),
+        )
+        loops = [asyncio.create_task(loop.run()) for loop in running]
         try:
             yield
         finally:
@@ -171,7 +178,11 @@ async def serve(
     server = await open_server(settings)
     server.url = f"http://{settings.host}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
-        build(server), log_level="warning", access_log=False, timeout_graceful_shutdown=2
+        build(server),
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
     )
     instance = _Uvicorn(config)
     serving = asyncio.create_task(instance.serve(sockets=[listener]))

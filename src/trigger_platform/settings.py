@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trigger_core.errors import UsageError
+from trigger_platform.engine.retention import Periods
 
 __all__ = ["LOOPBACK", "Settings"]
 
@@ -22,7 +23,8 @@ class Settings:
         host: a loopback address; the dashboard has no login.
         port: 0 picks a free one.
         durable: whether acknowledged writes survive a power cut, and not only a crash.
-        database: ``postgresql://…``; ``None`` is a SQLite file in ``data_dir``.
+        database: ``postgresql://…`` or a path; ``None`` is a SQLite file in ``data_dir``.
+        periods: for how long what has ended is kept.
     """
 
     data_dir: Path
@@ -31,6 +33,7 @@ class Settings:
     port: int = 0
     durable: bool = False
     database: str | None = None
+    periods: Periods = Periods()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         """Refuse to be reachable from other machines."""

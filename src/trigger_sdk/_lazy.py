@@ -11,11 +11,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from trigger_sdk import _remote, _remote_schedules, _signature
 
-__all__ = ["preload", "remote", "schedules", "signature"]
+__all__ = ["check_schedule", "preload", "remote", "schedules", "signature"]
 
 
 @cache
@@ -37,6 +38,14 @@ def schedules() -> type[_remote_schedules.RemoteSchedules]:
     """Return the class that asks about schedules; loads httpx."""
     found = _load("trigger_sdk._remote_schedules").RemoteSchedules
     return cast("type[_remote_schedules.RemoteSchedules]", found)
+
+
+def check_schedule() -> Callable[[str | None, str | None, str, str | None], None]:
+    """Return what refuses a wrong schedule; loads cron expressions and time zones."""
+    return cast(
+        "Callable[[str | None, str | None, str, str | None], None]",
+        _load("trigger_sdk._schedule_check").check,
+    )
 
 
 def preload() -> None:

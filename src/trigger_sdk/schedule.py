@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-from trigger_core import duration, spread, timetable
+from trigger_core import duration
 from trigger_core.duration import Duration
 from trigger_core.errors import ConfigError, InvalidDurationError, InvalidScheduleError
+from trigger_sdk import _lazy
 
 __all__ = ["CatchUp", "Schedule", "ScheduledPayload", "every_text"]
 
@@ -84,9 +85,7 @@ class Schedule:
             ) from None
 
     def _check(self) -> None:
-        timetable.read(timetable.expression(self.cron, every_text(self.every)), self.timezone)
-        if self.window is not None:
-            spread.parse(self.window)
+        _lazy.check_schedule()(self.cron, every_text(self.every), self.timezone, self.window)
         if self.catch_up not in {"none", "last", "all"}:
             raise InvalidScheduleError(
                 f"catch_up is 'none', 'last' or 'all', not {self.catch_up!r}"

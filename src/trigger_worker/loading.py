@@ -6,9 +6,10 @@ import asyncio
 import time
 from typing import Protocol
 
+from trigger_core import timetable
 from trigger_core.api.calls import workers as calls
 from trigger_core.errors import TriggerError
-from trigger_core.schemas.workers import Registered, RegisterWorker
+from trigger_core.schemas.workers import Registered, RegisterWorker, TaskDeclaration
 from trigger_worker import index_report
 from trigger_worker.background import Background
 from trigger_worker.base_process import BaseProcess
@@ -131,11 +132,17 @@ class Loader:
             "loaded",
             version=generation.version,
             workerId=generation.worker_id,
-            tasks=[
-                {"id": task.id, "filePath": task.file_path, "line": task.line}
-                for task in report.tasks.values()
-            ],
+            tasks=[_brief(task) for task in report.tasks.values()],
             files=report.files,
             durationMs=round((time.monotonic() - began) * 1000),
             unchanged=unchanged,
         )
+
+
+def _brief(task: TaskDeclaration) -> Message:
+    brief: Message = {"id": task.id, "filePath": task.file_path, "line": task.line}
+    if task.schedule is not None:
+        said = task.schedule
+        when = timetable.expression(said.cron, said.every)
+        brief["schedule"] = {"expression": when, "timezone": said.timezone}
+    return brief

@@ -63,7 +63,17 @@ def test_importing_the_sdk_loads_nothing_heavy() -> None:
     """What a web app would not want to pay for."""
     loaded = _loaded_after("import trigger_sdk")
 
-    assert not loaded & {"pydantic", "httpx", "asyncio", "starlette", "typer", "rich", "sqlite3"}
+    assert not loaded & {
+        "pydantic",
+        "httpx",
+        "asyncio",
+        "starlette",
+        "typer",
+        "rich",
+        "sqlite3",
+        "cronsim",
+        "zoneinfo",
+    }
 
 
 def test_help_loads_no_command_and_no_library() -> None:

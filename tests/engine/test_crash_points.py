@@ -19,16 +19,17 @@ import pytest
 from support import transitions
 from support.crash import Died, Moment, Mortal, reopen
 from support.engine import Engine, open_database, open_engine, scheduled, task
-from support.invariants import violations
 from trigger_core.metadata import Operation
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.metadata import MetadataFlush, MetadataUpdate
+from trigger_core.schemas.runs import LogRecord
 from trigger_core.schemas.schedules import CreateSchedule, UpdateSchedule
 from trigger_core.schemas.trigger import TriggerOptions, TriggerTask
-from trigger_core.schemas.workers import Assignment, GivenUp, Held, StartRetry, Verdict
+from trigger_core.schemas.workers import Assignment, GivenUp, Held, LogLine, StartRetry, Verdict
 from trigger_platform.engine import (
     access_token,
     delayed,
+    deployment,
     dequeue,
     due,
     heartbeat,
@@ -37,6 +38,7 @@ from trigger_platform.engine import (
     project,
     queue,
     replay,
+    retention,
     schedule,
     tags,
     token,
@@ -248,6 +250,84 @@ def _pushing(engine: Engine) -> None:
     engine.clock.advance(5_000)
 
 
+def _retained(remove: Callable[..., Any]) -> Case:
+    def act(engine: Engine, _state: Any) -> None:
+        engine.call(remove, retention.Periods(), {})
+
+    return Case(f"retention.{remove.__name__}", act, _old_things)
+
+
+def _old_things(engine: Engine) -> None:
+    """A run and a batch that are over, lines, answers that are remembered, a debounce key, a token."""
+    _create(engine)
+    _debounced(engine)
+    engine.trigger_many(2)
+    engine.call(token.complete, engine.environment, _token(engine), "1", "application/json")
+    record = LogRecord(
+        attempt=1, time="2025-11-24T16:00:00Z", level="INFO", source="stdout", message="hello"
+    )
+    for one in engine.claim():
+        engine.report(logs=[LogLine(run_id=one.run_id, record=record)])
+        engine.succeed(one)
+    engine.clock.advance(40 * 86_400_000)
+
+
+def _token(engine: Engine) -> str:
+    made: token.Made = engine.call(token.create, engine.environment)
+    return made.token.id
+
+
+def _frozen(engine: Engine) -> tuple[Assignment, int]:
+    one = engine.started()
+    return one, engine.wait_started(one, 60_000).sequence
+
+
+def _restoring(engine: Engine) -> Assignment:
+    one, sequence = _frozen(engine)
+    engine.suspend(one, sequence)
+    engine.advance(60_000)
+    [again] = engine.claim()
+    return again
+
+
+def _deploying(engine: Engine) -> str:
+    engine.trigger("later", external_deployment_id="abc")
+    return engine.begin_deployment(external_id="abc").id
+
+
+def _missing_deployment(engine: Engine) -> None:
+    engine.in_production().trigger("later", external_deployment_id="abc")
+    engine.clock.advance(86_400_000)
+
+
+def _built(engine: Engine) -> str:
+    deployment_id = _deploying(engine)
+    engine.index(deployment_id, task(), task("later"))
+    return deployment_id
+
+
+def _served(engine: Engine) -> str:
+    first = engine.deploy(task(), task("later"))
+    engine.deploy(task())
+    return first
+
+
+def _of_deployment(change: str, *arguments: Any) -> Act:
+    """The call, answered with the status of the deployment."""
+
+    def act(engine: Engine, deployment_id: str) -> str:
+        found = engine.call(
+            getattr(deployment, change), engine.environment, deployment_id, *arguments
+        )
+        return str(found.status)
+
+    return act
+
+
+def _index(engine: Engine, deployment_id: str) -> None:
+    engine.index(deployment_id, task(), task("later"))
+
+
 def _deleted(engine: Engine, ref: str) -> None:
     engine.call(lambda u: _delete_if_there(u, engine, ref))
 
@@ -406,6 +486,39 @@ CASES = [
         lambda e, _: e.set_environment(concurrency_limit=7).concurrency_limit,
         _waiting,
     ),
+    Case("checkpoint.suspend", lambda e, frozen: e.suspend(*frozen).ok, _frozen),
+    Case("report: restored", lambda e, one: e.go_on(one), _restoring),
+    Case("checkpoint.lost", lambda e, one: e.lose_checkpoint(one), _restoring),
+    Case(
+        "deployment.initialize",
+        lambda e, _: e.begin_deployment().status,
+        is_repeated=False,
+    ),
+    Case("deployment.progress", _of_deployment("progress"), _deploying, is_repeated=False),
+    Case("deployment.register_worker", _index, _deploying),
+    Case("deployment.finalize", _of_deployment("finalize"), _built),
+    Case(
+        "deployment.promote", lambda e, name: e.promote(name, allow_rollbacks=True).status, _served
+    ),
+    Case("deployment.fail", _of_deployment("fail", {"message": "no"}), _deploying),
+    Case("deployment.cancel", _of_deployment("cancel"), _deploying),
+    Case(
+        "due.sweep: a deployment takes too long",
+        _sweep,
+        lambda e: (_deploying(e), e.clock.advance(86_400_000)),
+    ),
+    Case("due.sweep: a deployment does not come", _sweep, _missing_deployment),
+    *map(
+        _retained,
+        [
+            retention.runs,
+            retention.batches,
+            retention.waitpoints,
+            retention.logs,
+            retention.requests,
+            retention.debounces,
+        ],
+    ),
     Case("schedule.create", _new_schedule),
     Case("schedule.update", _new_expression, _schedule),
     Case(
@@ -415,6 +528,14 @@ CASES = [
     ),
     Case("schedule.delete", _deleted, _schedule),
 ]
+
+
+MENDING = {
+    "batch.recount",
+    "block.move_on",
+    *(name for name in transitions.writing() if name.startswith("repair.")),
+}
+"""What the reconciler calls on rows that no transition leaves; its own tests break them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,7 +571,7 @@ def test_every_function_that_writes_dies_in_some_case(fresh: Callable[[], str]) 
         reached |= mortal.reached
         engine.db.close()
 
-    assert transitions.writing() - reached == set()
+    assert sorted(transitions.writing() - reached - MENDING) == []
 
 
 def _opened(address: str) -> tuple[Engine, Mortal]:
@@ -471,11 +592,11 @@ def _play(case: Case, address: str, moment: Moment | None) -> Outcome:
         with pytest.raises(Died):
             case.act(engine, state)
         engine = reopen(engine, address, seed=2)
-        assert violations(engine) == []
+        assert engine.violations() == []
         is_lost = moment == "before the commit"
         assert not is_lost or _contents(engine) == before
         answer = case.act(engine, state) if is_lost or case.is_repeated else None
-    assert violations(engine) == []
+    assert engine.violations() == []
     _work_off(engine)
     outcome = _outcome(engine, answer if case.is_repeated else None)
     engine.db.close()
@@ -494,7 +615,7 @@ def _work_off(engine: Engine) -> None:
             for one in runs:
                 engine.succeed(one)
         engine.advance(600_000)
-    assert violations(engine) == []
+    assert engine.violations() == []
 
 
 def _stop_schedules(u: Unit, environment_id: str) -> None:

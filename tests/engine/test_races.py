@@ -11,7 +11,6 @@ from functools import partial
 import pytest
 
 from support.engine import Engine, open_database, open_engine, task
-from support.invariants import violations
 from support.threads import at_once
 from trigger_core.schemas.trigger import TriggerOptions, TriggerTask
 from trigger_core.schemas.workers import Assignment, Succeeded
@@ -33,7 +32,7 @@ def platforms(fresh: Callable[[], str]) -> Iterator[Platforms]:
     one.register(task("task"), task("narrow", limit=8))
     two = one.beside(address, seed=2)
     yield one, two
-    assert violations(one) == []
+    assert one.violations() == []
     for engine in (one, two):
         engine.db.close()
 

@@ -13,10 +13,7 @@ from support.engine import Engine, open_engine, scheduled, task
 from trigger_core import packet
 from trigger_core.errors import InvalidScheduleError, NotFoundError, UnprocessableError, UsageError
 from trigger_core.schemas.schedules import UpdateSchedule
-from trigger_core.schemas.trigger import BatchItem
 from trigger_platform.engine import schedule, schedule_instance
-from trigger_platform.engine.new_run import Ticked
-from trigger_platform.engine.trigger import Created, Triggering
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import RunRow, ScheduleRow
 
@@ -190,9 +187,9 @@ def test_a_tick_exactly_now_counts(prod: Engine) -> None:
 
 def test_a_daily_schedule_keeps_its_time_of_day_when_clocks_change(prod: Engine) -> None:
     """Behaviour 218: 23 and 25 hours."""
-    prod.schedule(cron="30 9 * * *", timezone="Europe/Berlin", window="none", catch_up="last")
-    for _ in range(366 * 4):
-        prod.advance(6 * HOUR)
+    prod.schedule(cron="30 9 * * *", timezone="Europe/Berlin", window="none", catch_up="all")
+    for _ in range(5):
+        prod.advance(75 * DAY)
 
     gaps = {
         (later.nominal_at or 0) - (earlier.nominal_at or 0)
@@ -510,24 +507,19 @@ def test_a_clock_that_jumps_back_repeats_nothing(prod: Engine) -> None:
     assert nominals(prod) == [*range(1, 11), 11, 12]
 
 
-def test_a_refused_trigger_is_noted_and_the_schedule_goes_on(
-    prod: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """W26: the tick is recorded with the reason; other ticks are not touched by it."""
+def test_a_full_queue_is_noted_and_the_schedule_goes_on(prod: Engine) -> None:
+    """W26: the tick is recorded with the reason, and the run before it stays the last one."""
     made = prod.schedule(cron="* * * * *", window="none", catch_up="all")
-    add = Triggering.add
-
-    def full_once(self: Triggering, item: BatchItem, ticked: Ticked | None = None) -> Created:
-        if ticked is not None and ticked.nominal_at == NOW + 2 * MINUTE:
-            raise UnprocessableError("the queue is full", status=422, code="QUEUE_FULL")
-        return add(self, item, ticked=ticked)
-
-    monkeypatch.setattr(Triggering, "add", full_once)
+    prod.set_environment(queue_size_limit=1)
     prod.advance(3 * MINUTE)
 
-    assert nominals(prod) == [1, 3]
+    assert nominals(prod) == [1]
     instance = prod.instance(made.id)
-    assert (instance.skipped_at, instance.skip_reason) == (NOW + 2 * MINUTE, "the queue is full")
+    assert instance.skipped_at == NOW + 3 * MINUTE
+    assert instance.skip_reason == "queue task/tick is full: 1 runs wait in it"
+    prod.set_environment(queue_size_limit=None)
+    walk(prod, 1)
+    assert nominals(prod) == [1, 4]
     assert payload(prod, prod.fired()[1])["lastTimestamp"] == at(NOW + MINUTE)
 
 

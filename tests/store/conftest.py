@@ -13,14 +13,15 @@ from trigger_platform.store.opening import open_database
 from trigger_platform.store.sqlite import MEMORY
 
 
-@pytest.fixture(params=["sqlite-file", "sqlite-memory", "postgres"])
+@pytest.fixture(params=["sqlite-file", "sqlite-dev", "sqlite-memory", "postgres"])
 def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Each database in turn."""
     addresses: dict[str, Callable[[], str | Path]] = {
         "sqlite-file": lambda: tmp_path / "store.db",
+        "sqlite-dev": lambda: tmp_path / "store.db",
         "sqlite-memory": lambda: MEMORY,
         "postgres": postgres.emptied_database,
     }
-    opened = open_database(addresses[request.param]())
+    opened = open_database(addresses[request.param](), durable=request.param != "sqlite-dev")
     yield opened
     opened.close()

@@ -15,12 +15,12 @@ import psycopg
 import pytest
 
 from support import postgres
-from support.engine import Engine, open_engine, task
+from support.engine import Engine, open_engine, scheduled, task
 from support.postgres import Server
 from trigger_core.errors import StoreError
 from trigger_core.schemas.trigger import TriggerOptions, TriggerTask
 from trigger_core.schemas.workers import Poll
-from trigger_platform.engine import channel, trigger
+from trigger_platform.engine import channel, due, trigger
 from trigger_platform.store.database import Tx
 from trigger_platform.store.notice import LOOK, Notice
 from trigger_platform.store.postgres.database import PostgresDatabase
@@ -154,6 +154,22 @@ def test_claimers_of_two_processes_never_exceed_a_limit(engines: tuple[Engine, E
     )
 
     assert sum(len(polled.runs) for polled in polls) == 3  # type: ignore[attr-defined]
+
+
+def test_16_sweeps_of_two_processes_fire_a_tick_once(engines: tuple[Engine, Engine]) -> None:
+    """Each of forty schedules; invariant I10."""
+    engines[0].register(scheduled(), content_hash="v2")
+    for number in range(40):
+        engines[0].schedule(key=str(number), every="10s")
+    for one in engines:
+        one.clock.advance(10_001)
+
+    _at_once([lambda one=engines[n % 2]: one.call(due.sweep) for n in range(16)])
+
+    runs = engines[0].fired()
+    assert len({(run.schedule_instance_id, run.nominal_at) for run in runs}) == len(runs)
+    newest = max(run.nominal_at or 0 for run in runs)
+    assert sum(run.nominal_at == newest for run in runs) == 40
 
 
 @pytest.mark.parametrize("by", ["idempotency key", "request token"])

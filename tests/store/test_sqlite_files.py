@@ -8,41 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from support.hot import HOT
 from trigger_core.errors import StoreDamagedError, StoreError, StoreTooNewError
 from trigger_platform.store import statements
 from trigger_platform.store.sqlite import DIALECT, open_database
-
-HOT = [
-    "run_by_id",
-    "runs_by_ids",
-    "run_by_idempotency_key",
-    "runs_claimable",
-    "runs_claimable_of_queue",
-    "claimable_at_most",
-    "queues_by_name",
-    "queues_with_keys",
-    "queues_waiting",
-    "keys_waiting",
-    "positions_waiting",
-    "ahead_at_most",
-    "lines_resuming",
-    "runs_resuming",
-    "slots_of_environment",
-    "runs_due",
-    "runs_of_boot",
-    "slots_held",
-    "run_transition",
-    "run_next_due",
-    "waitpoints_due",
-    "edges_of_waitpoints",
-    "edge_open",
-    "waitpoints_of_runs",
-    "batches_over",
-    "payloads_of",
-    "task_of_worker",
-    "read_logs",
-    "read_snapshots",
-]
 
 
 def _closed(file: Path) -> Path:

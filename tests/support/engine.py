@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,8 +16,10 @@ from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions
 from trigger_core.schemas.workers import (
     Assignment,
     Connect,
+    Continued,
     Failed,
     Held,
+    Lost,
     Poll,
     Polled,
     QueueDeclaration,
@@ -28,6 +31,8 @@ from trigger_core.schemas.workers import (
     Started,
     StartRetry,
     Succeeded,
+    Suspended,
+    SuspendVerdict,
     TaskDeclaration,
     TaskError,
     TriggerAndWait,
@@ -42,10 +47,12 @@ from trigger_platform.engine import (
     batch_items,
     cancel,
     channel,
+    deployment,
     dequeue,
     due,
     environment,
     environment_limit,
+    invariants,
     project,
     queue,
     replay,
@@ -60,6 +67,7 @@ from trigger_platform.store.database import Database
 from trigger_platform.store.opening import open_database
 from trigger_platform.store.rows import (
     BatchRow,
+    DeploymentRow,
     EnvironmentRow,
     PayloadRow,
     RunRow,
@@ -136,6 +144,64 @@ class Engine:
         other.connect("boot-of-the-neighbour")
         other.register(task())
         return other
+
+    def in_production(self) -> Engine:
+        """The same engine, seen from a production environment of the project."""
+        values = {"id": "env-prod", "slug": "prod", "type": "PRODUCTION", "secret_key": "tr_prod_x"}
+
+        def create(u: Unit) -> EnvironmentRow:
+            u.tx.run(
+                "environment_insert",
+                **values,
+                project_id=self.environment.project_id,
+                concurrency_limit=100,
+                burst_factor=1.0,
+                default_ttl_ms=None,
+                now=u.now,
+            )
+            return u.tx.one("environment_by_id", EnvironmentRow, id="env-prod")
+
+        engine = Engine(self.db, self.clock, self.units, self.call(create))
+        engine.connect("boot-prod")
+        return engine
+
+    def begin_deployment(self, content_hash: str = "v1", **options: Any) -> DeploymentRow:
+        """Begin a deployment."""
+        begun: deployment.Initialized = self.call(
+            deployment.initialize, self.environment, content_hash, **options
+        )
+        return begun.deployment
+
+    def index(self, deployment_id: str, *tasks: TaskDeclaration, content_hash: str = "v1") -> str:
+        """Register a deployment's worker; return its id. The worker instance can run it."""
+        request = RegisterWorker(
+            metadata=WorkerMetadata(
+                package_version="0", content_hash=content_hash, tasks=list(tasks)
+            )
+        )
+        registered = self.call(deployment.register_worker, self.environment, deployment_id, request)
+        self.workers = [*self.workers, str(registered.id)]
+        return str(registered.id)
+
+    def finalize(self, deployment_id: str, **options: Any) -> DeploymentRow:
+        """Let a deployment serve."""
+        done = self.call(deployment.finalize, self.environment, deployment_id, **options)
+        self.environment = self.call(environment.by_secret_key, self.environment.secret_key)
+        return done  # type: ignore[no-any-return]
+
+    def promote(self, version: str, **options: Any) -> DeploymentRow:
+        """Make a deployed version current."""
+        done = self.call(deployment.promote, self.environment, version, **options)
+        self.environment = self.call(environment.by_secret_key, self.environment.secret_key)
+        return done  # type: ignore[no-any-return]
+
+    def deploy(
+        self, *tasks: TaskDeclaration, external_id: str | None = None, promoted: bool = True
+    ) -> str:
+        """Deploy a version, from the wish to its serving; return its name."""
+        begun = self.begin_deployment(external_id=external_id, force=True)
+        self.index(begun.id, *tasks)
+        return self.finalize(begun.id, promoted=promoted).version
 
     def trigger(self, task: str = "task", payload: Any = None, **options: Any) -> str:
         """Trigger a run; return its id."""
@@ -282,6 +348,39 @@ class Engine:
         """Say that the run is still held."""
         held = Held(run_id=assignment.run_id, lease=assignment.lease, waiting=waiting or [])
         return self.report(held=[held])
+
+    def wait_started(self, assignment: Assignment, ms: int, ref: str = "w1") -> WaitStarted:
+        """Let the run wait; return the whole answer."""
+        wait = WaitUntil(
+            run_id=assignment.run_id,
+            lease=assignment.lease,
+            ref=ref,
+            until=self.clock.now() + ms,
+        )
+        return self.report(waits=[wait]).waits[0]
+
+    def suspend(
+        self, assignment: Assignment, sequence: int, location: str = "/frozen/1", **fields: Any
+    ) -> SuspendVerdict:
+        """Offer a checkpoint of the run."""
+        offered = Suspended(
+            run_id=assignment.run_id,
+            lease=assignment.lease,
+            sequence=sequence,
+            kind="PROCESS",
+            location=location,
+            **fields,
+        )
+        return self.report(suspended=[offered]).suspensions[0]
+
+    def go_on(self, assignment: Assignment) -> None:
+        """Say that a restored run goes on."""
+        self.report(continued=[Continued(run_id=assignment.run_id, lease=assignment.lease)])
+
+    def lose_checkpoint(self, assignment: Assignment) -> None:
+        """Say that a run cannot be restored."""
+        gone = Lost(run_id=assignment.run_id, lease=assignment.lease, reason="no such file")
+        self.report(lost=[gone])
 
     def retry_now(self, verdict: Verdict) -> Assignment:
         """Begin the next attempt after the pause."""
@@ -432,6 +531,29 @@ class Engine:
         """Return the lines of a run: level and message."""
         rows: list[reads.LogRow] = self.call(reads.logs, self.environment, run_id, 0)
         return [f"{row.level} {row.message}" for row in rows]
+
+    def violations(self, *, advisory: bool = True) -> list[str]:
+        """Return what breaks an invariant, as ``I5 run_…: what``; perhaps without what may be for a while."""
+
+        def look(u: Unit) -> list[str]:
+            return [
+                f"{one.check.name} {one.subject}: {one.what}"
+                for one in invariants.everything(u)
+                if advisory or not one.check.is_advisory
+            ]
+
+        return self.call(look)  # type: ignore[no-any-return]
+
+    def sql(self, text: str, **params: Any) -> None:
+        """Run raw SQL, as a defect or a careless operator would."""
+
+        def corrupt(u: Unit) -> None:
+            if hasattr(u.tx, "_plain"):  # PostgreSQL spells parameters otherwise
+                u.tx._plain.execute(re.sub(r":(\w+)", r"%(\1)s", text), params)
+            else:
+                u.tx._connection.execute(text, params)  # type: ignore[attr-defined]
+
+        self.call(corrupt)
 
     def states(self, run_id: str) -> list[str]:
         """Return the execution statuses the run went through."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from trigger_cli.console import Console, style_of
 from trigger_cli.dev.child import Message
+from trigger_core import timetable
+from trigger_core.clock import SystemClock, to_datetime
 from trigger_core.duration import describe
 
 __all__ = ["Narrator"]
@@ -47,6 +49,9 @@ class Narrator:
         tasks = "1 task" if count == 1 else f"{count} tasks"
         text = f"version {event['version']} ready in {event['durationMs']} ms · {tasks}"
         self._say(text, event, "cool")
+        for task in event["tasks"]:
+            if "schedule" in task and not self._console.json_output:
+                self._console.text(f"         {task['id']} · {_when(task['schedule'])}")
         if count == 0:
             self.notice("there is no task in the configured folders yet; decorate one with @task")
 
@@ -95,3 +100,15 @@ def _extras(event: Message) -> list[str]:
     if event.get("error"):
         found.append(event["error"])
     return found
+
+
+def _when(schedule: Message) -> str:
+    """Say when a scheduled task runs, and when next, on the clocks of its zone."""
+    expression, zone = schedule["expression"], schedule["timezone"]
+    table = timetable.read(expression, zone)
+    following = table.next_after(SystemClock().now())
+    words = f"{expression} {zone} · {table.describe()}"
+    if following is None:
+        return words
+    moment = to_datetime(following).astimezone(timetable.zone(zone))
+    return f"{words} · next {moment:%a %H:%M:%S}"

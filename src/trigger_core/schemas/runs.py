@@ -22,6 +22,7 @@ __all__ = [
     "ReplayedRun",
     "Reschedule",
     "RunDetail",
+    "RunEnvironment",
     "RunError",
     "RunPage",
     "RunSchedule",
@@ -59,6 +60,13 @@ class RunError(WireModel):
     code: str | None = None
 
 
+class RunEnvironment(WireModel):
+    """The environment of a listed run; ``name`` is its slug."""
+
+    id: str
+    name: str
+
+
 class RunSummary(WireModel):
     """A run without its payload and output."""
 
@@ -91,6 +99,7 @@ class RunSummary(WireModel):
     depth: int = 0
     trigger_function: str = "trigger"
     batch_id: str | None = None
+    env: RunEnvironment | None = Field(default=None, description="Given in lists.")
     queue: str | None = Field(
         default=None, description="The name of the queue, an addition of ours."
     )

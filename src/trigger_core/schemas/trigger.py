@@ -74,6 +74,7 @@ class TriggerOptions(WireModel):
     test: bool = False
     priority: float | None = None
     lock_to_version: str | None = None
+    external_deployment_id: Annotated[str, StringConstraints(max_length=128)] | None = None
     parent_run_id: str | None = None
     resume_parent_on_completion: bool = False
 

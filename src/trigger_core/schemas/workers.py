@@ -24,13 +24,17 @@ from trigger_core.schemas.trigger import BatchItem
 __all__ = [
     "Assignment",
     "Awaited",
+    "Checkpoint",
     "Completion",
     "Connect",
     "Connected",
+    "Continued",
+    "Ended",
     "Failed",
     "GivenUp",
     "Held",
     "LogLine",
+    "Lost",
     "Poll",
     "Polled",
     "QueueDeclaration",
@@ -43,6 +47,8 @@ __all__ = [
     "StartRetry",
     "Started",
     "Succeeded",
+    "SuspendVerdict",
+    "Suspended",
     "TaskDeclaration",
     "TaskError",
     "TriggerAndWait",
@@ -147,8 +153,39 @@ class Poll(WireModel):
     wait_ms: Annotated[int, Field(ge=0, le=30_000)] = 10_000
 
 
+class Checkpoint(WireModel):
+    """Where a suspended run is: ``kind`` says how it was put away, ``location`` where."""
+
+    id: str
+    kind: str
+    location: str
+    image_reference: str | None = None
+
+
+class WaitResult(WireModel):
+    """How a waitpoint ended: a packet, or with ``ok`` false an error as JSON."""
+
+    ok: bool
+    run_id: str | None = None
+    output: str | None = None
+    output_type: str = "application/json"
+
+
+class Ended(WireModel):
+    """A wait of the attempt that is over; a restored process may have been told of it before."""
+
+    ref: str
+    position: int = -1
+    waitpoint_id: str
+    result: WaitResult
+
+
 class Assignment(WireModel):
-    """A run to execute: its attempt number ``attempt``, under ``lease``."""
+    """A run to execute: its attempt number ``attempt``, under ``lease``.
+
+    With a ``checkpoint`` it is to be restored and goes on with the attempt it was in, to which ``waits`` have
+    ended; :class:`Continued` says that it does.
+    """
 
     run_id: str
     lease: int
@@ -175,15 +212,8 @@ class Assignment(WireModel):
     batch_id: str | None = None
     version: str
     priority: float = 0
-
-
-class WaitResult(WireModel):
-    """How a waitpoint ended: a packet, or with ``ok`` false an error as JSON."""
-
-    ok: bool
-    run_id: str | None = None
-    output: str | None = None
-    output_type: str = "application/json"
+    checkpoint: Checkpoint | None = None
+    waits: list[Ended] = []
 
 
 class Signal(WireModel):
@@ -309,6 +339,41 @@ class GivenUp(WireModel):
     ref: str
 
 
+class Suspended(WireModel):
+    """The run's process was frozen in the wait that ``sequence`` names, and can be put away.
+
+    It may be killed once the verdict says so; ``duration_ms`` is how long it was active since it began or was
+    restored.
+    """
+
+    run_id: str
+    lease: int
+    sequence: int
+    kind: str
+    location: str
+    image_reference: str | None = None
+    reason: str | None = None
+    duration_ms: int = 0
+
+
+class Continued(WireModel):
+    """A run was restored from its checkpoint and goes on; a completion, wait or heartbeat implies it.
+
+    :class:`Started` instead says that its code was started anew: that is another attempt.
+    """
+
+    run_id: str
+    lease: int
+
+
+class Lost(WireModel):
+    """A run's checkpoint cannot be restored."""
+
+    run_id: str
+    lease: int
+    reason: str
+
+
 class StartRetry(WireModel):
     """The pause before an immediate retry is over: start the next attempt under a new lease."""
 
@@ -337,6 +402,9 @@ class Report(WireModel):
     tokens: list[WaitToken] = []
     triggers: list[TriggerAndWait] = []
     given_up: list[GivenUp] = []
+    suspended: list[Suspended] = []
+    continued: list[Continued] = []
+    lost: list[Lost] = []
     retries: list[StartRetry] = []
     metadata: list[MetadataFlush] = []
     logs: list[LogLine] = []
@@ -363,6 +431,15 @@ class Verdict(WireModel):
     delay: int | None = None
 
 
+class SuspendVerdict(WireModel):
+    """Whether a checkpoint was taken; if not, the run's process lives on, and ``reason`` says why."""
+
+    run_id: str
+    lease: int
+    ok: bool
+    reason: str | None = None
+
+
 class Awaited(WireModel):
     """One waitpoint of a wait, with the child it stands for, if it is one."""
 
@@ -374,11 +451,13 @@ class Awaited(WireModel):
 class WaitStarted(WireModel):
     """The wait ``ref`` of a run is recorded; each of its waitpoints ends with a ``resume`` signal.
 
-    ``error`` says why there is none (a refusal, as the HTTP API would answer it).
+    ``error`` says why there is none (a refusal, as the HTTP API would answer it). ``sequence`` names the wait
+    to :class:`Suspended`.
     """
 
     run_id: str
     ref: str
+    sequence: int = 0
     awaited: list[Awaited] = []
     batch_id: str | None = None
     error: ErrorBody | None = None
@@ -390,5 +469,6 @@ class Reported(WireModel):
     verdicts: list[Verdict] = []
     waits: list[WaitStarted] = []
     metadata: list[MetadataFlushed] = []
+    suspensions: list[SuspendVerdict] = []
     runs: list[Assignment] = []
     signals: list[Signal] = []

@@ -110,7 +110,9 @@ async def _runs(call: Incoming[None]) -> dict[str, Any]:
         size=_PAGE_SIZE,
         after=call.query("after"),
     )
-    page = present.run_page(await call.server.read(reads.page, call.environment_id, filters))
+    page = present.run_page(
+        await call.server.read(reads.page, call.environment_id, filters), call.principal.environment
+    )
     chosen = {"status": status, "task": task}
     return {
         "runs": page.data,

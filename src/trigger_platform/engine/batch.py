@@ -30,6 +30,7 @@ __all__ = [
     "insert",
     "next_due",
     "open_batch",
+    "recount",
     "seal",
     "settle",
 ]
@@ -159,6 +160,15 @@ def settle(u: Unit, ended: Sequence[RunRow]) -> None:
         [{"id": batch_id, "settled": counts[batch_id]} for batch_id in sorted(counts)],
     )
     _complete_if_over(u, sorted(counts))
+
+
+def recount(u: Unit, batch_id: str) -> None:
+    """Count a batch from its runs, complete it if it is over, and tell those who wait for one that is."""
+    u.tx.run("batch_recount", id=batch_id)
+    _complete_if_over(u, [batch_id])
+    row = u.tx.maybe("batch_any", BatchRow, id=batch_id)
+    if row is not None and row.completed_at is not None:
+        _complete_waitpoint(u, batch_id, is_error=row.sealed_at is None)
 
 
 def expire(u: Unit, row: BatchRow) -> None:

@@ -18,7 +18,16 @@ from trigger_platform.engine.states import EXECUTING_STATES, ExecutionStatus, Ru
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EdgeRow, RunRow
 
-__all__ = ["Wait", "block", "edges_of_ref", "give_up", "refuse_to_wait", "release"]
+__all__ = [
+    "Wait",
+    "block",
+    "edges_of_ref",
+    "give_up",
+    "has_waits",
+    "move_on",
+    "refuse_to_wait",
+    "release",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,17 @@ def release(u: Unit, waitpoint_ids: Sequence[str]) -> None:
             _go_on(u, run)
     for environment_id in {run.environment_id for run in runs}:
         concurrency.admit_resuming(u, environment_id)
+
+
+def has_waits(u: Unit, run: RunRow) -> bool:
+    """Tell whether the present attempt has waits at all, over or not."""
+    return u.tx.scalar("edge_any", run_id=run.id, attempt=run.attempt) is not None
+
+
+def move_on(u: Unit, run: RunRow) -> None:
+    """Look again whether a waiting run can go on; one whose waits are open stays as it is."""
+    _go_on(u, run)
+    concurrency.admit_resuming(u, run.environment_id)
 
 
 def _stop(u: Unit, run: RunRow) -> RunRow:

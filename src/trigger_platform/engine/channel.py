@@ -18,7 +18,6 @@ from trigger_core.schemas.workers import (
     Report,
     Reported,
     Signal,
-    Started,
     TriggerAndWait,
     WaitStarted,
     WaitToken,
@@ -26,9 +25,11 @@ from trigger_core.schemas.workers import (
 )
 from trigger_platform.engine import (
     block,
+    checkpoint,
     concurrency,
     dequeue,
     execution_snapshot,
+    finish,
     heartbeat,
     metadata,
     run_attempt,
@@ -82,10 +83,13 @@ def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
     """Write down what happened to runs, then hand out new ones if asked to; all in this transaction."""
     boot_id = request.boot_id
     _write_logs(u, environment, request.logs)
-    _begin(u, boot_id, request.started)
+    _begin(u, boot_id, request)
     flushed = metadata.flush(u, environment, boot_id, request.metadata)
     waits = _wait(u, environment, request)
     _give_up(u, boot_id, request.given_up)
+    suspensions = [checkpoint.suspend(u, boot_id, one) for one in request.suspended]
+    for one in request.lost:
+        checkpoint.lost(u, boot_id, one)
     verdicts = run_attempt.complete(u, boot_id, request.completions)
     retried = run_attempt.retry(u, boot_id, request.retries)
     missed = heartbeat.extend(u, boot_id, request.held)
@@ -99,7 +103,12 @@ def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
         told = signals.fetch(u, boot_id)
         runs += dequeue.claim(u, environment, boot_id, request.workers, request.claim)
     return Reported.model_construct(
-        verdicts=verdicts, waits=waits, metadata=flushed, runs=runs, signals=[*told, *missed]
+        verdicts=verdicts,
+        waits=waits,
+        suspensions=suspensions,
+        metadata=flushed,
+        runs=runs,
+        signals=[*told, *missed],
     )
 
 
@@ -115,18 +124,28 @@ def _seated(u: Unit, environment: EnvironmentRow, boot_id: str) -> bool:
     return True
 
 
-def _begin(u: Unit, boot_id: str, started: Sequence[Started]) -> None:
-    runs = run_attempt.runs_by_id(u, [one.run_id for one in started])
-    execution_snapshot.apply(
-        u,
-        [
-            run_attempt.begin(u, runs[one.run_id], one.at)
-            for one in started
-            if one.run_id in runs
-            and run_attempt.owns(runs[one.run_id], boot_id, one.lease)
-            and runs[one.run_id].execution_status == ExecutionStatus.PENDING_EXECUTING
-        ],
-    )
+def _begin(u: Unit, boot_id: str, request: Report) -> None:
+    """Count attempts whose code began; one that should have been restored began anew."""
+    names = [one.run_id for one in request.started]
+    names += [one.run_id for one in request.continued]
+    runs = {
+        run_id: run
+        for run_id, run in run_attempt.runs_by_id(u, names).items()
+        if run.execution_status == ExecutionStatus.PENDING_EXECUTING
+    }
+    moves = [
+        run_attempt.begin(u, run, one.at)
+        if run.checkpoint_id is None
+        else checkpoint.restart(u, run, one.at)
+        for one in request.started
+        if (run := runs.get(one.run_id)) and run_attempt.owns(run, boot_id, one.lease)
+    ]
+    moves += [
+        run_attempt.begin(u, run)
+        for one in request.continued
+        if (run := runs.get(one.run_id)) and run_attempt.owns(run, boot_id, one.lease)
+    ]
+    finish.apply(u, moves)
 
 
 def _wait(u: Unit, environment: EnvironmentRow, request: Report) -> list[WaitStarted]:

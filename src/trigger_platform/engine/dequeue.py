@@ -14,16 +14,17 @@ from trigger_core.duration import NO_LIMIT_S
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.workers import Assignment
 from trigger_platform.engine import (
+    checkpoint,
     concurrency,
     environment_turns,
     execution_snapshot,
     idempotency,
+    pending_version,
     queue_front,
     queue_name,
     ttl,
 )
 from trigger_platform.engine import environment as locking
-from trigger_platform.engine.concurrency import Room
 from trigger_platform.engine.environment_turns import Contender
 from trigger_platform.engine.execution_snapshot import Move
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
@@ -53,9 +54,11 @@ def claim(
     """Claim up to ``limit`` runs for a worker instance.
 
     ``workers`` are the versions it can run, newest last. A run keeps the version it started with while that
-    is among them; in a development environment it moves to the newest when it is gone. A run whose task the
-    version does not have is put aside until a version has it. One whose time to live is over expires, though
-    no sweep has come by yet.
+    is among them; in a development environment it moves to the newest when it is gone, pinned or not: a
+    version of development that has ended never comes back. A new run goes to the newest of them in a
+    development environment, elsewhere to the current version alone. A run whose task or queue the version
+    does not have is put aside until a version has it. One whose time to live is over expires, though no
+    sweep has come by yet.
     """
     if limit <= 0 or not workers:
         return []
@@ -129,13 +132,10 @@ def _claim(
             ttl.expire(u, run)
             continue
         target = versions.target(run)
-        if target is None:
-            if versions.can_wait(run):
-                moves.append(_put_aside(u, run, _why_no_task(u, run)))
-        elif _is_queue_known(free, run, target.task):
+        if target is not None:
             moves.append(_hand_out(u, run, boot_id, target))
-        else:
-            moves.append(_put_aside(u, run, "QUEUE_NOT_FOUND"))
+        elif versions.can_wait(run):
+            moves.append(pending_version.park(u, run, versions.reason(run)))
     execution_snapshot.apply(u, moves)
     return [
         step.run for step in moves if step.run.execution_status == ExecutionStatus.PENDING_EXECUTING
@@ -156,10 +156,11 @@ class _Versions:
 
     def __init__(self, u: Unit, environment: EnvironmentRow, workers: Sequence[str]) -> None:
         self._u = u
-        self._newest = workers[-1]
-        self._live = set(workers)
         self._may_move = environment.type == "DEVELOPMENT"
+        self._newest = workers[-1] if self._may_move else environment.current_worker_id
+        self._live = set(workers)
         self._tasks: dict[tuple[str, str], TaskRow | None] = {}
+        self._queues: dict[tuple[str, str], bool] = {}
         self._workers: dict[str, WorkerRow] = {}
 
     def target(self, run: RunRow) -> _Target | None:
@@ -168,16 +169,38 @@ class _Versions:
         if worker_id is None:
             return None
         task = self._task(worker_id, run.task)
-        return None if task is None else _Target(self._worker(worker_id), task)
+        if task is None or worker_id not in self._live or not self._has_queue(task, run.queue):
+            return None
+        return _Target(self._worker(worker_id), task)
 
     def can_wait(self, run: RunRow) -> bool:
         """Tell whether the run waits for another version rather than for another worker."""
-        return self._choose(run) is not None
+        worker_id = self._choose(run)
+        return worker_id in self._live or (worker_id is None and run.worker_id is None)
+
+    def reason(self, run: RunRow) -> pending_version.Reason:
+        """Say why no version can take a run that can wait for another one."""
+        worker_id = self._choose(run)
+        if worker_id is None:
+            return "NO_DEPLOYMENT"
+        if self._task(worker_id, run.task) is None:
+            return pending_version.reason(self._u, run)
+        return "QUEUE_NOT_FOUND"
 
     def _choose(self, run: RunRow) -> str | None:
         if run.worker_id is None or run.worker_id in self._live:
             return run.worker_id or self._newest
-        return self._newest if self._may_move and not run.pinned else None
+        return self._newest if self._may_move else None
+
+    def _has_queue(self, task: TaskRow, queue: str) -> bool:
+        """Tell whether the task's version has a queue; the task's own queues it certainly has."""
+        if queue in {task.queue, queue_name.of_task(task.task)}:
+            return True
+        key = (task.worker_id, queue)
+        if key not in self._queues:
+            found = self._u.tx.scalar("worker_has_queue", worker_id=task.worker_id, queue=queue)
+            self._queues[key] = found is not None
+        return self._queues[key]
 
     def _task(self, worker_id: str, task: str) -> TaskRow | None:
         key = (worker_id, task)
@@ -211,7 +234,6 @@ def _hand_out(u: Unit, run: RunRow, boot_id: str, target: _Target) -> Move:
         machine=run.machine or task.machine,
         max_duration=run.max_duration or task.max_duration,
         started_at=run.started_at or u.now,
-        attempt_started_at=None,
         available_at=None,
     )
 
@@ -221,36 +243,13 @@ def _max_attempts(retry: str | None) -> int:
     return policy.max_attempts
 
 
-def _is_queue_known(free: Room, run: RunRow, task: TaskRow) -> bool:
-    """A trigger may name a queue before code declares it; the task's own queues always exist."""
-    own = (task.queue, queue_name.of_task(run.task))
-    return run.queue in own or free.queues.get(run.queue) is not None
-
-
-def _why_no_task(u: Unit, run: RunRow) -> str:
-    known = u.tx.scalar("task_known", environment_id=run.environment_id, task=run.task)
-    return "TASK_NOT_IN_LATEST" if known else "TASK_NEVER_REGISTERED"
-
-
-def _put_aside(u: Unit, run: RunRow, reason: str) -> Move:
-    """Let the run wait for a version that has what it lacks (behaviours 14, 103)."""
-    missing = f"queue {run.queue}" if reason == "QUEUE_NOT_FOUND" else f"task {run.task}"
-    return execution_snapshot.move(
-        u,
-        run,
-        ExecutionStatus.RUN_CREATED,
-        RunStatus.PENDING_VERSION,
-        f"No version has the {missing} now",
-        status_reason=reason,
-        due_at=None,
-    )
-
-
 def _assignment(u: Unit, run: RunRow, payload: PayloadRow | None) -> Assignment:
+    restoring = checkpoint.restore(u, run)
+    is_next = run.execution_status == ExecutionStatus.PENDING_EXECUTING and restoring is None
     return Assignment.model_construct(
         run_id=run.id,
         lease=run.lease or 0,
-        attempt=run.attempt + (run.execution_status == ExecutionStatus.PENDING_EXECUTING),
+        attempt=run.attempt + is_next,
         worker_id=run.worker_id or "",
         task=run.task,
         payload=payload.data if payload else None,
@@ -273,4 +272,6 @@ def _assignment(u: Unit, run: RunRow, payload: PayloadRow | None) -> Assignment:
         batch_id=run.batch_id,
         version=run.version or "",
         priority=run.priority_ms / 1000,
+        checkpoint=restoring.checkpoint if restoring else None,
+        waits=restoring.waits if restoring else [],
     )

@@ -9,7 +9,9 @@ from trigger_platform.engine import (
     cancel,
     concurrency,
     delayed,
+    deployment,
     heartbeat,
+    pending_version,
     schedule_instance,
     token,
     ttl,
@@ -18,7 +20,7 @@ from trigger_platform.engine import (
 from trigger_platform.engine.states import LEASED_STATES, ExecutionStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.engine.waitpoint import Completion
-from trigger_platform.store.rows import BatchRow, RunRow, TimerRow, WaitpointRow
+from trigger_platform.store.rows import BatchRow, DeploymentRow, RunRow, TimerRow, WaitpointRow
 
 __all__ = ["SweepResult", "sweep"]
 
@@ -48,8 +50,11 @@ def sweep(u: Unit) -> SweepResult:
     timers = u.tx.all("timers_due", TimerRow, now=u.now, limit=_AT_ONCE)
     for timer in timers:
         _fire(u, timer)
+    builds = u.tx.all("deployments_due", DeploymentRow, now=u.now, limit=_AT_ONCE)
+    for build in builds:
+        deployment.time_out(u, build)
     ticks = schedule_instance.sweep(u)
-    moved = len(runs) + len(moments) + len(batches) + len(timers) + ticks
+    moved = len(runs) + len(moments) + len(batches) + len(timers) + len(builds) + ticks
     return SweepResult(moved, _next_due(u))
 
 
@@ -62,6 +67,8 @@ def _move(u: Unit, run: RunRow) -> None:
     state = run.execution_status
     if state == ExecutionStatus.DELAYED:
         delayed.enqueue(u, run)
+    elif state == ExecutionStatus.RUN_CREATED:
+        pending_version.expire(u, run)
     elif state == ExecutionStatus.QUEUED and run.available_at is not None:
         u.tx.run("run_make_available", id=run.id)
         u.runnable.add(run.environment_id)
@@ -75,6 +82,10 @@ def _fire(u: Unit, timer: TimerRow) -> None:
     u.tx.run("timer_delete", kind=timer.kind, subject_id=timer.subject_id)
     if timer.kind == cancel.CHILD_TIMER:
         cancel.child(u, timer.subject_id)
+    elif timer.kind == pending_version.LANDED_TIMER:
+        pending_version.landed(u, timer.subject_id)
+    elif timer.kind == pending_version.EXTERNAL_TIMER:
+        pending_version.external_landed(u, timer.subject_id)
 
 
 def _next_due(u: Unit) -> int | None:
@@ -82,6 +93,7 @@ def _next_due(u: Unit) -> int | None:
         u.tx.scalar("run_next_due"),
         u.tx.scalar("waitpoint_next_due"),
         batch.next_due(u),
+        deployment.next_due(u),
         u.tx.scalar("timer_next_due"),
         schedule_instance.next_due(u),
     ]

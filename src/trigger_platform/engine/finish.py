@@ -15,7 +15,7 @@ from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import RunRow, WaitpointRow
 
-__all__ = ["apply", "decide", "now", "settle"]
+__all__ = ["apply", "decide", "now", "settle", "tell"]
 
 
 def decide(
@@ -64,8 +64,13 @@ def apply(u: Unit, moves: Sequence[Move]) -> None:
 
 def settle(u: Unit, ended: Sequence[RunRow]) -> None:
     """Tell those who wait for runs that have ended, and the batches they belong to."""
-    if not ended:
-        return
+    if ended:
+        tell(u, ended)
+        batch.settle(u, ended)
+
+
+def tell(u: Unit, ended: Sequence[RunRow]) -> None:
+    """Complete the waitpoints of runs that have ended; those that are completed stay as they are."""
     by_id = {run.id: run for run in ended}
     waited = u.tx.all("waitpoints_of_runs", WaitpointRow, run_ids=json.dumps(list(by_id)))
     waitpoint.complete(
@@ -76,7 +81,6 @@ def settle(u: Unit, ended: Sequence[RunRow]) -> None:
             if one.run_id is not None and one.status == "PENDING"
         ],
     )
-    batch.settle(u, ended)
 
 
 def now(

@@ -127,7 +127,7 @@ def _redeliver(u: Unit, run: RunRow) -> Move:
         u,
         run,
         ExecutionStatus.QUEUED,
-        RunStatus.PENDING,
+        RunStatus.PENDING if run.checkpoint_id is None else RunStatus.WAITING_TO_RESUME,
         "The worker never began the attempt; queued again",
         boot_id=None,
         delivery_failures=failures,

@@ -6,6 +6,7 @@ A deploy changes what the code says and nothing an operator said: pauses and ove
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trigger_core import ids
@@ -13,9 +14,9 @@ from trigger_core.schemas.workers import QueueDeclaration, TaskDeclaration, Work
 from trigger_platform.engine import environment as locking
 from trigger_platform.engine import queue, queue_name
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import EnvironmentRow, QueueRow
+from trigger_platform.store.rows import EnvironmentRow, QueueRow, WorkerQueueRow
 
-__all__ = ["declare", "of_task"]
+__all__ = ["declare", "of_task", "record"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +31,39 @@ def of_task(task: TaskDeclaration) -> str:
     return named or queue_name.of_task(task.id)
 
 
-def declare(u: Unit, environment: EnvironmentRow, worker_id: str, metadata: WorkerMetadata) -> None:
-    """Write the queues of a version; new limits count at once."""
+def record(u: Unit, environment: EnvironmentRow, worker_id: str, metadata: WorkerMetadata) -> None:
+    """Write down the queues of a version; those that exist keep their limits until it is current."""
     environment = locking.lock(u, environment.id)
     declared = _declared(metadata)
-    known = {
-        row.name: row
-        for row in u.tx.all(
-            "queues_by_name",
-            QueueRow,
-            environment_id=environment.id,
-            names=json.dumps(list(declared)),
-        )
-    }
-    rows = [
-        replace(known.get(name) or _new(u, environment, name, one.kind), base_limit=one.limit)
-        for name, one in declared.items()
-    ]
-    queue.write(u, environment, rows)
-    u.tx.many("worker_queue_insert", [{"worker_id": worker_id, "queue": name} for name in declared])
+    rows = [WorkerQueueRow(worker_id, name, one.kind, one.limit) for name, one in declared.items()]
+    u.insert("worker_queue_insert", rows)
+    known = _known(u, environment, rows)
+    fresh = [row for row in rows if row.queue not in known]
+    queue.write(u, environment, [_with_limit(u, environment, known, row) for row in fresh])
+
+
+def declare(u: Unit, environment: EnvironmentRow, worker_id: str) -> None:
+    """Let the limits of a version's queues count from now on."""
+    environment = locking.lock(u, environment.id)
+    rows = u.tx.all("queues_of_worker", WorkerQueueRow, worker_id=worker_id)
+    known = _known(u, environment, rows)
+    queue.write(u, environment, [_with_limit(u, environment, known, row) for row in rows])
     queue.wake(u, environment)
+
+
+def _known(
+    u: Unit, environment: EnvironmentRow, rows: Sequence[WorkerQueueRow]
+) -> dict[str, QueueRow]:
+    names = json.dumps([row.queue for row in rows])
+    found = u.tx.all("queues_by_name", QueueRow, environment_id=environment.id, names=names)
+    return {row.name: row for row in found}
+
+
+def _with_limit(
+    u: Unit, environment: EnvironmentRow, known: dict[str, QueueRow], row: WorkerQueueRow
+) -> QueueRow:
+    base = known.get(row.queue) or _new(u, environment, row.queue, row.type)
+    return replace(base, base_limit=row.concurrency_limit)
 
 
 def _declared(metadata: WorkerMetadata) -> dict[str, _Declared]:

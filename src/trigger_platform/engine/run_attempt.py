@@ -51,7 +51,20 @@ def runs_by_id(u: Unit, run_ids: Sequence[str]) -> dict[str, RunRow]:
 
 
 def begin(u: Unit, run: RunRow, at: int | None = None) -> Move:
-    """Decide the step that counts the attempt of a run that was handed out."""
+    """Decide the step that counts the attempt of a run that was handed out.
+
+    One that was handed out with a checkpoint goes on with the attempt it was in.
+    """
+    if run.checkpoint_id is not None:
+        return execution_snapshot.move(
+            u,
+            run,
+            ExecutionStatus.EXECUTING,
+            RunStatus.EXECUTING,
+            f"Attempt {run.attempt} goes on from its checkpoint",
+            checkpoint_id=None,
+            attempt_started_at=u.now,
+        )
     return execution_snapshot.move(
         u,
         run,
@@ -244,6 +257,7 @@ def _back_to_queue(u: Unit, run: RunRow, delay_ms: int, error: str, duration_ms:
         f"Attempt {run.attempt} failed; queued again",
         attempt_error=error,
         attempt_started_at=None,
+        checkpoint_id=None,
         boot_id=None,
         available_at=available_at,
         due_at=available_at,

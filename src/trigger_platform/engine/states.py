@@ -8,6 +8,7 @@ __all__ = [
     "EXECUTING_STATES",
     "FINAL_STATUSES",
     "HOLDING_STATES",
+    "INITIAL_STATES",
     "LEASED_STATES",
     "LEGAL_MOVES",
     "ExecutionStatus",
@@ -77,6 +78,9 @@ EXECUTING_STATES = frozenset({_E.EXECUTING, _E.EXECUTING_WITH_WAITPOINTS, _E.QUE
 LEASED_STATES = EXECUTING_STATES | {_E.PENDING_EXECUTING, _E.PENDING_CANCEL}
 """A worker answers for the run, and its lease runs out when the worker falls silent."""
 
+INITIAL_STATES = frozenset({_E.RUN_CREATED, _E.DELAYED, _E.QUEUED, _E.FINISHED})
+"""Where a run may begin; FINISHED is for one that could not be triggered and counts as failed."""
+
 LEGAL_MOVES: dict[str, frozenset[str]] = {
     _E.RUN_CREATED: frozenset({_E.RUN_CREATED, _E.QUEUED, _E.DELAYED, _E.FINISHED}),
     _E.DELAYED: frozenset({_E.QUEUED, _E.DELAYED, _E.FINISHED}),
@@ -92,7 +96,14 @@ LEGAL_MOVES: dict[str, frozenset[str]] = {
         }
     ),
     _E.EXECUTING_WITH_WAITPOINTS: frozenset(
-        {_E.EXECUTING, _E.QUEUED_EXECUTING, _E.QUEUED, _E.PENDING_CANCEL, _E.FINISHED}
+        {
+            _E.EXECUTING,
+            _E.QUEUED_EXECUTING,
+            _E.QUEUED,
+            _E.SUSPENDED,
+            _E.PENDING_CANCEL,
+            _E.FINISHED,
+        }
     ),
     _E.QUEUED_EXECUTING: frozenset({_E.EXECUTING, _E.QUEUED, _E.PENDING_CANCEL, _E.FINISHED}),
     _E.SUSPENDED: frozenset({_E.QUEUED, _E.FINISHED}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trigger_core.errors import NotFoundError, UnprocessableError
 from trigger_core.schemas.trigger import (
@@ -21,6 +21,7 @@ from trigger_platform.engine import (
     execution_snapshot,
     idempotency,
     new_run,
+    pending_version,
     waitpoint,
 )
 from trigger_platform.engine.block import Wait
@@ -167,7 +168,8 @@ class Triggering:
         if known is not None:
             return Created(known, is_cached=True)
         window = debounce.window(item.options.debounce)
-        worker = self._worker(item.options)
+        external = self._external(item.options)
+        worker = self._worker(item.options, external)
         task = self._task(worker, item.task)
         origin = Origin(
             parent=self.waiting or self.parent(item.options),
@@ -182,6 +184,9 @@ class Triggering:
             ticked=ticked,
         )
         new = new_run.make(self.u, self.environment, item, task, origin)
+        new = _for_deployment(new, external)
+        if worker is not None:
+            self._refuse_unknown(worker, task, new.run)
         collecting = self._collapse(window, new)
         if collecting is not None:
             return Created(collecting, is_cached=True)
@@ -222,12 +227,17 @@ class Triggering:
         self.write()
         return debounce.collapse(self.u, window, new)
 
-    def _worker(self, options: TriggerOptions) -> WorkerRow | None:
+    def _external(self, options: TriggerOptions) -> str | None:
+        """Return the deployment the caller names by its own id; development has no deployments."""
+        given = (options.external_deployment_id or "").strip()
+        return given if given and self.environment.type != "DEVELOPMENT" else None
+
+    def _worker(self, options: TriggerOptions, external: str | None) -> WorkerRow | None:
         """Return the version the run is locked to, if it is."""
         waiting = self.waiting
         version = options.lock_to_version or (waiting.version if waiting else None)
         if version is None:
-            return None
+            return pending_version.pin(self.u, self.environment.id, external) if external else None
         if version not in self._workers:
             found = self.u.tx.maybe(
                 "worker_by_version",
@@ -241,6 +251,24 @@ class Triggering:
                 )
             self._workers[version] = found
         return self._workers[version]
+
+    def _refuse_unknown(self, worker: WorkerRow, task: TaskRow | None, run: RunRow) -> None:
+        """A run that is locked to a version must find its task and its queue there (behaviour 13)."""
+        if task is None:
+            raise UnprocessableError(
+                f"version {worker.version} has no task {run.task!r}",
+                status=422,
+                code="TASK_NOT_IN_VERSION",
+            )
+        has_queue = run.queue == task.queue or pending_version.has(
+            self.u, worker.id, run.task, run.queue
+        )
+        if not has_queue:
+            raise UnprocessableError(
+                f"version {worker.version} has no queue {run.queue!r}",
+                status=422,
+                code="QUEUE_NOT_IN_VERSION",
+            )
 
     def _task(self, worker: WorkerRow | None, task: str) -> TaskRow | None:
         """Return the task as the locked version, else the current one, declares it."""
@@ -263,6 +291,17 @@ def _refuse_used(u: Unit, token: str) -> None:
             code="ONE_TIME_TOKEN_USED",
             hint="create a token for each run, or one with once=False",
         )
+
+
+def _for_deployment(new: NewRun, external: str | None) -> NewRun:
+    """Note the deployment a run names; one that names an unknown one waits for it."""
+    if external is None:
+        return new
+    run = new.run._replace(external_deployment_id=external)
+    if run.worker_id is not None:
+        return replace(new, run=run)
+    run = pending_version.parked(run)
+    return replace(new, run=run, description=f"Triggered; waits for the deployment {external}")
 
 
 def _let_parent_wait(u: Unit, parent: RunRow | None, created: Created) -> None:

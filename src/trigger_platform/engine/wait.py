@@ -27,10 +27,11 @@ def until(u: Unit, run: RunRow, ref: str, moment: int) -> WaitStarted:
     if known is not None:
         return known
     made = waitpoint.create(u, run.environment_id, "DATETIME", due_at=moment)
-    block.block(u, run, ref, [Wait(made.id)])
+    run = block.block(u, run, ref, [Wait(made.id)])
     if moment <= u.now:
         waitpoint.complete(u, [Completion(made.id)])
-    return WaitStarted(run_id=run.id, ref=ref, awaited=[Awaited(waitpoint_id=made.id)])
+    awaited = [Awaited(waitpoint_id=made.id)]
+    return WaitStarted(run_id=run.id, ref=ref, sequence=run.sequence, awaited=awaited)
 
 
 def for_token(u: Unit, run: RunRow, ref: str, waitpoint_id: str) -> WaitStarted:
@@ -49,8 +50,9 @@ def for_token(u: Unit, run: RunRow, ref: str, waitpoint_id: str) -> WaitStarted:
         raise NotFoundError(
             f"there is no token {waitpoint_id}", status=404, code="WAITPOINT_NOT_FOUND"
         )
-    block.block(u, run, ref, [Wait(token.id)])
-    return WaitStarted(run_id=run.id, ref=ref, awaited=[Awaited(waitpoint_id=token.id)])
+    run = block.block(u, run, ref, [Wait(token.id)])
+    awaited = [Awaited(waitpoint_id=token.id)]
+    return WaitStarted(run_id=run.id, ref=ref, sequence=run.sequence, awaited=awaited)
 
 
 def runs(
@@ -90,10 +92,13 @@ def _wait_for(
 ) -> WaitStarted:
     awaited = waitpoint.of_runs(u, [one.run for one in created])
     positions = range(len(created)) if batch_id else [-1] * len(created)
-    block.block(u, run, ref, [Wait(one.id, n) for one, n in zip(awaited, positions, strict=True)])
+    run = block.block(
+        u, run, ref, [Wait(one.id, n) for one, n in zip(awaited, positions, strict=True)]
+    )
     return WaitStarted(
         run_id=run.id,
         ref=ref,
+        sequence=run.sequence,
         batch_id=batch_id,
         awaited=[
             Awaited(waitpoint_id=point.id, run_id=one.id, is_cached=one.is_cached)
@@ -111,4 +116,4 @@ def _known(u: Unit, run: RunRow, ref: str) -> WaitStarted | None:
         Awaited(waitpoint_id=edge.waitpoint_id, run_id=points[edge.waitpoint_id].run_id)
         for edge in edges
     ]
-    return WaitStarted(run_id=run.id, ref=ref, awaited=awaited)
+    return WaitStarted(run_id=run.id, ref=ref, sequence=run.sequence, awaited=awaited)

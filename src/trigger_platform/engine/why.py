@@ -68,7 +68,13 @@ def _findings(u: Unit, environment: EnvironmentRow, run: RunRow) -> _Findings:
     if run.execution_status == ExecutionStatus.DELAYED:
         return _delayed(u, run)
     if run.execution_status == ExecutionStatus.RUN_CREATED:
-        return _without_version(run)
+        return _without_version(u, run)
+    if run.execution_status == ExecutionStatus.SUSPENDED:
+        return _Findings(
+            blocked_by=["a wait inside the task"],
+            clear=["it was suspended: it has no process, no slot and no worker"],
+            next="when the wait is over it is queued at its old place, and restored by who claims it",
+        )
     if run.execution_status == ExecutionStatus.QUEUED:
         return _queued(u, environment, run)
     return _with_worker(u, run)
@@ -82,16 +88,25 @@ def _delayed(u: Unit, run: RunRow) -> _Findings:
     )
 
 
-def _without_version(run: RunRow) -> _Findings:
-    if run.status_reason == "QUEUE_NOT_FOUND":
-        return _Findings(
-            blocked_by=[f"no version has the queue {run.queue!r} ({run.status_reason})"],
-            next="it is queued as soon as a version with that queue is registered",
-        )
-    return _Findings(
-        blocked_by=[f"no version has the task {run.task!r} ({run.status_reason})"],
-        next="it is queued as soon as a version with that task is registered",
+_PARKED = {
+    "NO_DEPLOYMENT": "no deployment is current in this environment",
+    "TASK_NOT_IN_LATEST": "the version that is current does not have the task {task!r} any more",
+    "TASK_NEVER_REGISTERED": "no version has the task {task!r}",
+    "QUEUE_NOT_FOUND": "no version has the queue {queue!r}",
+    "EXTERNAL_DEPLOYMENT_PENDING": "no deployment with the external id {external!r} is there",
+}
+
+
+def _without_version(u: Unit, run: RunRow) -> _Findings:
+    reason = run.status_reason or "TASK_NEVER_REGISTERED"
+    text = _PARKED.get(reason, reason).format(
+        task=run.task, queue=run.queue, external=run.external_deployment_id
     )
+    after = "it is queued as soon as a version with its task and its queue is there"
+    if reason == "EXTERNAL_DEPLOYMENT_PENDING" and run.due_at is not None:
+        left = describe(max(0, run.due_at - u.now))
+        after = f"it is queued when that deployment is there; in {left} it expires"
+    return _Findings(blocked_by=[f"{text} ({reason})"], next=after)
 
 
 def _queued(u: Unit, environment: EnvironmentRow, run: RunRow) -> _Findings:
@@ -102,6 +117,8 @@ def _queued(u: Unit, environment: EnvironmentRow, run: RunRow) -> _Findings:
         found.next = f"it can be claimed in {wait}"
     else:
         found.clear.append("no delay and no retry pause")
+    if run.checkpoint_id is not None:
+        found.clear.append("its wait is over; it goes on from its checkpoint")
     _limits(u, environment, run, found)
     _workers(u, environment, found)
     if run.due_at is not None and run.available_at is None:

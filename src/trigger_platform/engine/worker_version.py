@@ -1,4 +1,4 @@
-"""Versions of the user's code: registering one makes it current and releases the runs that waited for it."""
+"""Versions of the user's code: what they consist of, their names, and which one is current."""
 
 from __future__ import annotations
 
@@ -11,19 +11,16 @@ from trigger_core.schemas.workers import (
     RegisterWorker,
     TaskDeclaration,
 )
-from trigger_platform.engine import declared_schedule, execution_snapshot, queue_declaration
+from trigger_platform.engine import declared_schedule, pending_version, queue_declaration
 from trigger_platform.engine import environment as locking
-from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import Count, EnvironmentRow, RunRow, WorkerRow
+from trigger_platform.store.rows import Count, EnvironmentRow, WorkerRow
 
-__all__ = ["register"]
-
-_RELEASE_AT_ONCE = 10_000
+__all__ = ["become_current", "next_name", "record", "register", "registered"]
 
 
 def register(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> Registered:
-    """Register a version; code that equals the current version's keeps that version.
+    """Register a version and make it current; code that equals the current version's keeps that version.
 
     The environment is taken, so that no run is put aside for want of a task that is just arriving.
 
@@ -36,16 +33,47 @@ def register(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> R
     current = _current(u, environment)
     if current is not None and current.content_hash == request.metadata.content_hash:
         declared_schedule.sync(u, environment, current.id)
-        _release(u, environment, request.metadata.tasks)
-        return Registered(id=current.id, version=current.version, content_hash=current.content_hash)
-    worker = _insert(u, environment, request)
+        pending_version.landed(u, current.id)
+        return registered(current)
+    worker = record(u, environment, request, next_name(u, environment))
+    become_current(u, environment, worker)
+    return registered(worker)
+
+
+def next_name(u: Unit, environment: EnvironmentRow) -> str:
+    """Return the next free version name of the day; the environment stays locked until it is used."""
+    locking.lock(u, environment.id)
+    today = clock.to_datetime(u.now).strftime("%Y%m%d")
+    taken = u.tx.all("versions_of_day", Count, environment_id=environment.id, day=f"{today}.%")
+    latest = max((row.name for row in taken), key=version.sort_key, default=None)
+    return version.next_version(latest, today)
+
+
+def record(u: Unit, environment: EnvironmentRow, request: RegisterWorker, name: str) -> WorkerRow:
+    """Write down a version with its tasks and queues; it serves nothing until it is current or pinned to.
+
+    Raises:
+        UsageError, InvalidDurationError: as :func:`register` does.
+    """
+    _refuse_duplicates(request.metadata.tasks)
+    worker = _insert(u, environment, request, name)
     for task in request.metadata.tasks:
         _insert_task(u, worker.id, task)
-    queue_declaration.declare(u, environment, worker.id, request.metadata)
+    queue_declaration.record(u, environment, worker.id, request.metadata)
+    u.emit(environment.id, "worker.registered", worker.id, 0)
+    return worker
+
+
+def become_current(u: Unit, environment: EnvironmentRow, worker: WorkerRow) -> None:
+    """Let unpinned runs execute on a version: its limits and schedules count, waiting runs go on."""
+    queue_declaration.declare(u, environment, worker.id)
     u.tx.run("environment_promote", id=environment.id, worker_id=worker.id)
     declared_schedule.sync(u, environment, worker.id)
-    _release(u, environment, request.metadata.tasks)
-    u.emit(environment.id, "worker.registered", worker.id, 0)
+    pending_version.landed(u, worker.id)
+
+
+def registered(worker: WorkerRow) -> Registered:
+    """Return the answer to a registration."""
     return Registered(id=worker.id, version=worker.version, content_hash=worker.content_hash)
 
 
@@ -68,17 +96,12 @@ def _current(u: Unit, environment: EnvironmentRow) -> WorkerRow | None:
     return u.tx.one("worker_by_id", WorkerRow, id=environment.current_worker_id)
 
 
-def _insert(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> WorkerRow:
-    today = clock.to_datetime(u.now).strftime("%Y%m%d")
-    taken = u.tx.all(
-        "worker_versions_of_day", Count, environment_id=environment.id, day=f"{today}.%"
-    )
-    latest = max((row.name for row in taken), key=version.sort_key, default=None)
+def _insert(u: Unit, environment: EnvironmentRow, request: RegisterWorker, name: str) -> WorkerRow:
     meta = request.metadata
     worker = WorkerRow(
         id=ids.worker_id(u.now, u.rng),
         environment_id=environment.id,
-        version=version.next_version(latest, today),
+        version=name,
         content_hash=meta.content_hash,
     )
     u.tx.run(
@@ -123,29 +146,3 @@ def _ttl_ms(task: TaskDeclaration) -> int | None:
     if task.ttl is None:
         return None
     return task.ttl * 1000 if isinstance(task.ttl, int) else duration.parse_ms(task.ttl)
-
-
-def _release(u: Unit, environment: EnvironmentRow, tasks: list[TaskDeclaration]) -> None:
-    """Queue the runs that waited for one of these tasks; their time to live begins now."""
-    runs = u.tx.all(
-        "runs_pending_version",
-        RunRow,
-        environment_id=environment.id,
-        tasks=json.dumps([task.id for task in tasks]),
-        limit=_RELEASE_AT_ONCE,
-    )
-    execution_snapshot.apply(
-        u,
-        [
-            execution_snapshot.move(
-                u,
-                run,
-                ExecutionStatus.QUEUED,
-                RunStatus.PENDING,
-                "A version with the task is here",
-                status_reason=None,
-                due_at=u.now + run.ttl_ms if run.ttl_ms and run.started_at is None else None,
-            )
-            for run in runs
-        ],
-    )

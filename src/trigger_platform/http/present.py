@@ -23,6 +23,7 @@ from trigger_core.schemas.runs import (
     Page,
     RelatedRuns,
     RunDetail,
+    RunEnvironment,
     RunError,
     RunPage,
     RunStatus,
@@ -38,7 +39,7 @@ from trigger_platform.engine.why import public_status
 from trigger_platform.http import present_schedules
 from trigger_platform.reads.batches import Ended, FullBatch
 from trigger_platform.reads.runs import FullRun, LogRow, RunPageRows, SnapshotRow
-from trigger_platform.store.rows import RunRow, WaitpointRow
+from trigger_platform.store.rows import EnvironmentRow, RunRow, WaitpointRow
 
 __all__ = [
     "batch",
@@ -133,10 +134,11 @@ def queue(view: View) -> QueueDetail:
     )
 
 
-def run_page(rows: RunPageRows) -> RunPage:
-    """Return a page of runs."""
+def run_page(rows: RunPageRows, environment: EnvironmentRow) -> RunPage:
+    """Return a page of an environment's runs."""
+    env = RunEnvironment(id=environment.id, name=environment.slug)
     return RunPage(
-        data=[summary(run) for run in rows.runs],
+        data=[summary(run).model_copy(update={"env": env}) for run in rows.runs],
         pagination=Page(next=rows.next, previous=rows.previous),
     )
 

@@ -12,6 +12,7 @@ from trigger_platform.engine.unit import Notice, Unit, Units
 __all__ = ["Outbox"]
 
 _log = logging.getLogger(__name__)
+_GATHER_S = 0.005
 _PAUSE_S = 0.03
 _PAUSE_AFTER_ERROR_S = 1.0
 _AT_ONCE = 2_000
@@ -41,6 +42,7 @@ class Outbox:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._units.db.look_every_s):
                     await self._filled.wait()
+            await asyncio.sleep(_GATHER_S)  # those who start the run come first
             self._filled.clear()
             try:
                 while await self._pass() == _AT_ONCE:

@@ -34,18 +34,25 @@ class Job:
 class GroupWriter:
     """Gathers writes into groups and has them committed, in the order in which they were asked for."""
 
-    def __init__(self, commit: Callable[[list[Job]], None], *, limit: int) -> None:
+    def __init__(
+        self, commit: Callable[[list[Job]], None], *, limit: int, at_once: bool = False
+    ) -> None:
         """Start the thread.
 
         Args:
             commit: runs a group and gives every job its outcome.
             limit: how many writes a group has at most.
+            at_once: whether a write that finds nothing under way is committed by its caller's own thread.
+                Worth it where a commit waits for nothing: the way to the thread and back costs more.
         """
         self._commit = commit
         self._limit = limit
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
+        self._at_once = at_once
+        self._under_way = 0
+        self._turn = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -74,6 +81,8 @@ class GroupWriter:
         self, work: Callable[[Any], T], on_commit: Callable[[T], None] | None = None
     ) -> T:
         """Run a write and wait for its commit; ``on_commit`` is called on this event loop."""
+        if self._take_turn():
+            return self._write_here(work, on_commit)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -108,7 +117,29 @@ class GroupWriter:
         with self._closing:
             if self._closed:
                 raise StoreError("the database is closed", code="STORE_CLOSED")
+            self._under_way += 1
             self._jobs.put(job)
+
+    def _take_turn(self) -> bool:
+        """Take the writer's place, if it has nothing to do: nobody may be overtaken."""
+        if not self._at_once:
+            return False
+        with self._closing:
+            is_idle = self._under_way == 0 and not self._closed
+            return is_idle and self._turn.acquire(blocking=False)
+
+    def _write_here(self, work: Callable[[Any], T], on_commit: Callable[[T], None] | None) -> T:
+        job = Job(work, lambda _result, _error: None)
+        try:
+            self._commit([job])
+        finally:
+            self._turn.release()
+        if job.error is not None:
+            raise job.error
+        result: T = job.result
+        if on_commit is not None:
+            on_commit(result)
+        return result
 
     def _run(self) -> None:
         while True:
@@ -136,10 +167,13 @@ class GroupWriter:
     def _settle(self, group: list[Job]) -> None:
         """Commit a group and answer for it; the thread outlives every failure."""
         try:
-            self._commit(group)
+            with self._turn:
+                self._commit(group)
         except BaseException as error:  # noqa: BLE001 - answered to every caller
             for job in group:
                 job.error = job.error or error
+        with self._closing:
+            self._under_way -= len(group)
         for job in group:
             try:
                 job.settle(job.result, job.error)

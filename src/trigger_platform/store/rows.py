@@ -34,6 +34,7 @@ __all__ = [
     "TaskRow",
     "TimerRow",
     "WaitpointRow",
+    "WorkerQueueRow",
     "WorkerRow",
     "as_params",
     "columns",
@@ -105,6 +106,16 @@ class WorkerRow:
     environment_id: str
     version: str
     content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerQueueRow:
+    """A queue of one version, with the limit its code declares."""
+
+    worker_id: str
+    queue: str
+    type: str
+    concurrency_limit: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ class SqliteDatabase:
         self._local = threading.local()
         self._reader_connections: list[sqlite3.Connection] = []
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
-        self._writer = GroupWriter(self._commit, limit=_GROUP_LIMIT)
+        self._writer = GroupWriter(self._commit, limit=_GROUP_LIMIT, at_once=not durable)
 
     @property
     def clock(self) -> Clock:

@@ -86,7 +86,9 @@ async def list_runs(call: Incoming[None]) -> RunPage:
         after=call.query("page[after]"),
         before=call.query("page[before]"),
     )
-    return present.run_page(await call.server.read(reads.page, call.environment_id, filters))
+    return present.run_page(
+        await call.server.read(reads.page, call.environment_id, filters), call.principal.environment
+    )
 
 
 @endpoint("POST", "/api/v2/runs/{run_id}/cancel", access=Access.RUN_WRITER, returns=CanceledRun)

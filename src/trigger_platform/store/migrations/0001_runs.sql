@@ -52,10 +52,13 @@ create table worker (
     unique (environment_id, version)
 );
 
--- Which queues a version declares; a run of an unknown queue waits for a version that has it.
+-- Which queues a version declares; a run of an unknown queue waits for a version that has it. The limits count
+-- from the moment on at which the version is current.
 create table worker_queue (
     worker_id text not null references worker (id),
     queue text not null,
+    type text not null,
+    concurrency_limit integer,
     primary key (worker_id, queue)
 ){clustered};
 
@@ -80,6 +83,7 @@ create table deployment (
 );
 
 create index deployment_due on deployment (due_at) where due_at is not null;
+create index deployment_worker on deployment (worker_id) where worker_id is not null;
 create index deployment_external on deployment (environment_id, external_id) where external_id is not null;
 
 create table worker_task (

@@ -6,6 +6,10 @@ insert into batch ({BatchRow}) values ({:BatchRow});
 -- A batch of an environment.
 select {BatchRow} from batch where id = :id and environment_id = :environment_id;
 
+-- name: batch_any
+-- A batch, wherever it is.
+select {BatchRow} from batch where id = :id;
+
 -- name: batch_by_id_locked
 -- A batch, taken: items are added by one at a time.
 select {BatchRow} from batch where id = :id and environment_id = :environment_id{lock};
@@ -66,3 +70,10 @@ select {BatchItemRow} from batch_item where batch_id = :batch_id order by positi
 -- name: batch_positions
 -- Which items of a batch are there already.
 select '' as name, position as count from batch_item where batch_id = :batch_id;
+
+-- name: batch_recount
+-- Settled is what is not open.
+update batch set settled = accepted - (
+    select count(*) from run where batch_id = batch.id and execution_status <> 'FINISHED'
+)
+where id = :id and status in ('PENDING', 'PROCESSING');

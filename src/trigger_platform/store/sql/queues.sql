@@ -57,7 +57,3 @@ select count(*) from (
         and execution_status = 'QUEUED' and available_at is null
     limit :limit
 ) as found;
-
--- name: worker_queue_insert
--- A queue that a version declares.
-insert into worker_queue (worker_id, queue) values (:worker_id, :queue);

@@ -79,20 +79,6 @@ select {RunRow} from run
 where boot_id = :boot_id
 order by id{lock};
 
--- name: runs_pending_version
--- Runs that wait for a version with their task; :tasks is a JSON array.
-select {RunRow} from run
-where environment_id = :environment_id and status = 'PENDING_VERSION'
-    and task in (select value from {each :tasks})
-    and (
-        status_reason <> 'QUEUE_NOT_FOUND'
-        or exists (
-            select 1 from queue q where q.environment_id = run.environment_id and q.name = run.queue
-        )
-    )
-order by position
-limit :limit;
-
 -- name: run_children_live
 -- Children of a run that are not final.
 select {RunRow} from run

@@ -78,6 +78,10 @@ select 1 from edge e join waitpoint w on w.id = e.waitpoint_id
 where e.run_id = :run_id and e.attempt = :attempt and e.delivered = 0 and w.status = 'PENDING'
 limit 1;
 
+-- name: edge_any
+-- Whether an attempt has waits.
+select 1 from edge where run_id = :run_id and attempt = :attempt limit 1;
+
 -- name: edges_completed
 -- Waits of an attempt that are over and have not been delivered.
 select {e.EdgeRow}

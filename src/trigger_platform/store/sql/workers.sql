@@ -12,11 +12,6 @@ select {WorkerRow} from worker where id = :id;
 select {WorkerRow} from worker
 where environment_id = :environment_id and version = :version;
 
--- name: worker_versions_of_day
--- The versions of one day; :day is like 20261124.%.
-select version as name, 0 as count from worker
-where environment_id = :environment_id and version like :day;
-
 -- name: task_insert
 -- A task of a version.
 insert into worker_task ({TaskRow}) values ({:TaskRow});

@@ -1,0 +1,53 @@
+"""Retention: once an hour, remove what is old, slice by slice, with room for others in between."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+
+from trigger_platform.engine.retention import SWEEPS, Periods, Place
+from trigger_platform.engine.unit import Units
+
+__all__ = ["Retention"]
+
+_log = logging.getLogger(__name__)
+_PAUSE_S = 3_600.0
+_BREATH_S = 0.01
+
+
+class Retention:
+    """Removes what has been kept for long enough."""
+
+    def __init__(self, units: Units, periods: Periods) -> None:
+        self._units = units
+        self._periods = periods
+
+    async def run(self) -> None:
+        """Remove for ever."""
+        while True:
+            await asyncio.sleep(_PAUSE_S)
+            try:
+                removed = await self.run_once()
+            except Exception:  # noqa: BLE001 - a loop outlives its errors
+                _log.exception("removing what is old failed")
+            else:
+                _log.info("removed what is old: %s", dict(removed) or "nothing")
+
+    async def run_once(self) -> Counter[str]:
+        """Remove everything that is old enough; return how much, by kind. Families go from the leaves up."""
+        removed: Counter[str] = Counter()
+        for name in SWEEPS:
+            while (count := await self._sweep(name)) > 0:
+                removed[name] += count
+        return removed
+
+    async def _sweep(self, name: str) -> int:
+        """Go through one kind from its beginning to its end."""
+        removed = 0
+        place: Place | None = {}
+        while place is not None:
+            swept = await self._units.write(SWEEPS[name], self._periods, place)
+            removed, place = removed + swept.removed, swept.next
+            await asyncio.sleep(_BREATH_S)
+        return removed

@@ -1,0 +1,242 @@
+"""``trigger server``: a platform in the foreground, and a doctor for its database."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.dev import clean_env, run_cli, until
+from trigger_core.api.calls import runs as run_calls
+from trigger_core.api.calls import tasks as task_calls
+from trigger_core.api.client import Client
+from trigger_core.clock import SystemClock
+from trigger_core.schemas.trigger import TriggerTask
+from trigger_platform.engine import project, trigger
+from trigger_platform.engine.unit import Unit, Units
+from trigger_platform.store.sqlite import open_database
+
+PROJECT = "proj_abcdefghijklmnopqrst"
+
+
+@dataclass(frozen=True)
+class _Published:
+    environment_id: str
+    subject_id: str
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """A database with one queued run, and nobody using it."""
+    file = tmp_path / "platform.db"
+    db = open_database(file)
+    units = Units(db, SystemClock(), random.Random(1))
+    local = units.write_sync(project.ensure, PROJECT)
+    units.write_sync(trigger.create, local.environment, "task", TriggerTask())
+    units.write_sync(_publish_all)
+    db.close()
+    return file
+
+
+def _publish_all(u: Unit) -> None:
+    u.tx.all("outbox_take", _Published, limit=1_000)
+
+
+def _doctor(file: Path, *options: str) -> tuple[int, dict[str, Any]]:
+    shown = run_cli(
+        "server", "doctor", "--database", str(file), "--json", *options, cwd=file.parent
+    )
+    assert shown.stderr == ""
+    return shown.returncode, json.loads(shown.stdout)
+
+
+def _corrupt(file: Path, sql: str) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute(sql)
+    connection.close()
+
+
+def test_a_sound_database_is_found_sound(database: Path) -> None:
+    """With its numbers; nothing is written."""
+    before = database.read_bytes()
+    code, found = _doctor(database)
+
+    assert (code, found["ok"], found["findings"]) == (0, True, [])
+    assert found["runs"] == {"QUEUED": 1}
+    assert found["sizes"]["run"] > 0
+    assert found["oldest_queued_ms"] >= 0
+    assert database.read_bytes() == before
+
+
+def test_people_can_read_what_the_doctor_says(database: Path) -> None:
+    """One line a fact."""
+    shown = run_cli("server", "doctor", "--database", str(database), cwd=database.parent)
+
+    assert shown.returncode == 0
+    assert "nothing found" in shown.stdout
+    assert "1 QUEUED" in shown.stdout
+
+
+def test_what_breaks_an_invariant_is_found_and_mended_on_request(database: Path) -> None:
+    """The exit code tells what is left."""
+    _corrupt(database, "update run set slot_held = 1")
+    code, found = _doctor(database)
+    assert code == 10
+    assert found["findings"][0]["area"] == "invariant"
+    assert found["findings"][0]["is_mendable"]
+
+    code, found = _doctor(database, "--repair")
+    assert (code, found["mended"], found["findings"]) == (0, 1, [])
+    assert _doctor(database)[0] == 0
+
+
+def test_what_nobody_can_mend_stays_found(database: Path) -> None:
+    """A step of a history is gone."""
+    _corrupt(database, "delete from execution_snapshot")
+    code, found = _doctor(database, "--repair")
+
+    assert (code, found["mended"]) == (10, 0)
+    assert "I4" in found["findings"][0]["what"]
+
+
+def test_what_is_overdue_is_found(database: Path) -> None:
+    """Leases, the worker that has them, events nobody published."""
+    _corrupt(
+        database,
+        "insert into worker_instance select id, 'dev', 'b', 1, 1 from environment",
+    )
+    _corrupt(
+        database,
+        "update run set execution_status = 'EXECUTING', status = 'EXECUTING', boot_id = 'b',"
+        " lease = 1, due_at = 1, slot_held = 1",
+    )
+    _corrupt(database, "insert into outbox values (1, 'e', 'k', 's', 1, 1)")
+    code, found = _doctor(database)
+
+    assert code == 10
+    assert {"lease", "worker", "outbox"} <= {one["area"] for one in found["findings"]}
+
+
+def test_a_damaged_page_is_found(database: Path) -> None:
+    """Whatever SQLite itself finds."""
+    content = bytearray(database.read_bytes())
+    content[8192:12288] = b"\xff" * 4096
+    database.write_bytes(content)
+    shown = run_cli("server", "doctor", "--database", str(database), cwd=database.parent)
+
+    assert shown.returncode in {1, 10}
+    assert "damaged" in shown.stderr or "integrity" in shown.stdout
+
+
+def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    """Not even to be repaired."""
+    shown = run_cli("server", "doctor", "--repair", "--database", "no.db", cwd=tmp_path)
+
+    assert "error STORE_MISSING" in shown.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_database_comes_from_the_environment_too(database: Path) -> None:
+    """As every setting of the server."""
+    shown = run_cli(
+        "server", "doctor", cwd=database.parent, env={"TRIGGER_DATABASE": str(database)}
+    )
+
+    assert shown.returncode == 0
+
+
+def test_the_server_does_not_listen_for_other_machines(tmp_path: Path) -> None:
+    """Its dashboard has no login."""
+    shown = run_cli(
+        "server", "start", "--database", "x.db", "--project", PROJECT, "--host", "192.0.2.1",
+        cwd=tmp_path,
+    )  # fmt: skip
+
+    assert shown.returncode == 2
+    assert "error NOT_LOOPBACK" in shown.stderr
+
+
+class _Started:
+    """A server in a process of its own."""
+
+    def __init__(self, database: Path, *options: str) -> None:
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "trigger_cli.app", "server", "start"),
+                *("--database", str(database), "--project", PROJECT, "--port", "0"),
+                *("--json", "--show-key", *options),
+            ],
+            env=clean_env(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.ready: dict[str, str] = json.loads(self.process.stdout.readline() or "{}")
+
+    @property
+    def client(self) -> Client:
+        """A client of it."""
+        return Client(self.ready["url"], self.ready["secretKey"])
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, list[dict[str, str]]]:
+        """End it; return its exit code and what it logged."""
+        self.process.send_signal(number)
+        _, logged = self.process.communicate(timeout=20)
+        return self.process.returncode, [json.loads(line) for line in logged.splitlines()]
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[_Started]:
+    """A server on a new database."""
+    server = _Started(tmp_path / "platform.db")
+    yield server
+    if server.process.poll() is None:
+        server.process.kill()
+        server.process.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_serves_until_it_is_told_to_end(
+    started: _Started, tmp_path: Path, number: signal.Signals
+) -> None:
+    """It ends with 0, logs JSON lines, and what it accepted is there for the next one."""
+    with closing(started.client) as client:
+        run_id = client.send(task_calls.trigger("task", TriggerTask())).id
+    code, lines = started.stop(number)
+    assert code == 0
+    assert [line["message"].split()[0] for line in lines] == ["serving", "ended"]
+    assert {"time", "level", "logger", "message"} == set(lines[0])
+
+    again = _Started(tmp_path / "platform.db")
+    with closing(again.client) as client:
+        assert client.send(run_calls.retrieve(run_id)).status == "QUEUED"
+    assert again.stop()[0] == 0
+
+
+@pytest.mark.slow
+def test_the_doctor_looks_at_a_server_that_runs(started: _Started, tmp_path: Path) -> None:
+    """Beside it, and at a copy of its file."""
+    with closing(started.client) as client:
+        client.send(task_calls.trigger("task", TriggerTask()))
+    until(lambda: _doctor(tmp_path / "platform.db")[1]["outbox"] == 0, what="publishing")
+    code, found = _doctor(tmp_path / "platform.db", "--repair")
+    assert (code, found["runs"]) == (0, {"QUEUED": 1})
+    started.stop()
+
+    copy = tmp_path / "copy" / "platform.db"
+    copy.parent.mkdir()
+    shutil.copy(tmp_path / "platform.db", copy)
+    assert _doctor(copy)[0] == 0
