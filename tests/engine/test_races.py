@@ -32,7 +32,7 @@ def platforms(fresh: Callable[[], str]) -> Iterator[Platforms]:
     one.register(task("task"), task("narrow", limit=8))
     two = one.beside(address, seed=2)
     yield one, two
-    assert one.violations(advisory=False) == []
+    assert one.violations() == []
     for engine in (one, two):
         engine.db.close()
 

@@ -132,6 +132,19 @@ class Engine:
         self.environment = self.call(environment.by_secret_key, self.environment.secret_key)
         return str(registered.version)
 
+    def beside(self, address: str, seed: int) -> Engine:
+        """Return a second platform on the same database, for the same worker and with the same clock."""
+        db = open_database(address, durable=False)
+        return replace(self, db=db, units=Units(db, self.clock, random.Random(seed)), _told=[])
+
+    def neighbour(self) -> Engine:
+        """Return an engine on another environment of the same database, with a worker of its own."""
+        ensured = self.call(project.ensure, "proj_neighbouraaaaaaaaaaa")
+        other = Engine(self.db, self.clock, self.units, ensured.environment)
+        other.connect("boot-of-the-neighbour")
+        other.register(task())
+        return other
+
     def in_production(self) -> Engine:
         """The same engine, seen from a production environment of the project."""
         values = {"id": "env-prod", "slug": "prod", "type": "PRODUCTION", "secret_key": "tr_prod_x"}
@@ -189,19 +202,6 @@ class Engine:
         begun = self.begin_deployment(external_id=external_id, force=True)
         self.index(begun.id, *tasks)
         return self.finalize(begun.id, promoted=promoted).version
-
-    def beside(self, address: str, seed: int) -> Engine:
-        """Return a second platform on the same database, for the same worker and with the same clock."""
-        db = open_database(address, durable=False)
-        return replace(self, db=db, units=Units(db, self.clock, random.Random(seed)), _told=[])
-
-    def neighbour(self) -> Engine:
-        """Return an engine on another environment of the same database, with a worker of its own."""
-        ensured = self.call(project.ensure, "proj_neighbouraaaaaaaaaaa")
-        other = Engine(self.db, self.clock, self.units, ensured.environment)
-        other.connect("boot-of-the-neighbour")
-        other.register(task())
-        return other
 
     def trigger(self, task: str = "task", payload: Any = None, **options: Any) -> str:
         """Trigger a run; return its id."""
@@ -543,10 +543,6 @@ class Engine:
             ]
 
         return self.call(look)  # type: ignore[no-any-return]
-
-    def edges(self, run_id: str) -> int:
-        """Return how many waits a run has."""
-        return int(self.call(lambda u: u.tx.scalar("edges_of_run", run_id=run_id)))
 
     def sql(self, text: str, **params: Any) -> None:
         """Run raw SQL, as a defect or a careless operator would."""

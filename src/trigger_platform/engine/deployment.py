@@ -246,12 +246,14 @@ def fail(
 def cancel(
     u: Unit, environment: EnvironmentRow, deployment_id: str, reason: str = ""
 ) -> DeploymentRow:
-    """End a build that is no longer wanted.
+    """End a build that is no longer wanted; one that is canceled stays as it is.
 
     Raises:
         NotFoundError, ConflictError: there is none, or it has ended.
     """
     found = find(u, environment, deployment_id)
+    if found.status == "CANCELED":
+        return found
     if found.status in FINAL:
         raise _refused(found, "be canceled")
     return _end(u, found, "CANCELED", json.dumps({"name": "Canceled", "message": reason}))

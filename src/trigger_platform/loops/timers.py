@@ -24,12 +24,14 @@ class Timers:
         self._units = units
         self._earlier = asyncio.Event()
         self._next_due: int | None = None
+        self._offset = self._clock_offset()
         units.subscribe(self._notice)
 
     async def run(self) -> None:
         """Sweep for ever."""
         while True:
             try:
+                await self._mind_the_clock()
                 await self._sweep()
             except Exception:  # noqa: BLE001 - a loop outlives its errors
                 _log.exception("the sweep of timers failed")
@@ -43,17 +45,26 @@ class Timers:
         self._next_due = result.next_due
 
     async def _sleep(self) -> None:
-        before, slept_from = self._units.clock.now(), time.monotonic()
         seconds = self._units.db.look_every_s
         if self._next_due is not None:
-            seconds = min(seconds, max(0.0, (self._next_due - before) / 1000))
+            left = (self._next_due - self._units.clock.now()) / 1000
+            seconds = min(seconds, max(0.0, left))
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._earlier.wait()
-        jumped = self._units.clock.now() - before - (time.monotonic() - slept_from) * 1000
-        if jumped > LEASE_MS / 2:
-            # The machine slept or its clock was set: workers had no chance to report meanwhile.
+
+    async def _mind_the_clock(self) -> None:
+        """The machine slept or its clock was set: leases begin anew.
+
+        Workers had no chance to report meanwhile, or the deadlines of those that were lost are far too late.
+        """
+        before, self._offset = self._offset, self._clock_offset()
+        if abs(self._offset - before) > LEASE_MS / 2:
             await self._units.write(heartbeat.grant_grace)
+
+    def _clock_offset(self) -> float:
+        """Return where the clock stands against time that only passes, in ms."""
+        return self._units.clock.now() - time.monotonic() * 1000
 
     def _notice(self, notice: Notice) -> None:
         if notice.due is None:

@@ -232,10 +232,6 @@ where kind = 'run.changed' and subject_id = :run_id
 -- Every run, for tests that look at all of them.
 select {RunRow} from run order by id;
 
--- name: edges_of_run
--- How many waits a run has, for tests.
-select count(*) from edge where run_id = :run_id;
-
 -- name: health_oldest_queued
 -- Since when the oldest run that can be claimed is in the queue.
 select min(queued_at) from run where execution_status = 'QUEUED' and available_at is null;
