@@ -97,9 +97,7 @@ class Cron:
 
     def describe(self) -> str:
         """Say in words when that is."""
-        return CronSim(
-            _MACROS.get(self.text.lower(), self.text.replace("?", "*")), _ANY_DAY
-        ).explain()
+        return CronSim(self.normal, _ANY_DAY).explain()
 
 
 def parse(text: str) -> Cron:

@@ -19,8 +19,9 @@ START = 1_764_000_000_000
 
 def _field(low: int, high: int) -> st.SearchStrategy[str]:
     number = st.integers(low, high)
-    # croniter takes a range of one number, like 1-1, for all of them.
+    # croniter takes a range of one number, like 1-1, for all of them, and one of all for no restriction.
     ends = st.lists(number, min_size=2, max_size=2, unique=True).map(sorted)
+    ends = ends.filter(lambda pair: pair != [low, high])
     steps = st.integers(2, high - low)  # for croniter, */1 is a restriction
     one = st.one_of(
         number.map(str),
@@ -50,6 +51,7 @@ def ticks(expression: str, zone: str, after: str, count: int) -> list[str]:
     ("expression", "first", "words"),
     [
         ("0 9 * * 1-5", "2026-01-01T09:00", "At 09:00 on Monday through Friday"),
+        ("0 9 */2 * 1", "2026-01-01T09:00", "At 09:00 on every second day of month and on Monday"),
         ("*/15 * * * *", "2026-01-01T00:15", "Every 15th minute of every hour"),
         ("0 0 L * *", "2026-01-31T00:00", "At 00:00 on the last day of every month"),
         ("0 0 L 2 ?", "2026-02-28T00:00", "At 00:00 on the last day of February"),
