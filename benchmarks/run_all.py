@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import claim
+import engine
 import floor
 import kill
 import latency
@@ -11,5 +12,5 @@ import startup
 import throughput
 
 if __name__ == "__main__":
-    for benchmark in (startup, floor, claim, set_writes, latency, throughput, kill):
+    for benchmark in (startup, floor, engine, claim, set_writes, latency, throughput, kill):
         benchmark.main()
