@@ -71,10 +71,9 @@ class ActiveRun:
         """Hand the run to an executor."""
         loop = asyncio.get_running_loop()
         self.process = process
-        process.is_used = True
         self.started_at = loop.time()
         self.resume_clock()
-        process.send({"t": "run", "run": self.assignment.to_wire()})
+        process.hand({"t": "run", "run": self.assignment.to_wire()})
 
     def resume_clock(self) -> None:
         """Count active time from here; waiting does not count."""

@@ -52,6 +52,7 @@ class ExecutorProcess(asyncio.Protocol):
         self.pid = 0
         self.is_ready = False
         self.is_used = False
+        self.has_begun = False
         self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._listener = listener
         self._status: int | None = None
@@ -59,6 +60,7 @@ class ExecutorProcess(asyncio.Protocol):
         self._has_ended = False
         self._is_paused = False
         self._lines = LineBuffer()
+        self._sent = 0
         self._transport: asyncio.Transport | None = None
         self._pipes: dict[str, tuple[int, LineBuffer]] = {}
 
@@ -77,8 +79,16 @@ class ExecutorProcess(asyncio.Protocol):
             fds.append(writing)
         return fds
 
+    def hand(self, run: Message) -> None:
+        """Hand it a run; it has not begun it if it turns out to be dead without having read it."""
+        self.is_used = True
+        self.has_begun = self._transport is not None and not self._transport.is_closing()
+        self._sent = 0
+        self.send(run)
+
     def send(self, message: Message) -> None:
         """Send a message."""
+        self._sent += 1
         if self._transport is not None:
             self._transport.write(pack(message))
 
@@ -140,9 +150,14 @@ class ExecutorProcess(asyncio.Protocol):
         for line in self._lines.feed(data):
             self._hear(json.loads(line))
 
-    def connection_lost(self, _error: Exception | None) -> None:
-        """The process closed its end: it is over, or about to be."""
+    def connection_lost(self, error: Exception | None) -> None:
+        """The process closed its end: it is over, or about to be.
+
+        The kernel tells by the error when it has left unread what it was sent.
+        """
         self._transport = None
+        if isinstance(error, ConnectionError) and self._sent == 1:
+            self.has_begun = False
         self.drain()
         self._close_pipes()
         self._is_open = False

@@ -117,13 +117,18 @@ class RunController:
             self._log(run, process, record)
 
     def ended(self, process: ExecutorProcess, status: int) -> None:
-        """An executor's process is gone; if it had a run, the run failed."""
+        """An executor's process is gone; if it had a run and began it, the run failed."""
         self._paused.discard(process)
         run = self._by_process.pop(process, None)
         if run is None:
             return
         if not run.is_waiting:
             run.home.release()
+        if not process.has_begun and run.end_reason is None:
+            run.finish()
+            run.process = None
+            self._settle(run)
+            return
         elapsed_s = asyncio.get_running_loop().time() - run.started_at
         self._fail(run, self._why_ended(run, process, status), ms=round(elapsed_s * 1000))
 
@@ -203,12 +208,14 @@ class RunController:
         run.oom_kills_before = limits.oom_kills() if assignment.machine else 0
         run.start(process)
         began = Started(run_id=run.run_id, lease=assignment.lease, at=time.time_ns() // 1_000_000)
-        asyncio.get_running_loop().call_later(_START_REPORT_S, self._report_start, run, began)
+        asyncio.get_running_loop().call_later(
+            _START_REPORT_S, self._report_start, run, process, began
+        )
         self._events.started(run)
 
-    def _report_start(self, run: ActiveRun, began: Started) -> None:
+    def _report_start(self, run: ActiveRun, process: ExecutorProcess, began: Started) -> None:
         """Most attempts have ended by now, and their end says that they began."""
-        if self.runs.get(run.run_id) is run and run.result is None:
+        if self._by_process.get(process) is run:
             self._outbox.started.append(began)
             self._outbox.touch()
 

@@ -6,6 +6,7 @@ import os
 import py_compile
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -240,6 +241,24 @@ def test_the_death_of_an_idle_executor_costs_no_run(start: Start) -> None:
     until(lambda: descendants(version), what="new executors")
     run = pair.run("which")
     assert (run.output, run.attempt_count) == (1, 1)
+
+
+def test_a_run_handed_to_a_process_that_was_just_killed_goes_to_another(start: Start) -> None:
+    """The worker cannot know yet that it is dead: nothing has begun, and no attempt is used up."""
+    pair = start(WHICH.format(version=1))
+    pair.load()
+    (version,) = pair.version_processes()
+    worker = pair.worker.process.pid
+    for _ in range(20):
+        until(lambda: any(alive(pid) for pid in descendants(version)), what="executors")
+        os.kill(worker, signal.SIGSTOP)
+        for pid in descendants(version):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        run_id = pair.trigger("which")
+        os.kill(worker, signal.SIGCONT)
+        run = pair.result(run_id)
+        assert (run.output, run.attempt_count, run.error) == (1, 1, None)
 
 
 def test_the_death_of_a_version_is_retried_by_the_tasks_policy(
