@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from support import postgres
 from support.dev import clean_env, run_cli, until
 from trigger_core.api.calls import runs as run_calls
 from trigger_core.api.calls import tasks as task_calls
@@ -25,6 +27,7 @@ from trigger_core.clock import SystemClock
 from trigger_core.schemas.trigger import TriggerTask
 from trigger_platform.engine import project, trigger
 from trigger_platform.engine.unit import Unit, Units
+from trigger_platform.store.opening import open_database as open_any
 from trigger_platform.store.sqlite import open_database
 
 PROJECT = "proj_abcdefghijklmnopqrst"
@@ -53,10 +56,9 @@ def _publish_all(u: Unit) -> None:
     u.tx.all("outbox_take", _Published, limit=1_000)
 
 
-def _doctor(file: Path, *options: str) -> tuple[int, dict[str, Any]]:
-    shown = run_cli(
-        "server", "doctor", "--database", str(file), "--json", *options, cwd=file.parent
-    )
+def _doctor(database: Path | str, *options: str) -> tuple[int, dict[str, Any]]:
+    folder = database.parent if isinstance(database, Path) else Path("/")
+    shown = run_cli("server", "doctor", "--database", str(database), "--json", *options, cwd=folder)
     assert shown.stderr == ""
     return shown.returncode, json.loads(shown.stdout)
 
@@ -154,6 +156,33 @@ def test_the_database_comes_from_the_environment_too(database: Path) -> None:
     )
 
     assert shown.returncode == 0
+
+
+def test_the_doctor_looks_at_a_server_of_postgresql_too() -> None:
+    """And mends what is there."""
+    address = postgres.empty_database()
+    assert _doctor(address)[1]["findings"][0]["area"] == "schema"
+    db = open_any(address)
+    units = Units(db, SystemClock(), random.Random(1))
+    local = units.write_sync(project.ensure, PROJECT)
+    units.write_sync(trigger.create, local.environment, "task", TriggerTask())
+    units.write_sync(_publish_all)
+    db.close()
+    code, found = _doctor(address)
+    assert (code, found["findings"], found["runs"], found["unit"]) == (
+        0,
+        [],
+        {"QUEUED": 1},
+        "bytes",
+    )
+    assert found["sizes"]["run"] > 0
+
+    with psycopg.connect(address) as connection:
+        connection.execute("update run set slot_held = 1")
+    code, found = _doctor(address)
+    assert (code, [one["area"] for one in found["findings"]]) == (10, ["invariant"])
+    code, found = _doctor(address, "--repair")
+    assert (code, found["mended"]) == (0, 1)
 
 
 def test_the_server_does_not_listen_for_other_machines(tmp_path: Path) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from trigger_core.errors import StoreError
 from trigger_platform.store import migrate, statements
 from trigger_platform.store.database import Tx
-from trigger_platform.store.opening import is_server
+from trigger_platform.store.opening import is_server, require_driver
 from trigger_platform.store.rows import Count
 from trigger_platform.store.sqlite import DIALECT, SqliteTx
 
@@ -28,7 +28,7 @@ class Inspection:
         tx: for reading.
         schema: the number of its schema.
         newest: the number this software knows.
-        damage: what the database itself finds broken.
+        damage: what the database itself finds broken; a PostgreSQL server looks after its files itself.
     """
 
     tx: Tx
@@ -45,20 +45,25 @@ class Inspection:
         return {row.name: row.count for row in found}, unit
 
 
-@contextmanager
-def inspected(address: str) -> Iterator[Inspection]:
-    """Open a SQLite file for reading alone.
+def inspected(address: str) -> AbstractContextManager[Inspection]:
+    """Open a database for reading alone.
 
     Raises:
         StoreTooNewError: a newer version of this software wrote it.
         StoreDamagedError: it is no database or too damaged to be read.
-        StoreError: there is no such file, or it belongs to another program.
+        StoreError: there is no such file, the server cannot be reached, it belongs to another program, or
+            the driver for PostgreSQL is not installed.
     """
-    if is_server(address):
-        raise StoreError(
-            "the doctor looks at SQLite files only",
-            because="a PostgreSQL server checks its own files; a platform on it checks the invariants",
-        )
+    if not is_server(address):
+        return _inspected_file(address)
+    require_driver()
+    from trigger_platform.store.postgres import inspection  # noqa: PLC0415 - an extra
+
+    return inspection.inspected(address)
+
+
+@contextmanager
+def _inspected_file(address: str) -> Iterator[Inspection]:
     path = Path(address)
     if not path.is_file():
         raise StoreError(

@@ -7,7 +7,7 @@ from trigger_platform.store import statements
 from trigger_platform.store.postgres.address import Address
 from trigger_platform.store.postgres.tx import DIALECT, PostgresTx
 
-__all__ = ["prepare"]
+__all__ = ["number", "prepare"]
 
 _LOCK = 0x54524731
 _BOOK = """create table if not exists schema_migration (
@@ -33,19 +33,47 @@ def prepare(tx: PostgresTx, address: Address) -> None:
     tx.plain("commit")
 
 
-def _migrate(tx: PostgresTx, address: Address) -> None:
-    version = _version(tx, address)
-    known = statements.migrations(DIALECT)
-    if version > known[-1][0]:
+def number(tx: PostgresTx, address: Address) -> int:
+    """Return the number of the newest migration that was applied; 0 for an empty database.
+
+    Raises:
+        StoreTooNewError: a newer version of this software wrote the database.
+        StoreError: it belongs to another program.
+    """
+    tables = {
+        name
+        for (name,) in tx.plain(
+            "select table_name from information_schema.tables where table_schema = current_schema()"
+        )
+    }
+    if not tables:
+        return 0
+    if "schema_migration" not in tables:
+        raise StoreError(
+            f"{address.shown} is a database of another program",
+            code="STORE_FOREIGN",
+            because=f"it has tables, such as {min(tables)}, and none of them is ours",
+            hint="give this program a database or a schema of its own",
+        )
+    [(version,)] = tx.plain("select coalesce(max(number), 0) from schema_migration")
+    newest = statements.migrations(DIALECT)[-1][0]
+    if version > newest:
         raise StoreTooNewError(
             f"{address.shown} was written by a newer version",
-            because=f"its schema is number {version}, this version knows {known[-1][0]}",
+            because=f"its schema is number {version}, this version knows {newest}",
             hint="update trigger-dev, or use another database",
         )
-    for number, text in known:
-        if number > version:
+    return int(version)
+
+
+def _migrate(tx: PostgresTx, address: Address) -> None:
+    version = number(tx, address)
+    if version == 0:
+        tx.plain(_BOOK)
+    for newer, text in statements.migrations(DIALECT):
+        if newer > version:
             tx.plain(text)
-            tx.plain("insert into schema_migration (number) values (%s)", [number])
+            tx.plain("insert into schema_migration (number) values (%s)", [newer])
 
 
 def _refuse_unusable(tx: PostgresTx, address: Address) -> None:
@@ -57,24 +85,3 @@ def _refuse_unusable(tx: PostgresTx, address: Address) -> None:
             because=because,
             hint="use a database in UTF8 whose search_path has a schema you may write to",
         )
-
-
-def _version(tx: PostgresTx, address: Address) -> int:
-    """Return the number of the newest migration that was applied; 0 for an empty database."""
-    tables = {
-        name
-        for (name,) in tx.plain(
-            "select table_name from information_schema.tables where table_schema = current_schema()"
-        )
-    }
-    if tables and "schema_migration" not in tables:
-        raise StoreError(
-            f"{address.shown} is a database of another program",
-            code="STORE_FOREIGN",
-            because=f"it has tables, such as {min(tables)}, and none of them is ours",
-            hint="give this program a database or a schema of its own",
-        )
-    if not tables:
-        tx.plain(_BOOK)
-    [(version,)] = tx.plain("select coalesce(max(number), 0) from schema_migration")
-    return int(version)
