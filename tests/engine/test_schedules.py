@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -527,3 +528,17 @@ def _archive(engine: Engine, moment: int | None) -> None:
     engine.call(
         lambda u: u.tx.run("environment_archive", id=engine.environment.id, archived_at=moment)
     )
+
+
+@pytest.mark.behaviour(7)
+def test_what_a_scheduled_run_triggers_began_with_the_schedule(prod: Engine) -> None:
+    """The child's own origin is its own."""
+    made = prod.schedule(cron="* * * * *", window="none")
+    walk(prod, 1)
+    child = prod.run(prod.trigger("plain", parent_run_id=prod.fired()[0].id))
+
+    assert json.loads(child.annotations or "") == {
+        "triggerSource": "api",
+        "rootTriggerSource": "schedule",
+        "rootScheduleId": made.id,
+    }

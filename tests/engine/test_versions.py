@@ -189,6 +189,7 @@ def test_two_promoters_release_a_run_once(prod: Engine) -> None:
     assert prod.states(run_id) == ["QUEUED", "RUN_CREATED", "QUEUED"]
 
 
+@pytest.mark.behaviour(12, 13)
 def test_locking_needs_the_version_the_task_and_the_queue(engine: Engine) -> None:
     """Nothing is written otherwise (behaviours 12, 13)."""
     version = engine.register(task(), task("x", queue="special"), content_hash="v2")
