@@ -64,6 +64,7 @@ def test_a_canceled_run_is_gone_from_its_queue(engine: Engine) -> None:
     assert _counts(engine) == (0, 0)
 
 
+@pytest.mark.behaviour(77, 120)
 def test_a_worker_that_is_lost_before_it_began_gives_the_run_back(engine: Engine) -> None:
     """Behaviours 77, 120: the slot is free, the run stands where it stood."""
     run_id = engine.trigger()
@@ -250,6 +251,7 @@ def test_an_unknown_queue_is_an_error(engine: Engine) -> None:
     assert caught.value.code == "QUEUE_NOT_FOUND"
 
 
+@pytest.mark.behaviour(14, 103, 104, 105)
 def test_a_run_for_a_queue_nobody_declares_waits_for_a_version_that_does(engine: Engine) -> None:
     """Behaviours 14, 103-105."""
     run_id = engine.trigger(queue={"name": "later"})
