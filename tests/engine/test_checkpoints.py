@@ -59,6 +59,7 @@ def test_it_is_claimed_with_its_checkpoint_and_goes_on_with_the_same_attempt(
     assert engine.violations() == []
 
 
+@pytest.mark.behaviour(83)
 def test_a_resumed_run_stands_where_it_stood(engine: Engine) -> None:
     """Before everything that was triggered since."""
     one = _suspended(engine)
