@@ -205,6 +205,7 @@ def test_a_window_is_a_length_or_a_share(text: str, window: spread.Window) -> No
     assert spread.parse(text) == window
 
 
+@pytest.mark.behaviour(220)
 @pytest.mark.parametrize("text", ["25h", "30s", "101%", "-1m", "1.5h", "soon", ""])
 def test_another_window_is_refused(text: str) -> None:
     """Behaviour 220."""
@@ -214,6 +215,7 @@ def test_another_window_is_refused(text: str) -> None:
     assert caught.value.code == "INVALID_WINDOW"
 
 
+@pytest.mark.behaviour(219, 220)
 @given(st.integers(0, 2**31 - 1), st.integers(1, 400 * DAY_MS))
 def test_an_offset_never_reaches_the_next_tick(phase: int, interval: int) -> None:
     """Behaviours 219 and 220: a share of 100 %, and a window longer than the interval."""
@@ -223,6 +225,7 @@ def test_an_offset_never_reaches_the_next_tick(phase: int, interval: int) -> Non
     assert spread.Window(percent=0).offset(phase, interval) == 0
 
 
+@pytest.mark.behaviour(221)
 def test_a_phase_is_for_ever() -> None:
     """Behaviour 221: the same for the same environment and key, 31 bits, another elsewhere."""
     assert spread.phase("env", "nightly") == spread.phase("env", "nightly") == 470_882_832

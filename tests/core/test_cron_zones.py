@@ -153,6 +153,7 @@ def test_a_rhythm_goes_on_through_every_transition(expression: str) -> None:
     assert different <= {-HOUR_MS // 2}
 
 
+@pytest.mark.behaviour(218)
 def test_a_day_has_23_hours_in_spring_and_25_in_autumn() -> None:
     """Behaviour 218."""
     for month, hours in ((3, 23), (10, 25)):

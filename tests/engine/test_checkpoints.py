@@ -9,7 +9,7 @@ import pytest
 from support.engine import Engine, task
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.workers import Assignment
-from trigger_platform.engine import heartbeat
+from trigger_platform.engine import heartbeat, token
 
 WAIT = 60_000
 
@@ -27,6 +27,7 @@ def _suspended(engine: Engine, ms: int = WAIT, **options: object) -> Assignment:
     return one
 
 
+@pytest.mark.behaviour(173)
 def test_a_suspended_run_holds_no_slot_no_lease_and_no_worker(engine: Engine) -> None:
     """It reads as waiting (behaviour 173)."""
     run = engine.run(_suspended(engine).run_id)
@@ -36,6 +37,7 @@ def test_a_suspended_run_holds_no_slot_no_lease_and_no_worker(engine: Engine) ->
     assert engine.violations() == []
 
 
+@pytest.mark.behaviour(174, 180)
 def test_it_is_claimed_with_its_checkpoint_and_goes_on_with_the_same_attempt(
     engine: Engine,
 ) -> None:
@@ -57,6 +59,7 @@ def test_it_is_claimed_with_its_checkpoint_and_goes_on_with_the_same_attempt(
     assert engine.violations() == []
 
 
+@pytest.mark.behaviour(83)
 def test_a_resumed_run_stands_where_it_stood(engine: Engine) -> None:
     """Before everything that was triggered since."""
     one = _suspended(engine)
@@ -67,6 +70,7 @@ def test_a_resumed_run_stands_where_it_stood(engine: Engine) -> None:
     assert engine.claim(1)[0].run_id == one.run_id
 
 
+@pytest.mark.behaviour(175)
 def test_a_checkpoint_of_an_earlier_wait_is_refused(engine: Engine) -> None:
     """The run is in another wait by now; its process lives on (behaviour 175)."""
     one = _executing(engine)
@@ -81,6 +85,7 @@ def test_a_checkpoint_of_an_earlier_wait_is_refused(engine: Engine) -> None:
     assert engine.run(one.run_id).execution_status == "EXECUTING_WITH_WAITPOINTS"
 
 
+@pytest.mark.behaviour(178)
 def test_a_checkpoint_that_comes_after_the_wait_is_refused(engine: Engine) -> None:
     """And the run ends as if nothing had been (behaviour 178)."""
     one = _executing(engine)
@@ -93,6 +98,7 @@ def test_a_checkpoint_that_comes_after_the_wait_is_refused(engine: Engine) -> No
     assert engine.succeed(one).kind == "finished"
 
 
+@pytest.mark.behaviour(176)
 def test_a_second_checkpoint_of_a_suspended_run_is_refused(engine: Engine) -> None:
     """The first is kept (behaviour 176); offered again it is taken again."""
     one = _executing(engine)
@@ -125,6 +131,7 @@ def test_a_canceled_run_is_not_suspended(engine: Engine) -> None:
     assert not engine.suspend(one, sequence).ok
 
 
+@pytest.mark.behaviour(177)
 def test_two_waits_with_two_checkpoints_resume_from_the_newest(engine: Engine) -> None:
     """Each time (behaviour 177)."""
     one = _suspended(engine)
@@ -141,6 +148,7 @@ def test_two_waits_with_two_checkpoints_resume_from_the_newest(engine: Engine) -
     assert [wait.ref for wait in third.waits] == ["w1", "w2"]
 
 
+@pytest.mark.behaviour(179)
 def test_a_batch_parent_goes_on_when_every_child_is_done(engine: Engine) -> None:
     """And not before (behaviour 179)."""
     one = _executing(engine)
@@ -169,6 +177,7 @@ def test_a_wait_that_was_told_before_the_suspension_is_told_again(engine: Engine
     assert [wait.ref for wait in again.waits] == ["early", "late"]
 
 
+@pytest.mark.behaviour(182)
 def test_many_waits_with_large_results_come_with_one_assignment(engine: Engine) -> None:
     """Five hundred of them (behaviour 182)."""
     one = _executing(engine)
@@ -184,6 +193,7 @@ def test_many_waits_with_large_results_come_with_one_assignment(engine: Engine) 
     assert {len(wait.result.output or "") for wait in children[0].waits} == {10_002}
 
 
+@pytest.mark.behaviour(154)
 def test_a_restore_that_never_begins_keeps_checkpoint_and_waits(engine: Engine) -> None:
     """The run is queued and claimed again with both (behaviour 154)."""
     _suspended(engine)
@@ -216,6 +226,7 @@ def test_whatever_a_restored_run_does_implies_that_it_goes_on(engine: Engine, si
     assert engine.violations() == []
 
 
+@pytest.mark.behaviour(180)
 def test_a_run_whose_code_is_started_anew_is_in_its_next_attempt(engine: Engine) -> None:
     """The cold way (behaviour 180); its old waits do not count."""
     one = _suspended(engine)
@@ -268,6 +279,7 @@ def test_a_lost_checkpoint_of_the_last_attempt_ends_the_run(engine: Engine) -> N
     assert "no such file" in json.loads(run.error or "{}")["message"]
 
 
+@pytest.mark.behaviour(160)
 def test_a_suspended_run_is_canceled_at_once(engine: Engine) -> None:
     """There is no process to ask; the end of its wait changes nothing (behaviour 160)."""
     one = _suspended(engine)
@@ -289,6 +301,7 @@ def test_a_suspended_run_does_not_expire(engine: Engine) -> None:
     assert engine.run(one.run_id).execution_status == "QUEUED"
 
 
+@pytest.mark.behaviour(149)
 def test_the_end_of_its_worker_does_not_concern_a_suspended_run(engine: Engine) -> None:
     """Nobody holds it (behaviour 149)."""
     one = _suspended(engine, ms=7_200_000)
@@ -320,3 +333,42 @@ def test_why_says_that_a_run_is_suspended(engine: Engine) -> None:
     engine.advance(WAIT)
 
     assert "it goes on from its checkpoint" in " ".join(engine.why(one.run_id).clear)
+
+
+@pytest.mark.behaviour(149)
+def test_a_suspended_run_that_waits_for_a_person_has_no_timers(engine: Engine) -> None:
+    """A year, here; then it goes on."""
+    one = _executing(engine)
+    made: token.Made = engine.call(token.create, engine.environment)
+    assert engine.suspend(one, engine.wait_for_token(one, made.token.id).sequence).ok
+    before = engine.run(one.run_id)
+    engine.advance(365 * 86_400_000)
+    assert engine.run(one.run_id) == before
+    assert before.due_at is None
+
+    engine.call(token.complete, engine.environment, made.token.id, "1", "application/json")
+    assert [again.run_id for again in engine.claim()] == [one.run_id]
+
+
+@pytest.mark.behaviour(150)
+def test_a_suspended_run_goes_on_when_the_run_it_waits_for_ends(engine: Engine) -> None:
+    """Whenever that is."""
+    one = _executing(engine)
+    assert engine.suspend(one, engine.trigger_and_wait(one, "task").sequence).ok
+    [child] = engine.claim()
+    assert engine.run(one.run_id).execution_status == "SUSPENDED"
+    engine.succeed(child, "done")
+
+    [again] = engine.claim()
+    assert (again.run_id, again.attempt) == (one.run_id, 1)
+    assert [wait.result.output for wait in again.waits] == ['"done"']
+
+
+@pytest.mark.behaviour(180)
+def test_an_executing_run_cannot_be_continued(engine: Engine) -> None:
+    """Nothing happens to it."""
+    one = _executing(engine)
+    before = engine.run(one.run_id)
+    engine.go_on(one)
+
+    assert engine.run(one.run_id) == before

@@ -23,6 +23,7 @@ def _delay(engine: Engine, run_id: str) -> int:
     return (engine.run(run_id).delay_until or 0) - engine.clock.now()
 
 
+@pytest.mark.behaviour(49)
 def test_the_first_trigger_makes_a_delayed_run(engine: Engine) -> None:
     """It waits as long as asked (behaviour 49)."""
     run_id = _trigger(engine)
@@ -32,6 +33,7 @@ def test_the_first_trigger_makes_a_delayed_run(engine: Engine) -> None:
     assert engine.claim() == []
 
 
+@pytest.mark.behaviour(50)
 def test_triggers_of_one_key_are_one_run(engine: Engine) -> None:
     """However many there are (behaviours 50 and 58)."""
     ids = {_trigger(engine) for _ in range(20)}
@@ -41,6 +43,7 @@ def test_triggers_of_one_key_are_one_run(engine: Engine) -> None:
     assert [one.run_id for one in engine.claim()] == list(ids)
 
 
+@pytest.mark.behaviour(51)
 def test_each_trigger_moves_the_run_later_never_earlier(engine: Engine) -> None:
     """A shorter delay does not pull it back (behaviour 51)."""
     run_id = _trigger(engine)
@@ -56,6 +59,7 @@ def test_each_trigger_moves_the_run_later_never_earlier(engine: Engine) -> None:
     assert engine.run(run_id).status == "PENDING"
 
 
+@pytest.mark.behaviour(60)
 def test_triggers_within_a_second_write_nothing(engine: Engine) -> None:
     """Moments are rounded down to whole seconds (behaviour 60)."""
     run_id = _trigger(engine)
@@ -66,19 +70,22 @@ def test_triggers_within_a_second_write_nothing(engine: Engine) -> None:
     assert engine.run(run_id) == before
 
 
-def test_other_keys_and_tasks_are_other_runs(engine: Engine) -> None:
-    """The key belongs to a task (behaviour 52)."""
+@pytest.mark.behaviour(52)
+def test_other_keys_tasks_and_environments_are_other_runs(engine: Engine) -> None:
+    """The key belongs to a task of an environment (behaviour 52)."""
     engine.register(task(), task("other"), content_hash="v2")
     chosen = Debounce(key="k", delay="5s")
     ids = {
         _trigger(engine),
         _trigger(engine, "other key"),
         engine.trigger("other", debounce=chosen),
+        _trigger(engine.add_environment("elsewhere", task())),
     }
 
-    assert len(ids) == 3
+    assert len(ids) == 4
 
 
+@pytest.mark.behaviour(53)
 def test_a_run_that_has_left_its_delay_collects_no_more(engine: Engine) -> None:
     """Queued or canceled (behaviour 53)."""
     first = _trigger(engine)
@@ -91,6 +98,7 @@ def test_a_run_that_has_left_its_delay_collects_no_more(engine: Engine) -> None:
     assert engine.run(first).status == "PENDING"
 
 
+@pytest.mark.behaviour(54, 55)
 def test_beyond_the_longest_delay_the_old_run_fires_and_a_new_one_collects(engine: Engine) -> None:
     """At its own time (behaviours 54 and 55)."""
     first = _trigger(engine, max_delay="8s")
@@ -105,6 +113,7 @@ def test_beyond_the_longest_delay_the_old_run_fires_and_a_new_one_collects(engin
     assert (engine.run(first).status, engine.run(second).status) == ("PENDING", "DELAYED")
 
 
+@pytest.mark.behaviour(55)
 def test_without_a_longest_delay_the_run_can_be_pushed_for_ever(engine: Engine) -> None:
     """Nobody asked for a bound (behaviour 55)."""
     run_id = _trigger(engine)
@@ -113,6 +122,7 @@ def test_without_a_longest_delay_the_run_can_be_pushed_for_ever(engine: Engine) 
         assert _trigger(engine) == run_id
 
 
+@pytest.mark.behaviour(56)
 def test_leading_keeps_the_data_of_the_first_trigger(engine: Engine) -> None:
     """It is the default (behaviour 56)."""
     run_id = _trigger(engine, payload=1, tags=["a"], metadata={"n": 1})
@@ -123,6 +133,7 @@ def test_leading_keeps_the_data_of_the_first_trigger(engine: Engine) -> None:
     assert (engine.payload(run_id).data, run.tags, run.metadata) == ("1", '["a"]', '{"n":1}')
 
 
+@pytest.mark.behaviour(57)
 def test_trailing_takes_the_data_of_the_newest_trigger(engine: Engine) -> None:
     """Payload, metadata, tags, attempts, duration and machine, as far as given (behaviour 57)."""
     run_id = _trigger(
@@ -147,6 +158,7 @@ def test_trailing_takes_the_data_of_the_newest_trigger(engine: Engine) -> None:
     assert (assignment.payload, assignment.metadata) == ("2", {"n": 2})
 
 
+@pytest.mark.behaviour(62)
 def test_parents_that_wait_share_the_debounced_child(engine: Engine) -> None:
     """Both get its result (behaviour 62)."""
     engine.trigger_many(2)
@@ -161,6 +173,7 @@ def test_parents_that_wait_share_the_debounced_child(engine: Engine) -> None:
     assert sorted(told.run_id for told in engine.told()) == sorted(one.run_id for one in parents)
 
 
+@pytest.mark.behaviour(63)
 @pytest.mark.parametrize(
     "asked",
     [

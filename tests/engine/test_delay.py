@@ -16,6 +16,7 @@ def _reschedule(engine: Engine, run_id: str, delay: str) -> RunRow:
     return row
 
 
+@pytest.mark.behaviour(2, 43)
 def test_a_delayed_run_is_queued_when_its_delay_is_over(engine: Engine) -> None:
     """Not before (behaviours 2 and 43)."""
     run_id = engine.trigger(delay="1s")
@@ -35,6 +36,7 @@ def test_a_moment_in_the_past_is_no_delay(engine: Engine) -> None:
     assert engine.run(run_id).status == "PENDING"
 
 
+@pytest.mark.behaviour(44, 48)
 def test_a_rescheduled_run_fires_at_its_new_moment(engine: Engine) -> None:
     """Later than it would have (behaviours 44 and 48)."""
     run_id = engine.trigger(delay="1s")
@@ -46,6 +48,7 @@ def test_a_rescheduled_run_fires_at_its_new_moment(engine: Engine) -> None:
     assert engine.run(run_id).status == "PENDING"
 
 
+@pytest.mark.behaviour(44)
 def test_a_run_can_be_rescheduled_to_fire_earlier(engine: Engine) -> None:
     """Or to a moment given as such."""
     run_id = engine.trigger(delay="1h")
@@ -66,6 +69,7 @@ def test_its_place_in_the_queue_moves_with_it(engine: Engine) -> None:
     assert engine.run(moved).position == (engine.clock.now() - 2_000) * 1000
 
 
+@pytest.mark.behaviour(45)
 def test_only_a_delayed_run_can_be_rescheduled(engine: Engine) -> None:
     """A queued or canceled one is past that (behaviour 45)."""
     queued, canceled = engine.trigger(), engine.trigger(delay="1h")
@@ -90,6 +94,7 @@ def test_a_bad_delay_changes_nothing(engine: Engine) -> None:
     assert engine.run(run_id) == before
 
 
+@pytest.mark.behaviour(46)
 def test_the_time_to_live_begins_with_the_queue(engine: Engine) -> None:
     """A delay does not use it up (behaviour 46)."""
     run_id = engine.trigger(delay="1h", ttl="1m")
@@ -101,6 +106,7 @@ def test_the_time_to_live_begins_with_the_queue(engine: Engine) -> None:
     assert engine.run(run_id).status == "EXPIRED"
 
 
+@pytest.mark.behaviour(47)
 def test_a_canceled_delayed_run_never_enters_the_queue(engine: Engine) -> None:
     """Its deadline is gone (behaviour 47)."""
     run_id = engine.trigger(delay="1s")

@@ -35,6 +35,7 @@ def test_a_tenant_with_many_runs_does_not_starve_one_with_a_single_run(two: Engi
     assert "small" in [*_work(two), *_work(two)]
 
 
+@pytest.mark.behaviour(86)
 def test_a_run_without_a_key_is_a_tenant_too(two: Engine) -> None:
     """Behaviour 86: keyed and unkeyed runs of one queue are both reached."""
     two.trigger_many(50, "free")
@@ -43,6 +44,7 @@ def test_a_run_without_a_key_is_a_tenant_too(two: Engine) -> None:
     assert sorted([*_work(two), *_work(two)]) == ["", "small"]
 
 
+@pytest.mark.behaviour(84, 91)
 def test_keys_are_served_in_turn_over_many_claims(two: Engine) -> None:
     """Behaviour 84: nobody has had two turns more than another."""
     for key in "abcde":
@@ -54,6 +56,7 @@ def test_keys_are_served_in_turn_over_many_claims(two: Engine) -> None:
         assert max(served.values()) - min(served[key] for key in "abcde") <= 1
 
 
+@pytest.mark.behaviour(92)
 def test_the_key_that_holds_more_slots_waits(two: Engine) -> None:
     """Slots are shared evenly, whenever each came."""
     two.trigger_many(20, "free", concurrency_key="a")
@@ -63,6 +66,7 @@ def test_the_key_that_holds_more_slots_waits(two: Engine) -> None:
     assert Counter(one.concurrency_key for one in two.claim(8)) == {"b": 7, "a": 1}
 
 
+@pytest.mark.behaviour(94)
 def test_a_thousand_full_keys_do_not_hide_the_one_with_room(two: Engine) -> None:
     """However many of them stand at the front."""
     two.set_environment(concurrency_limit=1_000)
@@ -85,6 +89,7 @@ def test_a_full_queue_does_not_hide_a_keyed_one_behind_it(two: Engine) -> None:
     assert set(claimed[1:]) == set(late)
 
 
+@pytest.mark.behaviour(87)
 def test_a_concurrency_key_may_look_like_a_pattern(two: Engine) -> None:
     """Behaviour 87: ``*`` is a key like any other."""
     two.trigger("one", concurrency_key="*")
@@ -94,6 +99,7 @@ def test_a_concurrency_key_may_look_like_a_pattern(two: Engine) -> None:
     assert sorted(_work(two, 10)) == ["", "*", "a"]
 
 
+@pytest.mark.behaviour(82, 83, 93)
 def test_queues_compete_by_position_and_priority_is_a_head_start(two: Engine) -> None:
     """Behaviours 82, 83, 93: in seconds, across queues."""
     plain = two.trigger("free")
@@ -116,6 +122,7 @@ def test_a_retry_keeps_its_place(two: Engine) -> None:
     assert [one.run_id for one in two.claim(1)] == [first] == [assignment.run_id]
 
 
+@pytest.mark.behaviour(69, 70)
 def test_the_burst_belongs_to_all_queues_and_to_none_alone(two: Engine) -> None:
     """Behaviours 69-71, 90: at most the limit for one queue, limit times burst for all, rounded down."""
     two.set_environment(concurrency_limit=3, burst_factor=1.5)
@@ -128,6 +135,7 @@ def test_the_burst_belongs_to_all_queues_and_to_none_alone(two: Engine) -> None:
     assert two.claim() == []
 
 
+@pytest.mark.behaviour(101)
 def test_one_run_is_never_handed_out_twice(two: Engine) -> None:
     """Behaviours 88, 101."""
     runs = two.trigger_many(30, "free")
@@ -139,6 +147,7 @@ def test_one_run_is_never_handed_out_twice(two: Engine) -> None:
     assert set(runs) < set(claimed)
 
 
+@pytest.mark.behaviour(90)
 def test_an_environment_with_many_old_runs_does_not_hide_another(two: Engine) -> None:
     """W27: at its limit it takes no part."""
     two.trigger_many(300, "free")
@@ -204,3 +213,36 @@ def test_queues_with_keys_get_no_more_turns_than_their_positions(two: Engine) ->
     assert Counter(one.task for one in claimed) == {"free": 4, "one": 2}
     assert set(between) < {one.run_id for one in claimed}
     assert Counter(one.concurrency_key for one in claimed if one.task == "free")["big"] == 1
+
+
+@pytest.mark.behaviour(91)
+def test_equal_environments_are_served_equally_often(two: Engine) -> None:
+    """To the run, over any number of claims that they can share."""
+    first = two.add_environment("first", task())
+    second = two.add_environment("second", task())
+    first.trigger_many(60)
+    second.trigger_many(60)
+
+    got: Counter[str] = Counter()
+    for _ in range(50):
+        for slug, runs in two.claim_across(first, second, limit=1).items():
+            got[slug] += len(runs)
+            for one in runs:
+                (first if slug == "first" else second).succeed(one)
+
+    assert got == {"first": 25, "second": 25}
+
+
+@pytest.mark.behaviour(94)
+def test_many_old_queues_without_room_do_not_hide_one_that_has_some(two: Engine) -> None:
+    """However many of them stand at the front."""
+    names = [f"full{n}" for n in range(120)]
+    two.set_environment(concurrency_limit=300)
+    two.register(*(task(name, limit=1) for name in [*names, "late"]), content_hash="many")
+    for name in names:
+        two.trigger_many(2, name)
+    assert len(two.claim(300)) == 120
+    two.clock.advance(1_000)
+    late = two.trigger("late")
+
+    assert [one.run_id for one in two.claim(5)] == [late]

@@ -190,6 +190,7 @@ def test_who_waits_for_a_flush_hears_that_it_was_refused(engine: Engine) -> None
     assert answer.error.code == "INVALID_METADATA"
 
 
+@pytest.mark.behaviour(141)
 def test_invalid_metadata_does_not_spoil_a_completion(engine: Engine) -> None:
     """It leaves a line in the log (behaviour 141)."""
     run_id = engine.trigger()
@@ -220,6 +221,7 @@ def test_tags_are_added_once(engine: Engine) -> None:
     assert engine.run(run_id).tags == '["a", "b"]'
 
 
+@pytest.mark.behaviour(10)
 def test_a_run_has_ten_tags_at_most(engine: Engine) -> None:
     """Too many add none (behaviour 10)."""
     run_id = engine.trigger(tags=[str(n) for n in range(9)])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from support.engine import Engine, task
 from trigger_core.duration import NO_LIMIT_S
-from trigger_core.errors import NotFoundError
+from trigger_core.errors import NotFoundError, UnprocessableError
 from trigger_core.machines import PRESETS, choose, smallest
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.workers import Assignment
@@ -21,6 +22,7 @@ def _claim_one(engine: Engine) -> Assignment:
     return assignment
 
 
+@pytest.mark.behaviour(19)
 @pytest.mark.parametrize(
     ("asked", "declared", "given"),
     [
@@ -52,6 +54,7 @@ def test_no_limit_stays_no_limit_when_the_run_is_tried_again(engine: Engine) -> 
     assert _claim_one(engine).max_duration is None
 
 
+@pytest.mark.behaviour(139)
 def test_the_attempts_asked_for_win_over_the_tasks(engine: Engine) -> None:
     """Else the task's are frozen when the run is claimed (behaviour 139)."""
     engine.register(task(retry=RetryPolicy(max_attempts=7)), content_hash="v2")
@@ -61,6 +64,7 @@ def test_the_attempts_asked_for_win_over_the_tasks(engine: Engine) -> None:
     assert (engine.run(asked).max_attempts, engine.run(plain).max_attempts) == (2, 7)
 
 
+@pytest.mark.behaviour(136)
 def test_the_active_time_of_attempts_adds_up(engine: Engine) -> None:
     """Failed ones count too (behaviour 136)."""
     run_id = engine.trigger()
@@ -72,6 +76,7 @@ def test_the_active_time_of_attempts_adds_up(engine: Engine) -> None:
     assert engine.run(run_id).usage_ms == 200
 
 
+@pytest.mark.behaviour(122)
 @pytest.mark.parametrize(
     ("machine", "expected"),
     [
@@ -93,6 +98,7 @@ def test_a_machine_is_chosen_by_name_or_by_size(
     assert _claim_one(engine).machine == expected
 
 
+@pytest.mark.behaviour(122)
 def test_the_smallest_preset_that_fits_is_chosen() -> None:
     """Every preset fits itself."""
     for preset in PRESETS.values():
@@ -101,6 +107,7 @@ def test_the_smallest_preset_that_fits_is_chosen() -> None:
     assert choose(None, 1, None) == "small-1x"
 
 
+@pytest.mark.behaviour(126)
 @pytest.mark.parametrize("code", ["TASK_PROCESS_OOM_KILLED", "TASK_PROCESS_MAYBE_OOM_KILLED"])
 def test_out_of_memory_without_a_larger_machine_is_a_crash(engine: Engine, code: str) -> None:
     """Attempts that are left do not help (behaviour 126)."""
@@ -110,6 +117,7 @@ def test_out_of_memory_without_a_larger_machine_is_a_crash(engine: Engine, code:
     assert engine.run(run_id).status == "CRASHED"
 
 
+@pytest.mark.behaviour(127)
 def test_out_of_memory_is_tried_once_on_the_larger_machine(engine: Engine) -> None:
     """Through the queue, after the usual pause; a second time it is a crash (behaviour 127)."""
     policy = RetryPolicy(max_attempts=5, randomize=False, out_of_memory_machine="large-1x")
@@ -170,6 +178,7 @@ def test_a_key_nobody_has_cannot_be_reset(engine: Engine) -> None:
         assert refused.value.code == "IDEMPOTENCY_KEY_UNKNOWN"
 
 
+@pytest.mark.behaviour(34)
 @pytest.mark.parametrize("life", ["1h30m", "90m", "5400s"])
 def test_a_life_may_have_several_units(engine: Engine, life: str) -> None:
     """Ours reads what the original ignores (behaviour 34)."""
@@ -190,11 +199,13 @@ def test_a_life_that_cannot_be_read_is_thirty_days(engine: Engine) -> None:
     assert life == 30 * 86_400_000
 
 
+@pytest.mark.behaviour(29)
 def test_one_key_for_two_tasks_is_two_runs(engine: Engine) -> None:
     """The key belongs to a task (behaviour 29)."""
     assert engine.trigger("a", idempotency_key="k") != engine.trigger("b", idempotency_key="k")
 
 
+@pytest.mark.behaviour(31)
 @pytest.mark.parametrize("end", ["expired", "crashed", "timed out"])
 def test_a_key_of_a_run_that_ended_badly_makes_a_new_one(engine: Engine, end: str) -> None:
     """Whatever went wrong (behaviour 31)."""
@@ -216,6 +227,7 @@ def test_the_code_of_a_run_sees_its_key_as_it_was_written(engine: Engine) -> Non
     assert _claim_one(engine).idempotency_key == "order-1"
 
 
+@pytest.mark.behaviour(16)
 @pytest.mark.parametrize(
     ("asked", "declared", "expected"),
     [("30s", "1h", 30_000), (90, "1h", 90_000), (None, "1h", 3_600_000), (None, None, 600_000)],
@@ -229,6 +241,7 @@ def test_the_time_to_live_is_the_triggers_else_the_tasks_else_the_environments(
     assert engine.run(engine.trigger(ttl=asked)).ttl_ms == expected
 
 
+@pytest.mark.behaviour(203, 204)
 def test_a_run_that_has_started_never_expires(engine: Engine) -> None:
     """Not even while it is queued for another attempt (behaviours 203 and 204)."""
     run_id = engine.trigger(ttl="1m")
@@ -238,6 +251,7 @@ def test_a_run_that_has_started_never_expires(engine: Engine) -> None:
     assert engine.run(run_id).status == "PENDING"
 
 
+@pytest.mark.behaviour(206, 211)
 def test_many_runs_expire_at_once(engine: Engine) -> None:
     """Each with its end in the history (behaviours 206 and 211)."""
     ids = engine.trigger_many(300, ttl="1s")
@@ -247,6 +261,7 @@ def test_many_runs_expire_at_once(engine: Engine) -> None:
     assert engine.states(ids[0]) == ["QUEUED", "FINISHED"]
 
 
+@pytest.mark.behaviour(210)
 def test_an_expired_child_ends_the_wait_of_its_parent_with_an_error(engine: Engine) -> None:
     """The parent goes on (behaviour 210)."""
     engine.trigger()
@@ -261,6 +276,7 @@ def test_an_expired_child_ends_the_wait_of_its_parent_with_an_error(engine: Engi
     assert (told.result.ok, "expired" in (told.result.output or "")) == (False, True)
 
 
+@pytest.mark.behaviour(7)
 def test_what_began_the_tree_is_inherited(engine: Engine) -> None:
     """The child's own origin is its own (behaviour 7)."""
     parent = engine.trigger()
@@ -269,3 +285,90 @@ def test_what_began_the_tree_is_inherited(engine: Engine) -> None:
     origin = json.loads(child.annotations or "")
     assert (origin["rootTriggerSource"], origin["triggerSource"]) == ("api", "api")
     assert (child.depth, child.root_id, child.parent_id) == (1, parent, parent)
+
+
+@pytest.mark.behaviour(10)
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ([str(n) for n in range(10)], [str(n) for n in range(10)]),
+        ("plain", ["plain"]),
+        (["a", " ", ""], ["a"]),
+        (" ", None),
+    ],
+)
+def test_a_trigger_accepts_ten_tags(
+    engine: Engine, given: list[str] | str, kept: list[str] | None
+) -> None:
+    """One may be plain text; blank ones are dropped."""
+    tags = engine.run(engine.trigger(tags=given)).tags
+
+    assert (json.loads(tags) if tags else None) == kept
+
+
+@pytest.mark.behaviour(10)
+def test_a_trigger_with_eleven_tags_is_refused(engine: Engine) -> None:
+    """With the code that says why."""
+    with pytest.raises(UnprocessableError) as refused:
+        engine.trigger(tags=[str(n) for n in range(11)])
+
+    assert refused.value.code == "TOO_MANY_TAGS"
+
+
+@pytest.mark.behaviour(15)
+def test_a_task_nobody_registered_uses_the_queue_with_its_name(engine: Engine) -> None:
+    """As it would if it were registered without one."""
+    assert engine.run(engine.trigger("later")).queue == "task/later"
+
+
+@pytest.mark.behaviour(17)
+@pytest.mark.parametrize(
+    ("asked", "expected"), [(None, 60_000), ("30s", 30_000), ("2h", 60_000), ("soon", 60_000)]
+)
+def test_the_environments_longest_time_to_live_fills_in_and_cuts_down(
+    engine: Engine, asked: str | None, expected: int
+) -> None:
+    """It also replaces what cannot be read."""
+    engine.environment = replace(engine.environment, default_ttl_ms=None, max_ttl_ms=60_000)
+
+    assert engine.run(engine.trigger(ttl=asked)).ttl_ms == expected
+
+
+@pytest.mark.behaviour(20)
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [(1.2344, 1_234), (-0.5, -500), (1e9, 2**31 - 1), (-1e9, 1 - 2**31), (None, 0)],
+)
+def test_priority_is_kept_in_whole_milliseconds(
+    engine: Engine, asked: float | None, kept: int
+) -> None:
+    """Within 32 bits."""
+    assert engine.run(engine.trigger(priority=asked)).priority_ms == kept
+
+
+@pytest.mark.behaviour(22)
+@pytest.mark.parametrize(("key", "kept"), [(7, "7"), (0, "0"), (1.5, "1.5"), ("a", "a")])
+def test_a_concurrency_key_is_kept_as_text(engine: Engine, key: float | str, kept: str) -> None:
+    """Also a number."""
+    assert engine.run(engine.trigger(concurrency_key=key)).concurrency_key == kept
+
+
+@pytest.mark.behaviour(122)
+def test_the_machine_of_the_run_goes_before_the_tasks(engine: Engine) -> None:
+    """It was asked for."""
+    engine.register(task(machine={"preset": "micro"}), content_hash="v2")
+    engine.trigger(machine="large-1x")
+
+    assert _claim_one(engine).machine == "large-1x"
+
+
+@pytest.mark.behaviour(207)
+def test_a_run_without_a_time_to_live_waits_for_ever(engine: Engine) -> None:
+    """A year, here."""
+    prod = engine.in_production()
+    prod.deploy(task())
+    run_id = prod.trigger()
+    prod.advance(365 * 86_400_000)
+
+    assert prod.run(run_id).status == "PENDING"
+    assert [one.run_id for one in prod.claim()] == [run_id]

@@ -1,11 +1,4 @@
-"""Queues: limits, overrides, pauses, sizes; what an operator says counts at once and survives deploys.
-
-Of behaviours 65-100 of the engine's catalogue these say nothing about a system whose queue is the run row:
-68, 72-76, 95, 96 (lists between queue and worker, fast path, cool-off, cached snapshots, redirected lists);
-79, 80 (no message is given up on, so no dead letter is redriven; a run counts its deliveries); 81, 85, 97
-(holder sets and indexes to clean up: slots are a column). 89 is the order in which a queue serves its keys;
-91 and 92 are random shares between environments, which are exact here; 94 is a window this design has not.
-"""
+"""Queues: limits, overrides, pauses, sizes; what an operator says counts at once and survives deploys."""
 
 from __future__ import annotations
 
@@ -44,6 +37,7 @@ def _waiting(engine: Engine) -> tuple[Assignment, str]:
     return first, first.run_id
 
 
+@pytest.mark.behaviour(65, 66, 69)
 def test_the_counts_follow_a_run_through_its_life(engine: Engine) -> None:
     """Behaviours 65, 66, 69: queued, running, gone."""
     engine.trigger_many(3)
@@ -57,6 +51,7 @@ def test_the_counts_follow_a_run_through_its_life(engine: Engine) -> None:
     assert _counts(engine) == (0, 1)
 
 
+@pytest.mark.behaviour(67)
 def test_a_canceled_run_is_gone_from_its_queue(engine: Engine) -> None:
     """Behaviour 67: before it was ever claimed."""
     engine.cancel(engine.trigger())
@@ -64,6 +59,7 @@ def test_a_canceled_run_is_gone_from_its_queue(engine: Engine) -> None:
     assert _counts(engine) == (0, 0)
 
 
+@pytest.mark.behaviour(77, 120)
 def test_a_worker_that_is_lost_before_it_began_gives_the_run_back(engine: Engine) -> None:
     """Behaviours 77, 120: the slot is free, the run stands where it stood."""
     run_id = engine.trigger()
@@ -74,6 +70,7 @@ def test_a_worker_that_is_lost_before_it_began_gives_the_run_back(engine: Engine
     assert [one.run_id for one in engine.claim()] == [run_id]
 
 
+@pytest.mark.behaviour(78)
 def test_a_retry_pause_ends_at_its_moment(engine: Engine) -> None:
     """Behaviour 78: and until then the run cannot be claimed and holds no slot."""
     engine.trigger()
@@ -89,6 +86,7 @@ def test_a_retry_pause_ends_at_its_moment(engine: Engine) -> None:
     assert len(engine.claim()) == 1
 
 
+@pytest.mark.behaviour(98)
 def test_a_paused_queue_starts_nothing_and_lets_what_executes_go_on(engine: Engine) -> None:
     """Behaviour 98."""
     engine.trigger_many(3)
@@ -112,6 +110,7 @@ def test_a_paused_queue_does_not_hold_back_a_run_whose_wait_is_over(engine: Engi
     assert engine.run(run_id).execution_status == "EXECUTING"
 
 
+@pytest.mark.behaviour(99)
 def test_a_paused_environment_starts_nothing_and_accepts_triggers(engine: Engine) -> None:
     """Behaviour 99."""
     engine.pause_environment()
@@ -123,6 +122,7 @@ def test_a_paused_environment_starts_nothing_and_accepts_triggers(engine: Engine
     assert len(engine.claim()) == 1
 
 
+@pytest.mark.behaviour(98)
 def test_pause_and_override_survive_a_deploy(engine: Engine) -> None:
     """Behaviour 98: code changes what it declared, which counts again after a reset."""
     engine.pause_queue(Q)
@@ -169,6 +169,7 @@ def test_a_limit_declared_once_holds_for_every_task_of_the_queue(engine: Engine)
     assert engine.queue("shared").queue.concurrency_limit == 3
 
 
+@pytest.mark.behaviour(100)
 @pytest.mark.parametrize(
     ("percent", "environment", "counts"), [(50, 3, 1), (10, 3, 1), (100, 3, 3), (33, 10, 3)]
 )
@@ -250,6 +251,7 @@ def test_an_unknown_queue_is_an_error(engine: Engine) -> None:
     assert caught.value.code == "QUEUE_NOT_FOUND"
 
 
+@pytest.mark.behaviour(14, 103, 104, 105)
 def test_a_run_for_a_queue_nobody_declares_waits_for_a_version_that_does(engine: Engine) -> None:
     """Behaviours 14, 103-105."""
     run_id = engine.trigger(queue={"name": "later"})
@@ -264,6 +266,7 @@ def test_a_run_for_a_queue_nobody_declares_waits_for_a_version_that_does(engine:
     assert [one.run_id for one in engine.claim()] == [run_id]
 
 
+@pytest.mark.behaviour(11)
 def test_a_full_queue_refuses_and_writes_nothing(engine: Engine) -> None:
     """Behaviour 11: what waits and what the call adds count; what executes or is delayed does not."""
     engine.set_environment(queue_size_limit=3)
@@ -308,3 +311,51 @@ def test_a_task_names_its_queue_by_itself_or_by_choice() -> None:
     assert queue_declaration.of_task(task("a")) == "task/a"
     odd = task("a").model_copy(update={"queue": QueueDeclaration(name="!!")})
     assert queue_declaration.of_task(odd) == "task/a"
+
+
+@pytest.mark.behaviour(79, 80)
+def test_a_run_that_was_given_up_is_queued_again_by_a_replay(engine: Engine) -> None:
+    """What was given up stays so."""
+    given_up = engine.trigger()
+    for _ in range(12):
+        engine.claim()
+        engine.advance(30_000)
+    assert engine.run(given_up).status == "SYSTEM_FAILURE"
+
+    again = engine.replay(given_up)
+
+    assert [one.run_id for one in engine.claim()] == [again]
+    assert _counts(engine) == (1, 0)
+
+
+@pytest.mark.behaviour(81)
+def test_a_slot_is_given_back_once(engine: Engine) -> None:
+    """A run that waits has given it back and is kept; canceling it gives nothing back again."""
+    engine.trigger_many(3)
+    first, second = engine.claim()
+    engine.wait(first, 60_000)
+    assert engine.run(first.run_id).execution_status == "EXECUTING_WITH_WAITPOINTS"
+    assert _counts(engine) == (1, 1)
+
+    engine.cancel(first.run_id)
+    engine.fail(first, code="TASK_RUN_CANCELLED")
+
+    assert _counts(engine) == (1, 1)
+    assert engine.succeed(second).kind == "finished"
+    assert engine.violations() == []
+
+
+@pytest.mark.behaviour(88)
+def test_what_is_done_twice_to_a_run_is_counted_once(engine: Engine) -> None:
+    """An end that is reported again, a run that is canceled again."""
+    engine.trigger_many(4)
+    first, _ = engine.claim()
+    for _ in range(2):
+        engine.succeed(first)
+    assert _counts(engine) == (1, 2)
+    [third] = engine.claim()
+    for _ in range(2):
+        engine.cancel(third.run_id)
+
+    assert _counts(engine) == (2, 1)
+    assert engine.claim() == []

@@ -12,7 +12,7 @@ import pytest
 
 from support.engine import Engine, open_database, open_engine, task
 from support.threads import at_once
-from trigger_core.schemas.trigger import TriggerOptions, TriggerTask
+from trigger_core.schemas.trigger import Debounce, TriggerOptions, TriggerTask
 from trigger_core.schemas.workers import Assignment, Succeeded
 from trigger_platform.engine import batch, dequeue, token, trigger, waitpoint
 from trigger_platform.engine.unit import Unit
@@ -83,6 +83,27 @@ def test_many_triggers_with_one_key_make_one_run(platforms: Platforms) -> None:
     assert len({one.id for one in made}) == 1
     assert [one.is_cached for one in made].count(False) == 1
     assert len(platforms[0].claim()) == 1
+
+
+@pytest.mark.behaviour(50, 58)
+def test_many_triggers_of_a_debounce_key_make_one_run(platforms: Platforms) -> None:
+    """Whichever of them writes it."""
+    options = TriggerOptions(debounce=Debounce(key="k", delay="5s"))
+    engines = itertools.cycle(platforms)
+    made = at_once(
+        [
+            partial(
+                engine.call,
+                trigger.create,
+                engine.environment,
+                "task",
+                TriggerTask(options=options),
+            )
+            for engine in itertools.islice(engines, MANY)
+        ]
+    )
+
+    assert len({one.id for one in made}) == 1
 
 
 @pytest.mark.behaviour(38)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -63,6 +64,7 @@ def at(ms: int | None) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
+@pytest.mark.behaviour(212)
 def test_it_fires_again_and_again_with_a_payload_that_names_its_ticks(prod: Engine) -> None:
     """Behaviour 212: the nominal tick, the one before, ten to come."""
     made = prod.schedule(cron="*/5 * * * *", window="none", external_id="user_1")
@@ -87,6 +89,7 @@ def test_it_fires_again_and_again_with_a_payload_that_names_its_ticks(prod: Engi
     assert (second.status, second.tags, second.parent_id) == ("PENDING", None, None)
 
 
+@pytest.mark.behaviour(213)
 def test_the_first_run_of_a_schedule_knows_no_last_one(prod: Engine) -> None:
     """Behaviour 213."""
     prod.schedule(cron="* * * * *", window="none")
@@ -95,6 +98,7 @@ def test_the_first_run_of_a_schedule_knows_no_last_one(prod: Engine) -> None:
     assert "lastTimestamp" not in payload(prod, prod.fired()[0])
 
 
+@pytest.mark.behaviour(214)
 def test_the_last_run_is_remembered_through_a_change_of_times(prod: Engine) -> None:
     """Behaviour 214: it is a column, and nothing has to be derived."""
     prod.schedule(cron="* * * * *", window="none")
@@ -106,6 +110,7 @@ def test_the_last_run_is_remembered_through_a_change_of_times(prod: Engine) -> N
     assert payload(prod, prod.fired()[-1])["lastTimestamp"] == at(NOW + 2 * MINUTE)
 
 
+@pytest.mark.behaviour(215)
 def test_after_downtime_at_most_one_run_makes_up(prod: Engine) -> None:
     """Behaviour 215: the newest of the missed ticks, and only if it is hardly late."""
     made = prod.schedule(cron="*/10 * * * *", window="none")
@@ -160,6 +165,7 @@ def test_catching_up_with_all_ends_at_a_hundred(prod: Engine) -> None:
     assert found[-1] == 7 * 24 * 60
 
 
+@pytest.mark.behaviour(216, 219)
 def test_ticks_chain_from_the_nominal_time(prod: Engine) -> None:
     """Behaviour 216: an effective time that is late shifts nothing."""
     made = prod.schedule(cron="*/10 * * * *", window="100%")
@@ -176,6 +182,7 @@ def test_ticks_chain_from_the_nominal_time(prod: Engine) -> None:
     assert len(offsets) == 1
 
 
+@pytest.mark.behaviour(217)
 def test_a_tick_exactly_now_counts(prod: Engine) -> None:
     """Behaviour 217: the clock stands at 16:00."""
     prod.clock.advance(-1_000)
@@ -185,6 +192,7 @@ def test_a_tick_exactly_now_counts(prod: Engine) -> None:
     assert nominals(prod) == [0]
 
 
+@pytest.mark.behaviour(218)
 def test_a_daily_schedule_keeps_its_time_of_day_when_clocks_change(prod: Engine) -> None:
     """Behaviour 218: 23 and 25 hours."""
     prod.schedule(cron="30 9 * * *", timezone="Europe/Berlin", window="none", catch_up="all")
@@ -198,6 +206,7 @@ def test_a_daily_schedule_keeps_its_time_of_day_when_clocks_change(prod: Engine)
     assert gaps == {23 * HOUR, 24 * HOUR, 25 * HOUR}
 
 
+@pytest.mark.behaviour(219, 220)
 def test_an_offset_never_reaches_the_next_tick(prod: Engine) -> None:
     """Behaviours 219, 220: neither a share of 100 % nor a window longer than the interval."""
     for key in ("a", "b", "c", "d"):
@@ -209,6 +218,7 @@ def test_an_offset_never_reaches_the_next_tick(prod: Engine) -> None:
             assert 0 <= instance.next_fire_at - instance.next_nominal_at < 10_000
 
 
+@pytest.mark.behaviour(220)
 def test_a_window_over_a_day_is_refused_and_zero_allowed(prod: Engine) -> None:
     """Behaviour 220."""
     with pytest.raises(InvalidScheduleError, match="25h"):
@@ -219,6 +229,7 @@ def test_a_window_over_a_day_is_refused_and_zero_allowed(prod: Engine) -> None:
     assert instance.next_fire_at == instance.next_nominal_at
 
 
+@pytest.mark.behaviour(221)
 def test_schedules_of_one_time_are_spread_the_same_way_every_time(prod: Engine) -> None:
     """Behaviour 221: within 30 s outside development, by environment and key alone."""
 
@@ -243,6 +254,7 @@ def test_nothing_is_spread_in_development(dev: Engine) -> None:
     assert instance.next_fire_at == instance.next_nominal_at
 
 
+@pytest.mark.behaviour(222)
 def test_an_inactive_schedule_passes_its_ticks_by(prod: Engine) -> None:
     """Behaviour 222: no run, the next tick is set, the last real one stays."""
     made = prod.schedule(cron="* * * * *", window="none")
@@ -258,6 +270,7 @@ def test_an_inactive_schedule_passes_its_ticks_by(prod: Engine) -> None:
     assert payload(prod, prod.fired()[-1])["lastTimestamp"] == at(NOW + 2 * MINUTE)
 
 
+@pytest.mark.behaviour(222)
 def test_in_development_it_fires_only_while_a_session_is_there(dev: Engine) -> None:
     """Behaviour 222: a worker that was heard of within 15 s."""
     made = dev.schedule(every="10s")
@@ -289,6 +302,7 @@ def test_production_needs_the_task_in_the_current_version(prod: Engine) -> None:
     assert prod.instance(made.id).skip_reason == "the current version has no task tick"
 
 
+@pytest.mark.behaviour(223)
 def test_an_archived_environment_stops_its_schedules(prod: Engine) -> None:
     """Behaviour 223: no run and no next tick."""
     made = prod.schedule(cron="* * * * *", window="none")
@@ -299,6 +313,7 @@ def test_an_archived_environment_stops_its_schedules(prod: Engine) -> None:
     assert prod.instance(made.id).next_nominal_at is None
 
 
+@pytest.mark.behaviour(224)
 def test_what_stands_still_goes_on_with_the_next_registration(prod: Engine) -> None:
     """Behaviour 224: missing ticks are set, waiting ones are left alone, nothing there is fine."""
     stopped = [prod.schedule(key=key, cron="*/7 * * * *").id for key in ("a", "b")]
@@ -316,6 +331,7 @@ def test_what_stands_still_goes_on_with_the_next_registration(prod: Engine) -> N
     empty.register(task())
 
 
+@pytest.mark.behaviour(225)
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
@@ -339,6 +355,7 @@ def test_what_cannot_be_is_refused(prod: Engine, fields: dict[str, Any], code: s
         prod.call(schedule.find, prod.environment, "key")
 
 
+@pytest.mark.behaviour(225)
 def test_a_schedule_of_another_environment_is_not_found(prod: Engine, dev: Engine) -> None:
     """Behaviour 225, and a key counts within its environment alone."""
     first = open_engine()
@@ -354,6 +371,7 @@ def test_a_schedule_of_another_environment_is_not_found(prod: Engine, dev: Engin
     assert first.call(schedule.find, first.environment, "key") == here
 
 
+@pytest.mark.behaviour(226)
 def test_no_run_is_there_before_its_effective_time(prod: Engine) -> None:
     """Behaviour 226: nothing can take it early, for it is made when it is due."""
     made = prod.schedule(cron="*/10 * * * *", window="100%")
@@ -527,3 +545,17 @@ def _archive(engine: Engine, moment: int | None) -> None:
     engine.call(
         lambda u: u.tx.run("environment_archive", id=engine.environment.id, archived_at=moment)
     )
+
+
+@pytest.mark.behaviour(7)
+def test_what_a_scheduled_run_triggers_began_with_the_schedule(prod: Engine) -> None:
+    """The child's own origin is its own."""
+    made = prod.schedule(cron="* * * * *", window="none")
+    walk(prod, 1)
+    child = prod.run(prod.trigger("plain", parent_run_id=prod.fired()[0].id))
+
+    assert json.loads(child.annotations or "") == {
+        "triggerSource": "api",
+        "rootTriggerSource": "schedule",
+        "rootScheduleId": made.id,
+    }

@@ -6,6 +6,7 @@ import pytest
 
 from support.engine import Engine, open_engine, task
 from trigger_core.errors import UnprocessableError
+from trigger_core.schemas.trigger import Debounce
 from trigger_platform.engine import pending_version
 
 
@@ -23,6 +24,7 @@ def _state(engine: Engine, run_id: str) -> tuple[str, str, str | None]:
 PARKED = ("RUN_CREATED", "PENDING_VERSION")
 
 
+@pytest.mark.behaviour(101)
 def test_five_pulls_take_five_runs(engine: Engine) -> None:
     """Each once."""
     runs = engine.trigger_many(5)
@@ -31,17 +33,22 @@ def test_five_pulls_take_five_runs(engine: Engine) -> None:
     assert engine.claim() == []
 
 
+@pytest.mark.behaviour(102)
 def test_a_claimed_run_is_locked_to_its_version(engine: Engine) -> None:
-    """From the first claim on."""
+    """And to its machine and its worker's lease, from the first claim on."""
+    engine.register(task(machine={"preset": "micro"}), content_hash="v2")
     run_id = engine.trigger()
-    engine.claim()
+    [one] = engine.claim()
 
     run = engine.run(run_id)
+    assert (run.version, run.machine, run.lease) == (one.version, "micro", one.lease)
+    assert (one.machine, run.boot_id) == ("micro", engine.boot)
     assert (run.status, run.execution_status) == ("DEQUEUED", "PENDING_EXECUTING")
     assert run.worker_id == engine.workers[-1]
     assert run.started_at == run.updated_at
 
 
+@pytest.mark.behaviour(121)
 def test_a_retry_uses_the_version_of_the_first_attempt(prod: Engine) -> None:
     """Though a newer one is current."""
     old = prod.deploy(task())
@@ -56,6 +63,7 @@ def test_a_retry_uses_the_version_of_the_first_attempt(prod: Engine) -> None:
     assert (again.run_id, again.attempt, again.version) == (run_id, 2, old)
 
 
+@pytest.mark.behaviour(116)
 def test_a_new_run_goes_to_the_current_version_and_to_no_other(prod: Engine) -> None:
     """A worker of another version leaves it where it is (behaviour 116)."""
     prod.deploy(task())
@@ -104,6 +112,7 @@ def test_without_a_deployment_runs_wait_for_one(prod: Engine) -> None:
     assert [one.run_id for one in prod.claim()] == [run_id]
 
 
+@pytest.mark.behaviour(103, 104)
 def test_a_run_of_an_unknown_task_is_parked_and_released_by_a_version_with_it(
     engine: Engine,
 ) -> None:
@@ -127,6 +136,7 @@ def test_a_run_of_a_task_that_is_gone_says_so(engine: Engine) -> None:
     assert _state(engine, run_id) == (*PARKED, "TASK_NOT_IN_LATEST")
 
 
+@pytest.mark.behaviour(14, 103, 104, 105)
 def test_a_run_of_an_unknown_queue_waits_for_a_version_with_the_queue(engine: Engine) -> None:
     """One with the task alone does not do (behaviours 14, 103, 105)."""
     run_id = engine.trigger(queue={"name": "special"})
@@ -139,6 +149,7 @@ def test_a_run_of_an_unknown_queue_waits_for_a_version_with_the_queue(engine: En
     assert [one.run_id for one in engine.claim()] == [run_id]
 
 
+@pytest.mark.behaviour(107)
 def test_the_time_to_live_begins_at_the_release(engine: Engine) -> None:
     """So does the time in the queue (behaviour 107)."""
     run_id = engine.trigger("later", ttl="1m")
@@ -176,6 +187,7 @@ def test_a_release_that_was_overtaken_by_a_newer_version_stops(engine: Engine) -
     assert engine.run(runs[-1]).status == "PENDING_VERSION"
 
 
+@pytest.mark.behaviour(106)
 def test_two_promoters_release_a_run_once(prod: Engine) -> None:
     """The second finds nothing (behaviour 106)."""
     prod.deploy(task("other"))
@@ -189,6 +201,7 @@ def test_two_promoters_release_a_run_once(prod: Engine) -> None:
     assert prod.states(run_id) == ["QUEUED", "RUN_CREATED", "QUEUED"]
 
 
+@pytest.mark.behaviour(12, 13)
 def test_locking_needs_the_version_the_task_and_the_queue(engine: Engine) -> None:
     """Nothing is written otherwise (behaviours 12, 13)."""
     version = engine.register(task(), task("x", queue="special"), content_hash="v2")
@@ -211,6 +224,7 @@ def _parked(prod: Engine, external_id: str = "sha-1", **options: object) -> str:
     return run_id
 
 
+@pytest.mark.behaviour(109)
 def test_a_run_waits_for_the_deployment_it_names_and_is_pinned_to_it(prod: Engine) -> None:
     """Even if it is not promoted (behaviour 109)."""
     prod.deploy(task())
@@ -224,6 +238,7 @@ def test_a_run_waits_for_the_deployment_it_names_and_is_pinned_to_it(prod: Engin
     assert prod.run(run_id).pinned == 1
 
 
+@pytest.mark.behaviour(111)
 def test_a_run_that_names_a_deployment_that_is_there_is_pinned_at_once(prod: Engine) -> None:
     """To the highest version with that id."""
     prod.deploy(task(), external_id="sha-1")
@@ -234,6 +249,7 @@ def test_a_run_that_names_a_deployment_that_is_there_is_pinned_at_once(prod: Eng
     assert [one.version for one in prod.claim()] == [version]
 
 
+@pytest.mark.behaviour(110)
 def test_another_deployment_releases_ordinary_runs_only(prod: Engine) -> None:
     """However many wait for another one (behaviour 110)."""
     prod.deploy(task("other"))
@@ -247,6 +263,7 @@ def test_another_deployment_releases_ordinary_runs_only(prod: Engine) -> None:
     assert {prod.run(run).status for run in waiting} == {"PENDING_VERSION"}
 
 
+@pytest.mark.behaviour(111)
 def test_an_older_build_that_ends_late_pins_to_the_newer_one(prod: Engine) -> None:
     """The highest version counts, not the last one (behaviour 111)."""
     late = prod.begin_deployment(external_id="sha-1")
@@ -268,6 +285,7 @@ def _parked_anyway(prod: Engine) -> str:
     return run_id
 
 
+@pytest.mark.behaviour(113)
 def test_the_wait_for_a_deployment_ends_after_an_hour(prod: Engine) -> None:
     """Expired, with the reason (behaviour 113)."""
     run_id = _parked(prod)
@@ -279,6 +297,7 @@ def test_the_wait_for_a_deployment_ends_after_an_hour(prod: Engine) -> None:
     assert "sha-1" in (prod.run(run_id).error or "")
 
 
+@pytest.mark.behaviour(112)
 def test_a_shorter_time_to_live_ends_the_wait_sooner(prod: Engine) -> None:
     """And counts from the end of a delay (behaviour 112)."""
     soon, delayed = _parked(prod, ttl="1m"), _parked(prod, ttl="1m", delay="10m")
@@ -312,6 +331,7 @@ def test_a_delay_that_was_pushed_moves_the_deadline(prod: Engine) -> None:
     assert prod.run(run_id).status == "EXPIRED"
 
 
+@pytest.mark.behaviour(114)
 def test_at_the_deadline_a_deployment_that_is_there_after_all_releases(prod: Engine) -> None:
     """It does not expire (behaviour 114)."""
     prod.deploy(task(), external_id="sha-1")
@@ -323,6 +343,7 @@ def test_at_the_deadline_a_deployment_that_is_there_after_all_releases(prod: Eng
     assert prod.run(run_id).pinned == 1
 
 
+@pytest.mark.behaviour(113)
 def test_a_parent_goes_on_with_an_error_when_its_child_found_no_deployment(prod: Engine) -> None:
     """Through the API, where the child names its own version."""
     prod.deploy(task())
@@ -354,6 +375,7 @@ def test_development_has_no_deployments_to_wait_for(engine: Engine) -> None:
     assert len(engine.claim()) == 1
 
 
+@pytest.mark.behaviour(108)
 def test_a_canceled_run_is_not_released(engine: Engine) -> None:
     """It is over (behaviour 108)."""
     run_id = engine.trigger("later")
@@ -385,3 +407,29 @@ def test_in_development_even_a_pinned_run_moves_on_when_its_version_is_gone(engi
 
     [one] = engine.claim()
     assert (one.run_id, one.version) == (run_id, new)
+
+
+@pytest.mark.behaviour(115)
+def test_debounced_runs_that_wait_for_a_deployment_collapse(prod: Engine) -> None:
+    """As all others."""
+    chosen = Debounce(key="k", delay="5s")
+    first = _parked(prod, debounce=chosen)
+    prod.clock.advance(2_000)
+    assert _parked(prod, debounce=chosen) == first
+    version = prod.deploy(task(), external_id="sha-1")
+    prod.advance(4_999)
+    assert prod.claim() == []
+    prod.advance(1)
+
+    assert [(one.run_id, one.version) for one in prod.claim()] == [(first, version)]
+
+
+@pytest.mark.behaviour(118, 119)
+def test_a_claim_leaves_runs_that_execute_alone(engine: Engine) -> None:
+    """However often it looks."""
+    one = engine.started()
+    before = engine.run(one.run_id)
+
+    assert [engine.claim() for _ in range(3)] == [[], [], []]
+    assert engine.run(one.run_id) == before
+    assert engine.succeed(one).status == "COMPLETED_SUCCESSFULLY"

@@ -166,6 +166,18 @@ async def test_a_run_goes_through_the_channel_to_its_end(platform: Platform) -> 
     assert [step["executionStatus"] for step in steps][-1] == "FINISHED"
 
 
+@pytest.mark.behaviour(181)
+async def test_the_snapshots_of_a_run_come_in_order(platform: Platform) -> None:
+    """All of them; an unknown run has none."""
+    run_id = await platform.trigger("x", delay="1h")
+    assert (await platform.http.post(f"/api/v2/runs/{run_id}/cancel")).status_code == 200
+    steps = (await platform.http.get(f"/api/v1/runs/{run_id}/snapshots")).json()["data"]
+    unknown = await platform.http.get("/api/v1/runs/run_unknown/snapshots")
+
+    assert [step["executionStatus"] for step in steps] == ["DELAYED", "FINISHED"]
+    assert unknown.status_code == 404
+
+
 async def test_a_waiting_poll_is_woken_by_a_trigger(platform: Platform) -> None:
     """Not by its own patience."""
     await platform.work("x")

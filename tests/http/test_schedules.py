@@ -123,6 +123,7 @@ async def test_the_ticks_to_come_are_shown(platform: Platform) -> None:
     assert all(tick["effectiveAt"] > tick["timestamp"] for tick in shown)
 
 
+@pytest.mark.behaviour(225)
 @pytest.mark.parametrize(
     ("fields", "status", "code"),
     [

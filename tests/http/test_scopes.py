@@ -114,6 +114,7 @@ async def test_a_task_is_triggered_with_its_scope(platform: Platform) -> None:
     assert "x-trigger-jwt" in made.headers
 
 
+@pytest.mark.behaviour(21)
 async def test_a_token_for_one_use_triggers_one_run(platform: Platform) -> None:
     """However its signature is spelled; the other uses of the task go on (behaviour 21)."""
     path = "/api/v1/tasks/send/trigger"
