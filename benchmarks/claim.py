@@ -109,6 +109,10 @@ class Bench:
                     for name in names
                 ],
             )
+            connection.executemany(
+                "insert into worker_queue (worker_id, queue, type) values (?, ?, 'custom')",
+                [(self.worker, name) for name in names],
+            )
             waiting = enumerate(shape.lines())
             _insert(connection, (self._waiting(n, *line) for n, line in waiting))
         connection.close()
