@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import claim
 import engine
+import fan_out
 import floor
 import kill
 import latency
@@ -12,5 +13,15 @@ import startup
 import throughput
 
 if __name__ == "__main__":
-    for benchmark in (startup, floor, engine, claim, set_writes, latency, throughput, kill):
+    for benchmark in (
+        startup,
+        floor,
+        engine,
+        claim,
+        set_writes,
+        latency,
+        throughput,
+        fan_out,
+        kill,
+    ):
         benchmark.main()
