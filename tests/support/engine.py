@@ -132,9 +132,9 @@ class Engine:
         self.environment = self.call(environment.by_secret_key, self.environment.secret_key)
         return str(registered.version)
 
-    def beside(self, address: str, seed: int) -> Engine:
+    def beside(self, address: str, seed: int, *, durable: bool = False) -> Engine:
         """Return a second platform on the same database, for the same worker and with the same clock."""
-        db = open_database(address, durable=False)
+        db = open_database(address, durable=durable)
         return replace(self, db=db, units=Units(db, self.clock, random.Random(seed)), _told=[])
 
     def neighbour(self) -> Engine:
