@@ -35,6 +35,7 @@ def test_a_full_queue_at_the_front_does_not_hide_the_others() -> None:
     engine = open_engine()
     engine.register(task("full", limit=1), task("free"))
     engine.trigger_many(300, "full")
+    engine.clock.advance(1)
     free = engine.trigger_many(3, "free")
 
     claimed = [a.run_id for a in engine.claim(10)]
