@@ -7,7 +7,7 @@ from trigger_platform.store import statements
 from trigger_platform.store.postgres.address import Address
 from trigger_platform.store.postgres.tx import DIALECT, PostgresTx
 
-__all__ = ["prepare"]
+__all__ = ["prepare", "refuse_unusable", "version"]
 
 _LOCK = 0x54524731
 _BOOK = """create table if not exists schema_migration (
@@ -25,7 +25,7 @@ def prepare(tx: PostgresTx, address: Address) -> None:
     tx.plain("begin")
     try:
         tx.plain(f"select pg_advisory_xact_lock({_LOCK})")
-        _refuse_unusable(tx, address)
+        refuse_unusable(tx, address)
         _migrate(tx, address)
     except BaseException:
         tx.plain("rollback")
@@ -34,21 +34,21 @@ def prepare(tx: PostgresTx, address: Address) -> None:
 
 
 def _migrate(tx: PostgresTx, address: Address) -> None:
-    version = _version(tx, address)
-    known = statements.migrations(DIALECT)
-    if version > known[-1][0]:
-        raise StoreTooNewError(
-            f"{address.shown} was written by a newer version",
-            because=f"its schema is number {version}, this version knows {known[-1][0]}",
-            hint="update trigger-dev, or use another database",
-        )
-    for number, text in known:
-        if number > version:
+    applied = version(tx, address)
+    if not applied:
+        tx.plain(_BOOK)
+    for number, text in statements.migrations(DIALECT):
+        if number > applied:
             tx.plain(text)
             tx.plain("insert into schema_migration (number) values (%s)", [number])
 
 
-def _refuse_unusable(tx: PostgresTx, address: Address) -> None:
+def refuse_unusable(tx: PostgresTx, address: Address) -> None:
+    """Refuse a database whose encoding or schema we could not use; change nothing.
+
+    Raises:
+        StoreError: it is one.
+    """
     [(schema, encoding)] = tx.plain("select current_schema(), current_setting('server_encoding')")
     if schema is None or encoding != "UTF8":
         because = "its encoding is " + encoding if schema else "its search_path names no schema"
@@ -59,22 +59,34 @@ def _refuse_unusable(tx: PostgresTx, address: Address) -> None:
         )
 
 
-def _version(tx: PostgresTx, address: Address) -> int:
-    """Return the number of the newest migration that was applied; 0 for an empty database."""
+def version(tx: PostgresTx, address: Address) -> int:
+    """Return the number of the newest migration that was applied, 0 for an empty database; change nothing.
+
+    Raises:
+        StoreTooNewError: a newer version of this software wrote the database.
+        StoreError: it belongs to another program.
+    """
     tables = {
         name
         for (name,) in tx.plain(
             "select table_name from information_schema.tables where table_schema = current_schema()"
         )
     }
-    if tables and "schema_migration" not in tables:
+    if not tables:
+        return 0
+    if "schema_migration" not in tables:
         raise StoreError(
             f"{address.shown} is a database of another program",
             code="STORE_FOREIGN",
             because=f"it has tables, such as {min(tables)}, and none of them is ours",
             hint="give this program a database or a schema of its own",
         )
-    if not tables:
-        tx.plain(_BOOK)
-    [(version,)] = tx.plain("select coalesce(max(number), 0) from schema_migration")
-    return int(version)
+    [(found,)] = tx.plain("select coalesce(max(number), 0) from schema_migration")
+    newest = statements.migrations(DIALECT)[-1][0]
+    if found > newest:
+        raise StoreTooNewError(
+            f"{address.shown} was written by a newer version",
+            because=f"its schema is number {found}, this version knows {newest}",
+            hint="update trigger-dev, or use another database",
+        )
+    return int(found)
