@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trigger_core.clock import Clock
 from trigger_core.duration import describe
 from trigger_platform.engine import invariants
 from trigger_platform.engine.unit import Unit, Units
-from trigger_platform.store.inspection import Inspection, inspected
-from trigger_platform.store.opening import open_database
+from trigger_platform.store.inspection import Inspection
+from trigger_platform.store.opening import inspected, open_database
 from trigger_platform.store.rows import Count
 
 __all__ = ["Examination", "Finding", "examine", "repair"]
@@ -54,8 +54,8 @@ class Examination:
     outbox: int = 0
 
 
-def examine(address: str, clock: Clock) -> Examination:
-    """Look at a database without changing it; a server may be using it meanwhile.
+def examine(address: str) -> Examination:
+    """Look at a database without changing it; servers may be using it meanwhile.
 
     Raises:
         StoreError: it cannot be read at all; the subclass says why.
@@ -65,11 +65,11 @@ def examine(address: str, clock: Clock) -> Examination:
         if opened.schema != opened.newest:
             what = f"its schema is number {opened.schema}, starting the server makes it {opened.newest}"
             return Examination(opened.schema, [*findings, Finding("schema", address, what)])
-        u = Unit(opened.tx, clock.now(), random.Random(0))  # noqa: S311 - nothing is drawn
+        u = Unit(opened.tx, opened.now, random.Random(0))  # noqa: S311 - nothing is drawn
         return _examined(u, opened, findings)
 
 
-def repair(address: str, clock: Clock) -> int:
+def repair(address: str) -> int:
     """Mend what breaks an invariant and can be mended safely; return how much that was.
 
     Raises:
@@ -77,8 +77,8 @@ def repair(address: str, clock: Clock) -> int:
     """
     db = open_database(address)
     try:
-        units = Units(db, clock, random.Random())  # noqa: S311 - ids, no secrets
-        broken = units.write_sync(lambda u: list(invariants.everything(u)))
+        units = Units(db, db.clock, random.Random())  # noqa: S311 - ids, no secrets
+        broken = asyncio.run(units.read(lambda u: list(invariants.everything(u))))
         mendable = [one for one in broken if one.check.mend is not None]
         return sum(units.write_sync(invariants.mend, one) for one in mendable)
     finally:

@@ -9,8 +9,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,11 @@ from trigger_core.api.calls import runs as run_calls
 from trigger_core.api.calls import tasks as task_calls
 from trigger_core.api.client import Client
 from trigger_core.clock import SystemClock
+from trigger_core.errors import TriggerError
 from trigger_core.schemas.trigger import TriggerTask
 from trigger_platform.engine import project, trigger
 from trigger_platform.engine.unit import Unit, Units
-from trigger_platform.store.opening import open_database as open_any
-from trigger_platform.store.sqlite import open_database
+from trigger_platform.store.opening import open_database
 
 PROJECT = "proj_abcdefghijklmnopqrst"
 
@@ -43,22 +44,35 @@ class _Published:
 def database(tmp_path: Path) -> Path:
     """A database with one queued run, and nobody using it."""
     file = tmp_path / "platform.db"
-    db = open_database(file)
+    _fill(file)
+    return file
+
+
+@pytest.fixture
+def address() -> str:
+    """The same on PostgreSQL."""
+    url = postgres.emptied_database()
+    _fill(url)
+    return url
+
+
+def _fill(address: str | Path) -> None:
+    db = open_database(address)
     units = Units(db, SystemClock(), random.Random(1))
     local = units.write_sync(project.ensure, PROJECT)
     units.write_sync(trigger.create, local.environment, "task", TriggerTask())
     units.write_sync(_publish_all)
     db.close()
-    return file
 
 
 def _publish_all(u: Unit) -> None:
     u.tx.all("outbox_take", _Published, limit=1_000)
 
 
-def _doctor(database: Path | str, *options: str) -> tuple[int, dict[str, Any]]:
-    folder = database.parent if isinstance(database, Path) else Path("/")
-    shown = run_cli("server", "doctor", "--database", str(database), "--json", *options, cwd=folder)
+def _doctor(database: str | Path, *options: str) -> tuple[int, dict[str, Any]]:
+    shown = run_cli(
+        "server", "doctor", "--database", str(database), "--json", *options, cwd=Path.cwd()
+    )
     assert shown.stderr == ""
     return shown.returncode, json.loads(shown.stdout)
 
@@ -149,6 +163,100 @@ def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def _corrupt_server(address: str, *sql: str) -> None:
+    with psycopg.connect(address) as connection:
+        for one in sql:
+            connection.execute(one.encode())
+
+
+def test_a_sound_database_on_postgres_is_found_sound(address: str) -> None:
+    """With the same numbers, and sizes that include the indexes."""
+    code, found = _doctor(address)
+
+    assert (code, found["ok"], found["findings"]) == (0, True, [])
+    assert found["runs"] == {"QUEUED": 1}
+    assert (found["unit"], found["sizes"]["run"] > 8192) == ("bytes", True)
+    assert 0 <= found["oldest_queued_ms"] < 60_000
+
+
+def test_what_breaks_an_invariant_on_postgres_is_found_and_mended(address: str) -> None:
+    """What nobody can mend stays found."""
+    _corrupt_server(address, "update run set slot_held = 1")
+    code, found = _doctor(address)
+    assert code == 10
+    assert [(one["area"], one["is_mendable"]) for one in found["findings"]] == [("invariant", True)]
+
+    code, found = _doctor(address, "--repair")
+    assert (code, found["mended"], found["findings"]) == (0, 1, [])
+
+    _corrupt_server(address, "delete from execution_snapshot")
+    code, found = _doctor(address, "--repair")
+    assert (code, found["mended"]) == (10, 0)
+    assert "I4" in found["findings"][0]["what"]
+
+
+def test_what_is_overdue_on_postgres_is_found(address: str) -> None:
+    """Leases, the worker that has them, events nobody published."""
+    _corrupt_server(
+        address,
+        "insert into worker_instance select id, 'dev', 'b', 1, 1 from environment",
+        "update run set execution_status = 'EXECUTING', status = 'EXECUTING', boot_id = 'b',"
+        " lease = 1, due_at = 1, slot_held = 1",
+        "insert into outbox (environment_id, kind, subject_id, sequence, created_at)"
+        " values ('e', 'k', 's', 1, 1)",
+    )
+    code, found = _doctor(address)
+
+    assert code == 10
+    assert {"lease", "worker", "outbox"} <= {one["area"] for one in found["findings"]}
+
+
+def test_the_doctor_writes_nothing_to_an_empty_database() -> None:
+    """Not even to repair it: starting a server makes the schema."""
+    url = postgres.empty_database()
+    code, found = _doctor(url, "--repair")
+    assert (code, found["schema"], found["findings"][0]["area"]) == (10, 0, "schema")
+    with psycopg.connect(url) as connection:
+        count = "select count(*) from information_schema.tables where table_schema = 'public'"
+        assert connection.execute(count).fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("sql", "code"),
+    [
+        ("create table theirs (id integer)", "STORE_FOREIGN"),
+        (
+            "create table schema_migration as select 999 as number",
+            "STORE_TOO_NEW",
+        ),
+    ],
+)
+def test_a_database_on_postgres_that_is_not_for_us_is_refused(
+    tmp_path: Path, sql: str, code: str
+) -> None:
+    """With one error."""
+    url = postgres.empty_database()
+    _corrupt_server(url, sql)
+    shown = run_cli("server", "doctor", "--database", url, cwd=tmp_path)
+
+    assert shown.returncode not in {0, 10}
+    assert f"error {code}" in shown.stderr
+
+
+@pytest.mark.parametrize("command", [("doctor",), ("start", "--project", PROJECT, "--port", "0")])
+def test_a_server_that_does_not_answer_is_one_error_with_a_fix(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """It shows no password."""
+    nowhere = "postgresql://u:secret@127.0.0.1:1/x"
+    shown = run_cli("server", *command, "--database", nowhere, cwd=tmp_path)
+
+    assert shown.returncode == 1
+    assert "error STORE_UNREACHABLE" in shown.stderr
+    assert "fix:" in shown.stderr
+    assert "secret" not in shown.stdout + shown.stderr
+
+
 def test_the_database_comes_from_the_environment_too(database: Path) -> None:
     """As every setting of the server."""
     shown = run_cli(
@@ -199,7 +307,7 @@ def test_the_server_does_not_listen_for_other_machines(tmp_path: Path) -> None:
 class _Started:
     """A server in a process of its own."""
 
-    def __init__(self, database: Path, *options: str) -> None:
+    def __init__(self, database: str | Path, *options: str) -> None:
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "trigger_cli.app", "server", "start"),
@@ -225,15 +333,35 @@ class _Started:
         _, logged = self.process.communicate(timeout=20)
         return self.process.returncode, [json.loads(line) for line in logged.splitlines()]
 
+    def end(self) -> None:
+        """Kill it if it still runs, and let go of its pipes."""
+        with self.process:
+            self.process.kill()
+
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[_Started]:
     """A server on a new database."""
     server = _Started(tmp_path / "platform.db")
     yield server
-    if server.process.poll() is None:
-        server.process.kill()
-        server.process.communicate()
+    server.end()
+
+
+@pytest.fixture
+def shared() -> str:
+    """A PostgreSQL database without our schema."""
+    return postgres.empty_database()
+
+
+@pytest.fixture
+def pair(shared: str) -> Iterator[tuple[_Started, _Started]]:
+    """Two servers on it."""
+    with ExitStack() as stack:
+        servers = []
+        for _ in range(2):
+            servers.append(_Started(shared))
+            stack.callback(servers[-1].end)
+        yield servers[0], servers[1]
 
 
 @pytest.mark.slow
@@ -269,3 +397,52 @@ def test_the_doctor_looks_at_a_server_that_runs(started: _Started, tmp_path: Pat
     copy.parent.mkdir()
     shutil.copy(tmp_path / "platform.db", copy)
     assert _doctor(copy)[0] == 0
+
+
+@pytest.mark.slow
+def test_what_one_server_accepts_the_other_shows(pair: tuple[_Started, _Started]) -> None:
+    """They serve one project with one key; the doctor looks at the database beside them."""
+    one, other = pair
+    assert one.ready["secretKey"] == other.ready["secretKey"]
+    with closing(one.client) as here, closing(other.client) as there:
+        run_id = here.send(task_calls.trigger("task", TriggerTask())).id
+        assert there.send(run_calls.retrieve(run_id)).status == "QUEUED"
+        there.send(run_calls.cancel(run_id))
+        assert here.send(run_calls.retrieve(run_id)).status == "CANCELED"
+    assert [server.stop()[0] for server in pair] == [0, 0]
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_loses_nothing_it_acknowledged(
+    pair: tuple[_Started, _Started], shared: str
+) -> None:
+    """It dies in the middle of writes; the other has them all and goes on."""
+    killed, other = pair
+    acknowledged: list[str] = []
+    refused: list[TriggerError] = []
+    sender = threading.Thread(target=_trigger_for_ever, args=(killed, acknowledged, refused))
+    sender.start()
+    until(lambda: len(acknowledged) >= 30, what="thirty runs")
+    killed.process.kill()
+    sender.join(timeout=30)
+
+    assert refused
+    with closing(other.client) as client:
+        for run_id in acknowledged:
+            assert client.send(run_calls.retrieve(run_id)).status == "QUEUED"
+        client.send(task_calls.trigger("task", TriggerTask()))
+    until(lambda: _doctor(shared)[1]["outbox"] == 0, what="publishing")
+    code, found = _doctor(shared)
+    assert (code, found["findings"]) == (0, [])
+    assert found["runs"]["QUEUED"] > len(acknowledged)
+
+
+def _trigger_for_ever(
+    server: _Started, acknowledged: list[str], refused: list[TriggerError]
+) -> None:
+    with closing(server.client) as client:
+        while not refused:
+            try:
+                acknowledged.append(client.send(task_calls.trigger("task", TriggerTask())).id)
+            except TriggerError as error:
+                refused.append(error)

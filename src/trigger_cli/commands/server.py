@@ -11,7 +11,6 @@ import typer
 
 from trigger_cli.console import Console
 from trigger_core import duration
-from trigger_core.clock import SystemClock
 from trigger_core.errors import ExitCode
 from trigger_platform import doctor as doctors
 from trigger_platform import foreground, log_lines
@@ -85,11 +84,10 @@ def doctor(
 ) -> int:
     """Look whether a database is whole; exit with 10 when something is found (and left)."""
     console = Console(json_output=json_output)
-    clock = SystemClock()
-    found, mended = doctors.examine(database, clock), 0
+    found, mended = doctors.examine(database), 0
     if repair and any(one.is_mendable for one in found.findings):
-        mended = doctors.repair(database, clock)
-        found = doctors.examine(database, clock)
+        mended = doctors.repair(database)
+        found = doctors.examine(database)
     if json_output:
         console.data({"ok": not found.findings, "mended": mended, **asdict(found)})
     else:

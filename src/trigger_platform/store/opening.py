@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 
 from trigger_core.errors import StoreError
-from trigger_platform.store import sqlite
+from trigger_platform.store import sqlite, sqlite_inspection
 from trigger_platform.store.database import Database
+from trigger_platform.store.inspection import Inspection
 
-__all__ = ["is_server", "open_database", "require_driver"]
+__all__ = ["inspected", "is_server", "open_database"]
 
 _SCHEMES = ("postgresql://", "postgres://")
 
@@ -45,9 +47,32 @@ def open_database(address: str | Path, *, durable: bool = True) -> Database:
     """
     if not is_server(address):
         return sqlite.open_database(address, durable=durable)
-    require_driver()
+    _require_driver()
     from trigger_platform.store.postgres.database import (  # noqa: PLC0415 - an extra
         PostgresDatabase,
     )
 
     return PostgresDatabase(str(address), durable=durable)
+
+
+def inspected(address: str) -> AbstractContextManager[Inspection]:
+    """Look at the database at an address without changing it.
+
+    Raises:
+        StoreError: it cannot be read, or the driver for PostgreSQL is not installed.
+    """
+    if not is_server(address):
+        return sqlite_inspection.inspected(address)
+    _require_driver()
+    from trigger_platform.store.postgres import inspection  # noqa: PLC0415 - an extra
+
+    return inspection.inspected(address)
+
+
+def _require_driver() -> None:
+    if find_spec("psycopg") is None:
+        raise StoreError(
+            "the driver for PostgreSQL is not installed",
+            code="STORE_DRIVER_MISSING",
+            hint="pip install 'trigger-dev[postgres]'",
+        )

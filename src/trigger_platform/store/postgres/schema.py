@@ -7,7 +7,7 @@ from trigger_platform.store import statements
 from trigger_platform.store.postgres.address import Address
 from trigger_platform.store.postgres.tx import DIALECT, PostgresTx
 
-__all__ = ["number", "prepare"]
+__all__ = ["prepare", "refuse_unusable", "version"]
 
 _LOCK = 0x54524731
 _BOOK = """create table if not exists schema_migration (
@@ -25,7 +25,7 @@ def prepare(tx: PostgresTx, address: Address) -> None:
     tx.plain("begin")
     try:
         tx.plain(f"select pg_advisory_xact_lock({_LOCK})")
-        _refuse_unusable(tx, address)
+        refuse_unusable(tx, address)
         _migrate(tx, address)
     except BaseException:
         tx.plain("rollback")
@@ -33,8 +33,34 @@ def prepare(tx: PostgresTx, address: Address) -> None:
     tx.plain("commit")
 
 
-def number(tx: PostgresTx, address: Address) -> int:
-    """Return the number of the newest migration that was applied; 0 for an empty database.
+def _migrate(tx: PostgresTx, address: Address) -> None:
+    applied = version(tx, address)
+    if not applied:
+        tx.plain(_BOOK)
+    for number, text in statements.migrations(DIALECT):
+        if number > applied:
+            tx.plain(text)
+            tx.plain("insert into schema_migration (number) values (%s)", [newer])
+
+
+def refuse_unusable(tx: PostgresTx, address: Address) -> None:
+    """Refuse a database whose encoding or schema we could not use; change nothing.
+
+    Raises:
+        StoreError: it is one.
+    """
+    [(schema, encoding)] = tx.plain("select current_schema(), current_setting('server_encoding')")
+    if schema is None or encoding != "UTF8":
+        because = "its encoding is " + encoding if schema else "its search_path names no schema"
+        raise StoreError(
+            f"the database {address.shown} cannot be used",
+            because=because,
+            hint="use a database in UTF8 whose search_path has a schema you may write to",
+        )
+
+
+def version(tx: PostgresTx, address: Address) -> int:
+    """Return the number of the newest migration that was applied, 0 for an empty database; change nothing.
 
     Raises:
         StoreTooNewError: a newer version of this software wrote the database.
@@ -55,33 +81,12 @@ def number(tx: PostgresTx, address: Address) -> int:
             because=f"it has tables, such as {min(tables)}, and none of them is ours",
             hint="give this program a database or a schema of its own",
         )
-    [(version,)] = tx.plain("select coalesce(max(number), 0) from schema_migration")
+    [(found,)] = tx.plain("select coalesce(max(number), 0) from schema_migration")
     newest = statements.migrations(DIALECT)[-1][0]
-    if version > newest:
+    if found > newest:
         raise StoreTooNewError(
             f"{address.shown} was written by a newer version",
-            because=f"its schema is number {version}, this version knows {newest}",
+            because=f"its schema is number {found}, this version knows {newest}",
             hint="update trigger-dev, or use another database",
         )
-    return int(version)
-
-
-def _migrate(tx: PostgresTx, address: Address) -> None:
-    version = number(tx, address)
-    if version == 0:
-        tx.plain(_BOOK)
-    for newer, text in statements.migrations(DIALECT):
-        if newer > version:
-            tx.plain(text)
-            tx.plain("insert into schema_migration (number) values (%s)", [newer])
-
-
-def _refuse_unusable(tx: PostgresTx, address: Address) -> None:
-    [(schema, encoding)] = tx.plain("select current_schema(), current_setting('server_encoding')")
-    if schema is None or encoding != "UTF8":
-        because = "its encoding is " + encoding if schema else "its search_path names no schema"
-        raise StoreError(
-            f"the database {address.shown} cannot be used",
-            because=because,
-            hint="use a database in UTF8 whose search_path has a schema you may write to",
-        )
+    return int(found)
