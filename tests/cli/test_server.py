@@ -266,33 +266,6 @@ def test_the_database_comes_from_the_environment_too(database: Path) -> None:
     assert shown.returncode == 0
 
 
-def test_the_doctor_looks_at_a_server_of_postgresql_too() -> None:
-    """And mends what is there."""
-    address = postgres.empty_database()
-    assert _doctor(address)[1]["findings"][0]["area"] == "schema"
-    db = open_any(address)
-    units = Units(db, SystemClock(), random.Random(1))
-    local = units.write_sync(project.ensure, PROJECT)
-    units.write_sync(trigger.create, local.environment, "task", TriggerTask())
-    units.write_sync(_publish_all)
-    db.close()
-    code, found = _doctor(address)
-    assert (code, found["findings"], found["runs"], found["unit"]) == (
-        0,
-        [],
-        {"QUEUED": 1},
-        "bytes",
-    )
-    assert found["sizes"]["run"] > 0
-
-    with psycopg.connect(address) as connection:
-        connection.execute("update run set slot_held = 1")
-    code, found = _doctor(address)
-    assert (code, [one["area"] for one in found["findings"]]) == (10, ["invariant"])
-    code, found = _doctor(address, "--repair")
-    assert (code, found["mended"]) == (0, 1)
-
-
 def test_the_server_does_not_listen_for_other_machines(tmp_path: Path) -> None:
     """Its dashboard has no login."""
     shown = run_cli(

@@ -19,7 +19,7 @@ class Inspection:
         now: what the clock of the database says.
         schema: the number of its schema.
         newest: the number this software knows.
-        damage: what the database itself finds broken; a PostgreSQL server looks after its files itself.
+        damage: what the database itself finds broken.
     """
 
     tx: Tx

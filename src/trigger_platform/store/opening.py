@@ -21,20 +21,6 @@ def is_server(address: str | Path) -> bool:
     return str(address).startswith(_SCHEMES)
 
 
-def require_driver() -> None:
-    """Refuse to go on without the driver for PostgreSQL.
-
-    Raises:
-        StoreError: it is not installed.
-    """
-    if find_spec("psycopg") is None:
-        raise StoreError(
-            "the driver for PostgreSQL is not installed",
-            code="STORE_DRIVER_MISSING",
-            hint="pip install 'trigger-dev[postgres]'",
-        )
-
-
 def open_database(address: str | Path, *, durable: bool = True) -> Database:
     """Open the database at an address.
 

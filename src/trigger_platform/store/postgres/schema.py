@@ -40,7 +40,7 @@ def _migrate(tx: PostgresTx, address: Address) -> None:
     for number, text in statements.migrations(DIALECT):
         if number > applied:
             tx.plain(text)
-            tx.plain("insert into schema_migration (number) values (%s)", [newer])
+            tx.plain("insert into schema_migration (number) values (%s)", [number])
 
 
 def refuse_unusable(tx: PostgresTx, address: Address) -> None:
