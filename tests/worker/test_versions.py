@@ -159,6 +159,22 @@ def test_the_last_of_many_saves_wins(start: Start) -> None:
     until(lambda: len(pair.version_processes()) <= 3, what="the end of superseded loads")
 
 
+def test_a_run_is_not_forgotten_between_a_version_without_its_task_and_the_next(
+    start: Start,
+) -> None:
+    """The older version's last question may put it aside after the newer one was registered."""
+    pair = start(WHICH.format(version=0))
+    pair.load()
+    run_ids: list[str] = []
+    for version in range(1, 16):
+        pair.load("# nothing yet\n")
+        (pair.folder / "tasks" / "main.py").write_text(WHICH.format(version=version))
+        before = pair.worker.tell("load", env={})
+        while not any(one["event"] == "loaded" for one in pair.worker.events[before:]):
+            run_ids.append(pair.trigger("which"))
+    assert {pair.result(run_id).status for run_id in run_ids} == {"COMPLETED"}
+
+
 def test_more_runs_at_once_than_one_call_may_ask_for(start: Start) -> None:
     """A large ``max_concurrent_runs`` is asked for in portions."""
     pair = start(WHICH.format(version=1), config=", max_concurrent_runs=2000")
