@@ -19,9 +19,8 @@ START = 1_764_000_000_000
 
 def _field(low: int, high: int) -> st.SearchStrategy[str]:
     number = st.integers(low, high)
-    # croniter takes a range of one number, like 1-1, for all of them, and one of all for no restriction.
+    # croniter takes a range of one number, like 1-1, for all of them.
     ends = st.lists(number, min_size=2, max_size=2, unique=True).map(sorted)
-    ends = ends.filter(lambda pair: pair != [low, high])
     steps = st.integers(2, high - low)  # for croniter, */1 is a restriction
     one = st.one_of(
         number.map(str),
@@ -29,7 +28,18 @@ def _field(low: int, high: int) -> st.SearchStrategy[str]:
         st.tuples(ends, steps).map(lambda found: f"{found[0][0]}-{found[0][1]}/{found[1]}"),
         steps.map(lambda step: f"*/{step}"),
     )
-    return st.one_of(st.just("*"), st.lists(one, min_size=1, max_size=3).map(",".join))
+    some = st.lists(one, min_size=1, max_size=3).filter(lambda terms: not _is_all(terms, low, high))
+    return st.one_of(st.just("*"), some.map(",".join))
+
+
+def _is_all(terms: list[str], low: int, high: int) -> bool:
+    """For croniter, a list of everything is no restriction, like a star; for us it is one."""
+    named: set[int] = set()
+    for term in terms:
+        ends, _, step = term.replace("*", f"{low}-{high}").partition("/")
+        first, _, last = ends.partition("-")
+        named |= set(range(int(first), int(last or first) + 1, int(step or 1)))
+    return len(named) == high - low + 1
 
 
 EXPRESSIONS = st.tuples(
