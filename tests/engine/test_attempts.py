@@ -6,7 +6,7 @@ import pytest
 
 from support.engine import Engine, open_engine, task
 from trigger_core.retry import ATTEMPTS_CEILING, RetryPolicy
-from trigger_core.schemas.workers import Held, Started, TaskDeclaration
+from trigger_core.schemas.workers import Held, Started, StartRetry, TaskDeclaration
 
 
 @pytest.mark.behaviour(123)
@@ -188,3 +188,19 @@ def test_retries_in_the_queue_end_with_the_policy_alone() -> None:
     assert (last.attempt, engine.run(run_id).delivery_failures) == (16, 0)
     assert engine.succeed(last).status == "COMPLETED_SUCCESSFULLY"
     engine.db.close()
+
+
+def test_what_a_report_says_twice_counts_once(engine: Engine) -> None:
+    """The beginning of an attempt, and the wish for the next one; the rest of the report counts too."""
+    engine.register(
+        task(retry=RetryPolicy(max_attempts=3, randomize=False)), content_hash="retried"
+    )
+    run_id = engine.trigger()
+    [one] = engine.claim()
+    begun = Started(run_id=run_id, lease=one.lease, at=engine.clock.now())
+    engine.report(started=[begun, begun], held=[Held(run_id=run_id, lease=one.lease)])
+    assert engine.run(run_id).attempt == 1
+
+    verdict = engine.fail(one, retry_ms=1_000)
+    again = StartRetry(run_id=run_id, lease=verdict.lease)
+    assert [run.attempt for run in engine.report(retries=[again, again]).runs] == [2]

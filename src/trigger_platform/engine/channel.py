@@ -37,7 +37,7 @@ from trigger_platform.engine import (
     wait,
 )
 from trigger_platform.engine import environment as locking
-from trigger_platform.engine.execution_snapshot import LEASE_MS
+from trigger_platform.engine.execution_snapshot import LEASE_MS, Move
 from trigger_platform.engine.states import ExecutionStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, InstanceRow, LogRow, RunRow
@@ -125,7 +125,7 @@ def _seated(u: Unit, environment: EnvironmentRow, boot_id: str) -> bool:
 
 
 def _begin(u: Unit, boot_id: str, request: Report) -> None:
-    """Count attempts whose code began; one that should have been restored began anew."""
+    """Count attempts whose code began, said twice or not; one that should have been restored began anew."""
     names = [one.run_id for one in request.started]
     names += [one.run_id for one in request.continued]
     runs = {
@@ -133,19 +133,15 @@ def _begin(u: Unit, boot_id: str, request: Report) -> None:
         for run_id, run in run_attempt.runs_by_id(u, names).items()
         if run.execution_status == ExecutionStatus.PENDING_EXECUTING
     }
-    moves = [
-        run_attempt.begin(u, run, one.at)
-        if run.checkpoint_id is None
-        else checkpoint.restart(u, run, one.at)
-        for one in request.started
-        if (run := runs.get(one.run_id)) and run_attempt.owns(run, boot_id, one.lease)
-    ]
-    moves += [
-        run_attempt.begin(u, run)
-        for one in request.continued
-        if (run := runs.get(one.run_id)) and run_attempt.owns(run, boot_id, one.lease)
-    ]
-    finish.apply(u, moves)
+    moves: dict[str, Move] = {}
+    for one in request.started:
+        if (run := runs.get(one.run_id)) and run_attempt.owns(run, boot_id, one.lease):
+            begins = run_attempt.begin if run.checkpoint_id is None else checkpoint.restart
+            moves[run.id] = begins(u, run, one.at)
+    for other in request.continued:
+        if (run := runs.get(other.run_id)) and run_attempt.owns(run, boot_id, other.lease):
+            moves[run.id] = run_attempt.begin(u, run)
+    finish.apply(u, list(moves.values()))
 
 
 def _wait(u: Unit, environment: EnvironmentRow, request: Report) -> list[WaitStarted]:

@@ -106,7 +106,7 @@ def retry(u: Unit, boot_id: str, requests: Sequence[StartRetry]) -> list[RunRow]
     runs = runs_by_id(u, [one.run_id for one in requests])
     moves: list[Move] = []
     unheard: list[RunRow] = []
-    for request in requests:
+    for request in {(one.run_id, one.lease): one for one in requests}.values():
         run = runs.get(request.run_id)
         if run is not None and _is_unheard(run, boot_id, request.lease):
             unheard.append(run)
