@@ -9,12 +9,7 @@ from typing import Protocol
 from trigger_core import timetable
 from trigger_core.api.calls import workers as calls
 from trigger_core.errors import TriggerError
-from trigger_core.schemas.workers import (
-    Registered,
-    RegisterWorker,
-    TaskDeclaration,
-    WorkerMetadata,
-)
+from trigger_core.schemas.workers import Registered, RegisterWorker, TaskDeclaration
 from trigger_worker import index_report
 from trigger_worker.background import Background
 from trigger_worker.base_process import BaseProcess
@@ -95,8 +90,10 @@ class Loader:
         if generation.report.metadata is None:
             self._refuse(generation, generation.report.error)
             return
+        request = RegisterWorker(metadata=generation.report.metadata)
         try:
-            registered = await self._register(generation.report.metadata)
+            call = calls.register(self._platform.project_ref, request)
+            registered = await self._platform.reports.send(call)
         except TriggerError as error:
             self._refuse(generation, error.report())
             return
@@ -108,20 +105,8 @@ class Loader:
         if unchanged:
             generation.close()
         else:
-            may_have_missed = self._versions.some_lack(generation.report.tasks)
             await self._place.serve(generation)
-            if may_have_missed:
-                await self._register(generation.report.metadata)
         self._announce(generation, began, unchanged=unchanged)
-
-    async def _register(self, metadata: WorkerMetadata) -> Registered:
-        """Register a version, which releases the runs that waited for its tasks.
-
-        Done again it keeps the version: an older one without a task may have put a run aside between the
-        registration and the end of the last question that named it.
-        """
-        call = calls.register(self._platform.project_ref, RegisterWorker(metadata=metadata))
-        return await self._platform.reports.send(call)
 
     def _is_known(self, generation: Generation, registered: Registered) -> bool:
         """Tell whether the newest version has this code and these variables."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from trigger_worker.generation import Generation
 
@@ -41,11 +41,6 @@ class Versions:
             if generation.worker_id == worker_id:
                 return generation
         return None
-
-    def some_lack(self, tasks: Iterable[str]) -> bool:
-        """Tell whether one of them does not have all of these tasks."""
-        wanted = set(tasks)
-        return any(not wanted <= generation.report.tasks.keys() for generation in self._offered)
 
     def install(self, generation: Generation) -> None:
         """Make it the newest; the others keep the runs they have."""

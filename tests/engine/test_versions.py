@@ -433,3 +433,19 @@ def test_a_claim_leaves_runs_that_execute_alone(engine: Engine) -> None:
     assert [engine.claim() for _ in range(3)] == [[], [], []]
     assert engine.run(one.run_id) == before
     assert engine.succeed(one).status == "COMPLETED_SUCCESSFULLY"
+
+
+def test_a_session_that_does_not_serve_the_current_version_yet_puts_nothing_aside(
+    engine: Engine,
+) -> None:
+    """Its last question about the older version may come after the newer one was registered."""
+    engine.register(task("other"), content_hash="old")
+    old = engine.workers[-1:]
+    version = engine.register(task(), content_hash="new")
+    run_id = engine.trigger()
+    new, engine.workers = engine.workers[-1:], old
+    assert engine.claim() == []
+    assert _state(engine, run_id) == ("QUEUED", "PENDING", None)
+
+    engine.workers = new
+    assert [one.version for one in engine.claim()] == [version]

@@ -57,8 +57,9 @@ def claim(
     is among them; in a development environment it moves to the newest when it is gone, pinned or not: a
     version of development that has ended never comes back. A new run goes to the newest of them in a
     development environment, elsewhere to the current version alone. A run whose task or queue the version
-    does not have is put aside until a version has it. One whose time to live is over expires, though no sweep
-    has come by yet.
+    does not have is put aside until a version has it; a development session that does not serve the current
+    version yet leaves it to its next question. One whose time to live is over expires, though no sweep has
+    come by yet.
     """
     if limit <= 0 or not workers:
         return []
@@ -159,6 +160,7 @@ class _Versions:
         self._may_move = environment.type == "DEVELOPMENT"
         self._newest = workers[-1] if self._may_move else environment.current_worker_id
         self._live = set(workers)
+        self._is_behind = self._may_move and self._newest != environment.current_worker_id
         self._tasks: dict[tuple[str, str], TaskRow | None] = {}
         self._queues: dict[tuple[str, str], bool] = {}
         self._workers: dict[str, WorkerRow] = {}
@@ -176,7 +178,9 @@ class _Versions:
     def can_wait(self, run: RunRow) -> bool:
         """Tell whether the run waits for another version rather than for another worker."""
         worker_id = self._choose(run)
-        return worker_id in self._live or (worker_id is None and run.worker_id is None)
+        if worker_id is None:
+            return run.worker_id is None
+        return worker_id in self._live and not self._is_behind
 
     def reason(self, run: RunRow) -> pending_version.Reason:
         """Say why no version can take a run that can wait for another one."""
