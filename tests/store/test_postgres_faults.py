@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from support import postgres
 from support.engine import Engine, open_engine, task
+from support.postgres import Server
 from trigger_core.schemas.workers import Succeeded
 from trigger_platform.store.opening import open_database
 from trigger_platform.store.rows import RunRow
 
 RUNS = 5_000
 PAGE = 100
+LONGEST_S = 180
 
 
 @pytest.mark.slow
@@ -34,8 +37,7 @@ def test_five_thousand_runs_end_once_and_right_though_the_server_dies_and_stands
             for _ in range(RUNS // 10):
                 assert ended.acquire(timeout=60)
             if number % 2:
-                with server.paused():
-                    threading.Event().wait(0.5)
+                _stand_still(server, engine)
             else:
                 server.kill()
                 server.start()
@@ -55,13 +57,23 @@ def test_five_thousand_runs_end_once_and_right_though_the_server_dies_and_stands
     server.stop()
 
 
+def _stand_still(server: Server, engine: Engine) -> None:
+    """Nothing is answered meanwhile, and everything afterwards."""
+    with server.paused():
+        write = engine.units.submit(lambda u: u.now)
+        with pytest.raises(TimeoutError):
+            write.result(timeout=0.5)
+    write.result(timeout=60)
+
+
 def _trigger(engine: Engine) -> list[str]:
     return [run_id for _ in range(RUNS // PAGE) for run_id in engine.trigger_many(PAGE)]
 
 
 def _work(engine: Engine, ended: threading.Semaphore) -> None:
-    left = RUNS
+    left, deadline = RUNS, time.monotonic() + LONGEST_S
     while left:
+        assert time.monotonic() < deadline, f"{left} runs did not come"
         runs = engine.claim(PAGE)
         done = [
             Succeeded(run_id=one.run_id, lease=one.lease, output=json.dumps(one.run_id))
