@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trigger_core.schemas.workers import Assignment, TaskError, WaitResult
+from trigger_core.schemas.workers import Assignment, Started, TaskError, WaitResult
 from trigger_worker.executor_process import ExecutorProcess
 from trigger_worker.generation import Generation
 from trigger_worker.wait import Wait
@@ -22,12 +22,16 @@ _KILL_AFTER_S = 5.0
 
 @dataclass(eq=False)
 class ActiveRun:
-    """One attempt in progress, or the pause before the next one (``process`` is ``None`` then)."""
+    """One attempt in progress, or the pause before the next one (``process`` is ``None`` then).
+
+    ``untold`` is the beginning that the platform has not been told of.
+    """
 
     assignment: Assignment
     generation: Generation | None = None
     process: ExecutorProcess | None = None
     end_reason: EndReason | None = None
+    untold: Started | None = None
     started_at: float = 0.0
     oom_kills_before: int = 0
     waits: dict[str, Wait] = field(default_factory=dict)

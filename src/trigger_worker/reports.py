@@ -71,9 +71,10 @@ class Outbox:
         """Return the next report and begin a new one; surplus log lines wait, in order."""
         logs, rest = self.logs[:_LOGS_AT_ONCE], self.logs[_LOGS_AT_ONCE:]
         completions, later = self._finished_logs(rest)
+        ended = {one.run_id for one in completions}  # which says that they began
         report = Report(
             boot_id=boot_id,
-            started=self.started,
+            started=[one for one in self.started if one.run_id not in ended],
             completions=completions,
             held=self.held,
             waits=self.waits,

@@ -37,7 +37,7 @@ from trigger_worker.waits import Waits
 __all__ = ["RunController"]
 
 _START_REPORT_S = 0.02
-"""A start is reported by itself only when the attempt has not ended by then."""
+"""A start is reported by itself only when by then the attempt has neither ended nor said anything."""
 
 
 class RunController:
@@ -101,10 +101,8 @@ class RunController:
                 self._waits.begin(run, message)
             case "unwait":
                 self._waits.give_up(run, message)
-            case "metadata":
-                self._metadata.change(run, message)
-            case "flush":
-                self._metadata.flush(run, message)
+            case "metadata" | "flush":
+                self._change_metadata(run, process, message)
             case "done":
                 self._done(run, process, message)
             case kind:
@@ -207,19 +205,31 @@ class RunController:
         self._by_process[process] = run
         run.oom_kills_before = limits.oom_kills() if assignment.machine else 0
         run.start(process)
-        began = Started(run_id=run.run_id, lease=assignment.lease, at=time.time_ns() // 1_000_000)
-        asyncio.get_running_loop().call_later(
-            _START_REPORT_S, self._report_start, run, process, began
+        run.untold = Started(
+            run_id=run.run_id, lease=assignment.lease, at=time.time_ns() // 1_000_000
         )
+        asyncio.get_running_loop().call_later(_START_REPORT_S, self._tell_start, run, process)
         self._events.started(run)
 
-    def _report_start(self, run: ActiveRun, process: ExecutorProcess, began: Started) -> None:
-        """Most attempts have ended by now, and their end says that they began."""
-        if self._by_process.get(process) is run:
-            self._outbox.started.append(began)
+    def _tell_start(self, run: ActiveRun, process: ExecutorProcess) -> None:
+        """Say that an attempt began: what it wrote must not be known of a run that never began.
+
+        Most have ended before anything else made them say so, and their end says it too.
+        """
+        if run.untold is not None and self._by_process.get(process) is run:
+            self._outbox.started.append(run.untold)
+            run.untold = None
             self._outbox.touch()
 
+    def _change_metadata(self, run: ActiveRun, process: ExecutorProcess, message: Message) -> None:
+        self._tell_start(run, process)
+        if message["t"] == "flush":
+            self._metadata.flush(run, message)
+        else:
+            self._metadata.change(run, message)
+
     def _log(self, run: ActiveRun, process: ExecutorProcess, record: Message) -> None:
+        self._tell_start(run, process)
         line = LogRecord.model_validate(record | {"attempt": run.assignment.attempt})
         self._outbox.logs.append(LogLine(run_id=run.run_id, record=line))
         self._outbox.touch()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from support.dev import alive, until
+from trigger_core.api.calls import runs as run_calls
 from trigger_core.api.calls import workers as calls
 from trigger_core.schemas.workers import Connect
 from worker.harness import Pair
@@ -37,13 +38,26 @@ def test_a_worker_that_lost_its_seat_ends_its_processes_and_says_nothing(start: 
     run_id = pair.started("forever")
     (line,) = pair.messages(run_id)
     pair.client.send(calls.connect(Connect(instance="dev", boot_id="boot_of_another")))
-    run = pair.result(run_id, 20)
+    run = pair.result(run_id, 5)
 
     assert run.error is not None
     assert run.error.code == "TASK_RUN_STALLED_EXECUTING"
     until(lambda: not alive(int(line)), what="the end of the process")
     assert pair.messages(run_id) == [line]
     assert pair.get(run_id).error == run.error
+
+
+def test_what_a_run_wrote_is_never_known_before_that_it_began(start: Start) -> None:
+    """Or a run whose worker is lost would be executed once more without a failed attempt."""
+    pair = start(TASKS)
+    pair.load()
+    for _ in range(20):
+        run_id = pair.trigger("forever")
+        while not pair.logs(run_id):
+            pass
+        assert pair.get(run_id).attempt_count == 1
+        pair.client.send(run_calls.cancel(run_id))
+        pair.result(run_id)
 
 
 @pytest.mark.behaviour(241)
