@@ -125,7 +125,9 @@ async def open_server(
     await units.write(heartbeat.grant_grace)
     hub = Hub()
     units.subscribe(hub.notice)
-    return Server(units, hub, local, periods=settings.periods)
+    server = Server(units, hub, local, periods=settings.periods)
+    units.subscribe(server.keys.notice)
+    return server
 
 
 def build(server: Server) -> Starlette:

@@ -21,7 +21,7 @@ from trigger_core.schemas.tokens import (
     WaitForStarted,
     WaitpointId,
 )
-from trigger_platform.engine import idempotency, token, wait
+from trigger_platform.engine import environment, idempotency, token, wait
 from trigger_platform.engine.token import Made
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present, public_token
@@ -55,11 +55,13 @@ _MAX_TAGS = 10
 async def create_token(call: Incoming[CreateToken]) -> Reply:
     """Create a token that somebody completes later, or find the one a key made."""
     made = await call.server.write(_create, call.environment_id, call.body)
-    environment, now = call.principal.environment, call.server.units.clock.now()
+    now = call.server.units.clock.now()
     created = TokenCreated(
         id=made.token.id, is_cached=made.is_cached, url=_url(call, made.token.id)
     )
-    return Reply(created, public_token.headers_for_token(environment, made.token.id, now))
+    return Reply(
+        created, public_token.headers_for_token(call.principal.environment, made.token.id, now)
+    )
 
 
 @endpoint("GET", "/api/v1/waitpoints/tokens", access=Access.ENVIRONMENT, returns=TokenPage)
@@ -113,9 +115,9 @@ async def call_back(call: Incoming[None]) -> Done:
     if "content-length" not in call.request.headers:
         raise ApiError("Content-Length is required", status=411)
     body = await call.body_bytes()
-    environment = await call.server.units.read(_environment_of, call.path("token_id"))
-    token.verify(environment, call.path("token_id"), call.path("hash"))
-    await _complete(call, environment.id, _json_or_empty(body))
+    home = await call.server.units.read(_environment_of, call.path("token_id"))
+    token.verify(home, call.path("token_id"), call.path("hash"))
+    await _complete(call, home.id, _json_or_empty(body))
     return Done()
 
 
@@ -183,7 +185,9 @@ def _environment_of(u: Unit, token_id: str) -> EnvironmentRow:
     found = u.tx.maybe("waitpoint_any", WaitpointRow, id=token_id)
     if found is None or found.type != "MANUAL":
         raise NotFoundError(f"there is no token {token_id}", status=404, code="WAITPOINT_NOT_FOUND")
-    return u.tx.one("environment_by_id", EnvironmentRow, id=found.environment_id)
+    signer = environment.signer(u, found.environment_id)
+    assert signer is not None
+    return signer
 
 
 def _wait_until(
