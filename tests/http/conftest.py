@@ -8,19 +8,27 @@ from pathlib import Path
 import httpx
 import pytest
 
+from support import postgres
 from support.http import PROJECT, Platform
 from trigger_core.clock import VirtualClock
 from trigger_platform.app import build, open_server
 from trigger_platform.settings import Settings
-from trigger_platform.store.sqlite import MEMORY, open_database
+from trigger_platform.store.opening import open_database
+from trigger_platform.store.sqlite import MEMORY
 
 
 @pytest.fixture
-async def platform() -> AsyncIterator[Platform]:
+def address(request: pytest.FixtureRequest) -> str:
+    """Where the platform's database is: in memory, unless a test asks for ``postgres``."""
+    return postgres.emptied_database() if getattr(request, "param", "") == "postgres" else MEMORY
+
+
+@pytest.fixture
+async def platform(address: str) -> AsyncIterator[Platform]:
     """A platform with its loops running."""
     clock = VirtualClock()
     settings = Settings(data_dir=Path(), project_ref=PROJECT)
-    server = await open_server(settings, clock=clock, db=open_database(MEMORY))
+    server = await open_server(settings, clock=clock, db=open_database(address))
     app = build(server)
     headers = {"authorization": f"Bearer {server.local.environment.secret_key}"}
     transport = httpx.ASGITransport(app)
