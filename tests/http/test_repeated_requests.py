@@ -30,8 +30,7 @@ REQUESTS: dict[str, tuple[str, Any]] = {
 async def _ask(platform: Platform, name: str, mark: str | None = "mark") -> httpx.Response:
     path, body = REQUESTS[name]
     if "{run}" in path:
-        run = (await platform.http.get("/api/v1/runs?filter[tag]=old")).json()["data"][0]["id"]
-        path = path.format(run=run)
+        path = path.format(run=await platform.trigger("task", idempotencyKey="the one"))
     headers = {} if mark is None else {HEADER: mark}
     answer = await platform.http.post(path, json=body, headers=headers)
     assert answer.is_success, answer.text
@@ -39,7 +38,7 @@ async def _ask(platform: Platform, name: str, mark: str | None = "mark") -> http
 
 
 async def _prepare(platform: Platform) -> None:
-    await platform.trigger("task", tags=["old"])
+    await platform.trigger("task", idempotencyKey="the one")
     task = {"id": "tick", "filePath": "a.py", "triggerSource": "schedule"}
     metadata = {"packageVersion": "0", "contentHash": "x", "tasks": [task]}
     path = f"/api/v1/projects/{platform.server.local.project.ref}/background-workers"
