@@ -14,7 +14,8 @@ from trigger_platform.app import build, open_server
 from trigger_platform.engine import due
 from trigger_platform.http.server import Server
 from trigger_platform.settings import Settings
-from trigger_platform.store.sqlite import MEMORY, open_database
+from trigger_platform.store.opening import open_database
+from trigger_platform.store.sqlite import MEMORY
 
 PROJECT = "proj_abcdefghijklmnopqrst"
 
@@ -67,11 +68,11 @@ class Platform:
 
 
 @asynccontextmanager
-async def serving(**settings: Any) -> AsyncIterator[Platform]:
-    """A platform on a database in memory, with its loops running."""
+async def serving(address: str = MEMORY, **settings: Any) -> AsyncIterator[Platform]:
+    """A platform with its loops running, in memory unless told otherwise."""
     clock = VirtualClock()
     given = Settings.model_validate({"project_ref": PROJECT} | settings)
-    server = await open_server(given, clock=clock, db=open_database(MEMORY))
+    server = await open_server(given, clock=clock, db=open_database(address))
     app = build(server)
     headers = {"authorization": f"Bearer {server.local.environment.secret_key}"}
     async with (
