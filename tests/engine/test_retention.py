@@ -9,7 +9,8 @@ import pytest
 from support.engine import Engine
 from trigger_core.schemas.runs import LogRecord
 from trigger_core.schemas.workers import Assignment, LogLine
-from trigger_platform.engine import idempotency
+from trigger_platform.engine import request
+from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.retention import Periods
 from trigger_platform.loops.retention import Retention
 from trigger_platform.store.rows import Count
@@ -161,7 +162,7 @@ def test_lines_go_sooner_than_their_run(engine: Engine) -> None:
 def test_a_remembered_answer_goes_after_a_day(engine: Engine) -> None:
     """The request is not repeated any more."""
     for token in ("a", "b"):
-        engine.call(idempotency.remember, engine.environment.id, "s", token, "r")
+        engine.call(request.remember, engine.environment, RequestKey("s", token), "r")
         engine.advance(DAY)
 
     assert _removed(engine) == {"requests": 1}

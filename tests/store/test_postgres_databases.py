@@ -16,10 +16,10 @@ from support.hot import HOT
 from trigger_core.errors import StoreError, StoreTooNewError
 from trigger_platform.store import statements
 from trigger_platform.store.opening import open_database
-from trigger_platform.store.rows import LogRow, as_params
 from trigger_platform.store.postgres import address, tx
 from trigger_platform.store.postgres.clock import ServerClock
 from trigger_platform.store.postgres.database import PostgresDatabase
+from trigger_platform.store.rows import LogRow, as_params
 
 
 @pytest.fixture

@@ -54,12 +54,15 @@ _MAX_TAGS = 10
 )
 async def create_token(call: Incoming[CreateToken]) -> Reply:
     """Create a token that somebody completes later, or find the one a key made."""
-    made = await call.server.write(_create, call.environment_id, call.body)
+
+    def work(u: Unit, environment: EnvironmentRow) -> TokenCreated:
+        made = _create(u, environment, call.body)
+        url = _url(call, made.token.id)
+        return TokenCreated(id=made.token.id, is_cached=made.is_cached, url=url)
+
+    created = await call.once(TokenCreated, work)
     environment, now = call.principal.environment, call.server.units.clock.now()
-    created = TokenCreated(
-        id=made.token.id, is_cached=made.is_cached, url=_url(call, made.token.id)
-    )
-    return Reply(created, public_token.headers_for_token(environment, made.token.id, now))
+    return Reply(created, public_token.headers_for_token(environment, created.id, now))
 
 
 @endpoint("GET", "/api/v1/waitpoints/tokens", access=Access.ENVIRONMENT, returns=TokenPage)
