@@ -20,6 +20,8 @@ __all__ = [
     "create_branch",
     "find_developers",
     "find_shared",
+    "in_service",
+    "key_word",
     "lock",
     "of_developer",
     "shared",
@@ -54,6 +56,12 @@ def signer(u: Unit, environment_id: str) -> EnvironmentRow | None:
     return replace(found, secret_key=parent.secret_key)
 
 
+def in_service(u: Unit, environment_id: str) -> EnvironmentRow | None:
+    """Return an environment that is in service, with the key that signs for it."""
+    found = signer(u, environment_id)
+    return None if found is None or found.archived_at is not None else found
+
+
 def find_developers(u: Unit, project: ProjectRow, user_id: str) -> EnvironmentRow | None:
     """Return a user's own environment of development, if there is one yet."""
     return u.tx.maybe(
@@ -62,8 +70,15 @@ def find_developers(u: Unit, project: ProjectRow, user_id: str) -> EnvironmentRo
 
 
 def of_developer(u: Unit, project: ProjectRow, user_id: str) -> EnvironmentRow:
-    """Return a user's own environment of development, made when there is none yet."""
+    """Return a user's own environment of development, made when there is none yet.
+
+    One that went out of service, because the user left the organisation, comes back.
+    """
     found = find_developers(u, project, user_id)
+    if found is not None and found.archived_at is not None:
+        u.access = True
+        u.tx.run("environment_archive", id=found.id, archived_at=None)
+        found = replace(found, archived_at=None)
     return found or _create(u, project, "dev", slug=f"dev-{user_id}", owner_id=user_id)
 
 
@@ -99,6 +114,11 @@ def create_branch(u: Unit, parent: EnvironmentRow, branch: str) -> EnvironmentRo
         parent_id=parent.id,
         branch=branch,
     )
+
+
+def key_word(environment: EnvironmentRow) -> str:
+    """Return the word that an environment's keys begin with, after ``tr_``."""
+    return _KEY_WORDS[environment.word]
 
 
 def lock(u: Unit, environment_id: str) -> EnvironmentRow:
