@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trigger_core.errors import TriggerError
-from trigger_platform import foreground
+from trigger_platform import foreground, key_source
 from trigger_platform.http.server import Server
 from trigger_platform.settings import Settings
 
@@ -30,6 +30,8 @@ def main() -> None:
             host=options.host,
             port=options.port,
             database=options.database,
+            encryption_keys=key_source.keys_in(os.environ),
+            key_file=options.data_dir / key_source.FILE,
         )
         foreground.run(settings, _announce, _watch_stdin)
     except TriggerError as error:
@@ -53,7 +55,7 @@ def _announce(server: Server) -> None:
         {
             "event": "ready",
             "url": server.url,
-            "secretKey": server.local.environment.secret_key,
+            "secretKey": server.secret_key_of(server.local.environment),
             "accessToken": server.local.access_token,
             "projectRef": server.local.project.ref,
         }

@@ -19,10 +19,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from trigger_core.clock import Clock
-from trigger_core.errors import StoreError, TriggerError
+from trigger_core.errors import EncryptionError, StoreError, TriggerError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform.dashboard import pages
-from trigger_platform.engine import heartbeat, project
+from trigger_platform.engine import heartbeat, project, sealing
 from trigger_platform.engine.unit import Units
 from trigger_platform.http import openapi, problems
 from trigger_platform.http.endpoint import Endpoint
@@ -40,6 +40,8 @@ from trigger_platform.http.routes import (
     worker,
 )
 from trigger_platform.http.server import Server
+from trigger_platform.key_ring import KeyRing
+from trigger_platform.key_source import KeyFile
 from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.reconciler import Reconciler
 from trigger_platform.loops.retention import Retention
@@ -118,11 +120,18 @@ async def open_server(
 
     Raises:
         StoreError: the database cannot be used; the subclass says why.
+        EncryptionError: there is no key for its secrets, or it is not the right one.
     """
     database = db or _open_database(settings)
     units = Units(database, clock or database.clock, random.Random())  # noqa: S311 - ids, no secrets
-    local = await units.write(project.ensure, settings.project_ref)
-    await units.write(heartbeat.grant_grace)
+    try:
+        units.keys = await _key_ring(settings, units)
+        await units.write(sealing.prepare)
+        local = await units.write(project.ensure, settings.project_ref)
+        await units.write(heartbeat.grant_grace)
+    except BaseException:
+        database.close()
+        raise
     hub = Hub()
     units.subscribe(hub.notice)
     return Server(units, hub, local, periods=settings.periods)
@@ -226,6 +235,24 @@ def _open_database(settings: Settings) -> Database:
             hint="make the folder writable, or run elsewhere",
         ) from error
     return open_database(settings.data_dir / "trigger.db", durable=settings.durable)
+
+
+async def _key_ring(settings: Settings, units: Units) -> KeyRing:
+    """Return the keys of this database; a file of them is made for a database that has no secrets yet."""
+    if settings.encryption_keys:
+        return KeyRing(settings.encryption_keys)
+    if settings.key_file is None:
+        raise EncryptionError(
+            "there is no key for the secrets in the database",
+            code="ENCRYPTION_KEY_MISSING",
+            because="TRIGGER_ENCRYPTION_KEY is not set",
+            hint="set it, the same for every server of this database, and keep a copy; "
+            "make one with: openssl rand -base64 32",
+        )
+    file = KeyFile(settings.key_file)
+    if not file.exists() and not await units.read(sealing.has_secrets):
+        file.create()
+    return file.ring()
 
 
 def _listen(settings: Settings) -> socket.socket:

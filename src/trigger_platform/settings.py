@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trigger_core.errors import UsageError
 from trigger_platform.engine.retention import Periods
+from trigger_platform.key_ring import Key
 
 __all__ = ["LOOPBACK", "Settings"]
 
@@ -25,6 +26,8 @@ class Settings:
         durable: whether acknowledged writes survive a power cut, and not only a crash.
         database: ``postgresql://…`` or a path; ``None`` is a SQLite file in ``data_dir``.
         periods: for how long what has ended is kept.
+        encryption_keys: what secrets are encrypted with, newest first.
+        key_file: where those keys stand when none are given; made when it is missing.
     """
 
     data_dir: Path
@@ -34,6 +37,8 @@ class Settings:
     durable: bool = False
     database: str | None = None
     periods: Periods = Periods()  # noqa: RUF009 - frozen
+    encryption_keys: tuple[Key, ...] = ()
+    key_file: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse to be reachable from other machines."""

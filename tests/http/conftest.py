@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from support.http import PROJECT, Platform
+from support.keys import KEYS
 from trigger_core.clock import VirtualClock
 from trigger_platform.app import build, open_server
 from trigger_platform.settings import Settings
@@ -19,10 +20,10 @@ from trigger_platform.store.sqlite import MEMORY, open_database
 async def platform() -> AsyncIterator[Platform]:
     """A platform with its loops running."""
     clock = VirtualClock()
-    settings = Settings(data_dir=Path(), project_ref=PROJECT)
+    settings = Settings(data_dir=Path(), project_ref=PROJECT, encryption_keys=KEYS)
     server = await open_server(settings, clock=clock, db=open_database(MEMORY))
     app = build(server)
-    headers = {"authorization": f"Bearer {server.local.environment.secret_key}"}
+    headers = {"authorization": f"Bearer {server.secret_key_of(server.local.environment)}"}
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),

@@ -14,6 +14,7 @@ import pytest
 
 from support import postgres
 from support.http import PROJECT, Platform
+from support.keys import KEYS
 from trigger_core.clock import VirtualClock
 from trigger_platform.app import build, open_server
 from trigger_platform.settings import Settings
@@ -31,7 +32,7 @@ async def platforms() -> AsyncIterator[tuple[Platform, Platform]]:
 
 
 async def _open(url: str, clock: VirtualClock, stack: AsyncExitStack) -> Platform:
-    settings = Settings(data_dir=Path(), project_ref=PROJECT)
+    settings = Settings(data_dir=Path(), project_ref=PROJECT, encryption_keys=KEYS)
     server = await open_server(settings, clock=clock, db=open_database(url))
     stack.callback(server.units.db.close)
     app = build(server)
@@ -39,7 +40,7 @@ async def _open(url: str, clock: VirtualClock, stack: AsyncExitStack) -> Platfor
     http = httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://127.0.0.1:8030",
-        headers={"authorization": f"Bearer {server.local.environment.secret_key}"},
+        headers={"authorization": f"Bearer {server.secret_key_of(server.local.environment)}"},
     )
     return Platform(server, clock, await stack.enter_async_context(http))
 

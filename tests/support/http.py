@@ -25,7 +25,7 @@ class Platform:
     @property
     def key(self) -> str:
         """The environment's secret key."""
-        return self.server.local.environment.secret_key
+        return self.server.secret_key_of(self.server.local.environment)
 
     async def trigger(self, task: str = "task", payload: Any = None, **options: Any) -> str:
         """Trigger a run."""

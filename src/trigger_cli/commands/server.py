@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ from trigger_cli.console import Console
 from trigger_core import duration
 from trigger_core.errors import ExitCode
 from trigger_platform import doctor as doctors
-from trigger_platform import foreground, log_lines
+from trigger_platform import foreground, key_source, log_lines
 from trigger_platform.doctor import Examination
 from trigger_platform.engine.retention import Periods
 from trigger_platform.http.server import Server
@@ -65,6 +66,8 @@ def start(
         port=port,
         durable=True,
         database=database,
+        encryption_keys=key_source.keys_in(os.environ),
+        key_file=key_source.beside(database),
         periods=Periods(runs_ms=duration.parse_ms(keep_runs), logs_ms=duration.parse_ms(keep_logs)),
     )
     console = Console(json_output=json_output)
@@ -99,12 +102,12 @@ def _announce(console: Console, server: Server, *, show_key: bool) -> None:
     local = server.local
     if console.json_output:
         event = {"event": "ready", "url": server.url, "projectRef": local.project.ref}
-        key = {"secretKey": local.environment.secret_key} if show_key else {}
+        key = {"secretKey": server.secret_key_of(local.environment)} if show_key else {}
         console.data(event | key)
         return
     console.text(f"{server.url}  project {local.project.ref}")
     if show_key:
-        console.text(f"TRIGGER_SECRET_KEY={local.environment.secret_key}")
+        console.text(f"TRIGGER_SECRET_KEY={server.secret_key_of(local.environment)}")
 
 
 def _report(console: Console, found: Examination, mended: int) -> None:

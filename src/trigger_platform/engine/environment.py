@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trigger_platform.engine import environment_key
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow
 
@@ -10,7 +11,9 @@ __all__ = ["by_secret_key", "lock"]
 
 def by_secret_key(u: Unit, key: str) -> EnvironmentRow | None:
     """Return the environment a key opens, if there is one."""
-    return u.tx.maybe("environment_by_key", EnvironmentRow, secret_key=key)
+    return u.tx.maybe(
+        "environment_by_key", EnvironmentRow, secret_key_hash=environment_key.fingerprint(key)
+    )
 
 
 def lock(u: Unit, environment_id: str) -> EnvironmentRow:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trigger_core import ids
-from trigger_platform.engine import access_token
+from trigger_platform.engine import access_token, environment_key, sealing
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import EnvironmentRow, ProjectRow
+from trigger_platform.store.rows import EnvironmentRow, ProjectRow, as_params
 
 __all__ = ["Ensured", "ensure"]
 
-_LOCAL_TOKEN = "local-access-token"  # noqa: S105 - the name of a setting
 _DEV_CONCURRENCY = 100
 _DEV_TTL_MS = 600_000
 
@@ -35,13 +34,14 @@ def ensure(u: Unit, ref: str) -> Ensured:
 def _create(u: Unit, ref: str) -> ProjectRow:
     project = ProjectRow(id=ids.environment_id(u.now, u.rng), ref=ref, name=ref)
     u.tx.run("project_insert", id=project.id, ref=ref, name=project.name, now=u.now)
+    environment_id = ids.environment_id(u.now, u.rng)
     u.tx.run(
         "environment_insert",
-        id=ids.environment_id(u.now, u.rng),
+        id=environment_id,
         project_id=project.id,
         slug="dev",
         type="DEVELOPMENT",
-        secret_key=ids.secret_key("dev"),
+        **as_params(environment_key.fresh(u.keys, environment_id, "dev")),
         concurrency_limit=_DEV_CONCURRENCY,
         burst_factor=1.0,
         default_ttl_ms=_DEV_TTL_MS,
@@ -51,10 +51,9 @@ def _create(u: Unit, ref: str) -> ProjectRow:
 
 
 def _local_token(u: Unit) -> str:
-    """The embedded platform keeps the token beside the data it protects, in a file only the user can read."""
-    known: str | None = u.tx.scalar("setting_get", name=_LOCAL_TOKEN)
+    known = sealing.local_token(u)
     if known is not None:
         return known
     token = access_token.create(u, "local")
-    u.tx.run("setting_set", name=_LOCAL_TOKEN, value=token)
+    sealing.keep_local_token(u, token)
     return token

@@ -11,7 +11,7 @@ from enum import Enum
 from starlette.requests import Request
 
 from trigger_core.errors import AuthenticationError, PermissionDeniedError
-from trigger_platform.engine import access_token, environment
+from trigger_platform.engine import access_token, environment, environment_key
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import public_token, scopes
 from trigger_platform.http.public_token import PublicToken
@@ -107,7 +107,7 @@ def _because(token: str) -> str:
 
 async def _environment(server: Server, token: str) -> EnvironmentRow | None:
     mine = server.local.environment
-    if hmac.compare_digest(token.encode(), mine.secret_key.encode()):
+    if hmac.compare_digest(environment_key.fingerprint(token), mine.secret_key_hash):
         return mine
     return await server.units.read(environment.by_secret_key, token) if token else None
 
@@ -135,7 +135,7 @@ async def _public(server: Server, need: _Need, token: str, subject: str) -> Prin
     found = await server.units.read(_by_id, environment_id) if environment_id else None
     if found is None:
         raise AuthenticationError("Invalid or Missing API Key", status=401, hint=_FIX)
-    public = public_token.verify(token, found)
+    public = public_token.verify(server.units.keys, token, found)
     resources = await server.units.read(_resources, found, need.type, subject)
     caller = Principal(found, public)
     caller.require(need.action, resources)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeVar
 
+from trigger_platform.engine import environment_key
 from trigger_platform.engine.project import Ensured
 from trigger_platform.engine.retention import Periods
 from trigger_platform.engine.unit import Unit, Units
@@ -27,6 +28,10 @@ class Server:
     local: Ensured
     url: str = ""
     periods: Periods = Periods()  # noqa: RUF009 - frozen
+
+    def secret_key_of(self, environment: EnvironmentRow) -> str:
+        """Return an environment's secret key."""
+        return environment_key.read(self.units.keys, environment)
 
     async def write(
         self,

@@ -22,6 +22,7 @@ __all__ = [
     "LogRow",
     "OutputRow",
     "PayloadRow",
+    "PlainKeyRow",
     "ProjectRow",
     "QueueRow",
     "RunMoveRow",
@@ -86,7 +87,8 @@ class EnvironmentRow:
     project_id: str
     slug: str
     type: str
-    secret_key: str
+    secret_key_hash: str
+    secret_key_sealed: str
     concurrency_limit: int
     burst_factor: float
     paused: int
@@ -96,6 +98,14 @@ class EnvironmentRow:
     current_worker_id: str | None
     served: int
     archived_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlainKeyRow:
+    """An environment whose key stands in plain text, as earlier versions kept it."""
+
+    id: str
+    secret_key: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,14 +58,14 @@ async def create_batch(call: Incoming[CreateBatch]) -> Reply:
     """Create a batch that its items will be streamed into; a parent that waits, waits from now on."""
     opened = await call.server.write(_open, call.environment_id, call.body)
     row = opened.batch
-    environment, now = call.principal.environment, call.server.units.clock.now()
+    environment, units = call.principal.environment, call.server.units
     created = BatchCreated(
         id=row.id,
         run_count=row.run_count,
         is_cached=opened.is_cached,
         idempotency_key=row.idempotency_key,
     )
-    headers = public_token.headers_for_batch(environment, row.id, now)
+    headers = public_token.headers_for_batch(units.keys, environment, row.id, units.clock.now())
     return Reply(created, headers, 200 if opened.is_cached else 202)
 
 
@@ -126,9 +126,10 @@ async def trigger_batch(call: Incoming[TriggerBatch]) -> Reply:
 async def trigger_small_batch(call: Incoming[TriggerBatch]) -> Reply:
     """Create runs at once, all or none, and answer with their number (older clients)."""
     made = await call.server.write(trigger.create_batch, call.environment_id, call.body)
-    environment, now = call.principal.environment, call.server.units.clock.now()
+    environment, units = call.principal.environment, call.server.units
     created = BatchCreated(id=made.id, run_count=len(made.runs))
-    return Reply(created, public_token.headers_for_batch(environment, made.id, now), 202)
+    headers = public_token.headers_for_batch(units.keys, environment, made.id, units.clock.now())
+    return Reply(created, headers, 202)
 
 
 class _Totals:

@@ -48,7 +48,7 @@ async def read_environment(call: Incoming[None]) -> ProjectEnvironment:
         what = "Environment not found" if known else "Invalid Params"
         raise NotFoundError(what, status=404 if known else 400, code="ENVIRONMENT_NOT_FOUND")
     return ProjectEnvironment(
-        api_key=local.environment.secret_key,
+        api_key=call.server.secret_key_of(local.environment),
         name=local.project.name,
         api_url=call.server.url,
         project_id=local.project.id,

@@ -55,11 +55,14 @@ _MAX_TAGS = 10
 async def create_token(call: Incoming[CreateToken]) -> Reply:
     """Create a token that somebody completes later, or find the one a key made."""
     made = await call.server.write(_create, call.environment_id, call.body)
-    environment, now = call.principal.environment, call.server.units.clock.now()
+    environment, units = call.principal.environment, call.server.units
     created = TokenCreated(
         id=made.token.id, is_cached=made.is_cached, url=_url(call, made.token.id)
     )
-    return Reply(created, public_token.headers_for_token(environment, made.token.id, now))
+    headers = public_token.headers_for_token(
+        units.keys, environment, made.token.id, units.clock.now()
+    )
+    return Reply(created, headers)
 
 
 @endpoint("GET", "/api/v1/waitpoints/tokens", access=Access.ENVIRONMENT, returns=TokenPage)
@@ -114,7 +117,7 @@ async def call_back(call: Incoming[None]) -> Done:
         raise ApiError("Content-Length is required", status=411)
     body = await call.body_bytes()
     environment = await call.server.units.read(_environment_of, call.path("token_id"))
-    token.verify(environment, call.path("token_id"), call.path("hash"))
+    token.verify(call.server.units.keys, environment, call.path("token_id"), call.path("hash"))
     await _complete(call, environment.id, _json_or_empty(body))
     return Done()
 
@@ -224,6 +227,7 @@ def _json_or_empty(body: bytes) -> object:
 def _url(call: Incoming[Any], token_id: str) -> str:
     """Return the address that completes a token without a key."""
     request: Request = call.request
-    secret = token.callback_hash(call.principal.environment, token_id)
+    keys, environment = call.server.units.keys, call.principal.environment
+    secret = token.callback_hash(keys, environment, token_id)
     path = f"/api/v1/waitpoints/tokens/{token_id}/callback/{secret}"
     return (call.server.url or str(request.base_url).rstrip("/")) + path
