@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from trigger_core.errors import TriggerError
-from trigger_platform import foreground, key_source
+from trigger_platform import foreground, key_file
 from trigger_platform.http.server import Server
-from trigger_platform.settings import Settings
+from trigger_platform.settings import Settings, require_loopback, variable_of
 
 __all__ = ["main"]
 
@@ -30,9 +30,10 @@ def main() -> None:
             host=options.host,
             port=options.port,
             database=options.database,
-            encryption_keys=key_source.keys_in(os.environ),
-            key_file=options.data_dir / key_source.FILE,
+            encryption_key=os.environ.get(variable_of("encryption_key")) or None,
+            key_file=options.data_dir / key_file.FILE,
         )
+        require_loopback(settings)
         foreground.run(settings, _announce, _watch_stdin)
     except TriggerError as error:
         _say({"event": "failed", "error": error.report()})

@@ -12,9 +12,8 @@ import httpx
 import psycopg
 import pytest
 
-from support import postgres
+from support import keys, postgres
 from support.http import PROJECT, Platform
-from support.keys import KEYS
 from trigger_core.clock import VirtualClock
 from trigger_platform.app import build, open_server
 from trigger_platform.settings import Settings
@@ -32,7 +31,7 @@ async def platforms() -> AsyncIterator[tuple[Platform, Platform]]:
 
 
 async def _open(url: str, clock: VirtualClock, stack: AsyncExitStack) -> Platform:
-    settings = Settings(data_dir=Path(), project_ref=PROJECT, encryption_keys=KEYS)
+    settings = Settings(data_dir=Path(), project_ref=PROJECT, encryption_key=keys.TEXT)
     server = await open_server(settings, clock=clock, db=open_database(url))
     stack.callback(server.units.db.close)
     app = build(server)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from trigger_core.errors import EncryptionError
+from trigger_platform.key_file import KeyFile
 from trigger_platform.key_ring import Key, KeyRing, fresh_key, key_of, parse_keys
-from trigger_platform.key_source import KeyFile, keys_in
 
 OLD = Key("k1", b"1" * 32)
 NEW = Key("k2", b"2" * 32)
@@ -112,23 +112,21 @@ def test_without_a_key_nothing_is_sealed() -> None:
 )
 def test_a_key_is_base64_or_hexadecimal(spelled: str) -> None:
     """Its name, when it has none, is the same however it is spelled."""
-    [plain] = keys_in({"TRIGGER_ENCRYPTION_KEY": spelled})
-    [named] = keys_in({"TRIGGER_ENCRYPTION_KEY": f"k9:{spelled}"})
+    [plain] = parse_keys(spelled, at="")
+    [named] = parse_keys(f"k9:{spelled}", at="")
 
     assert plain.secret == named.secret == b"\xfb" * 32
-    assert plain.id == keys_in({"TRIGGER_ENCRYPTION_KEY": "fb" * 32})[0].id
+    assert plain.id == parse_keys("fb" * 32, at="")[0].id
     assert named.id == "k9"
 
 
 def test_several_keys_are_given_newest_first() -> None:
-    """They win over the single one."""
-    several = f"k2:{'02' * 32}, k1:{'01' * 32}"
-    keys = keys_in(
-        {"TRIGGER_ENCRYPTION_KEYS": several, "TRIGGER_ENCRYPTION_KEY": f"k0:{'00' * 32}"}
-    )
+    """With commas or on lines of their own."""
+    keys = parse_keys(f"k2:{'02' * 32}, k1:{'01' * 32}\n{'00' * 32}\n", at="")
 
-    assert [key.id for key in keys] == ["k2", "k1"]
-    assert keys_in({"TRIGGER_ENCRYPTION_KEYS": " "}) == keys_in({}) == ()
+    assert [key.id for key in keys[:2]] == ["k2", "k1"]
+    assert len(keys) == 3
+    assert parse_keys(" ", at="") == ()
 
 
 @pytest.mark.parametrize(

@@ -5,23 +5,17 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 
-from support import dump
-from support.http import PROJECT, Platform
-from support.keys import KEYS
-from trigger_core.clock import VirtualClock
+from support import dump, keys
+from support.http import PROJECT, Platform, serving
 from trigger_core.errors import EncryptionError
 from trigger_core.jwt import sign
-from trigger_platform.app import build, open_server
 from trigger_platform.key_ring import fresh_key
-from trigger_platform.settings import Settings
 from trigger_platform.store import sqlite, statements
 from trigger_platform.store.migrate import APPLICATION_ID
 from trigger_platform.store.opening import is_server
@@ -31,26 +25,9 @@ KEY = "tr_dev_abcdefghijklmnopqrstuvwx"
 TOKEN = "tr_pat_abcdefghijklmnopqrstuvwxabcdefghijklmnop"
 
 
-@asynccontextmanager
-async def _running(settings: Settings) -> AsyncIterator[Platform]:
-    clock = VirtualClock()
-    server = await open_server(settings, clock=clock)
-    transport = httpx.ASGITransport(build(server))
-    headers = {"authorization": f"Bearer {server.secret_key_of(server.local.environment)}"}
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://127.0.0.1:8030", headers=headers
-    ) as http:
-        yield Platform(server, clock, http)
-    server.units.db.close()
-
-
-def _settings(address: str) -> Settings:
-    return Settings(data_dir=Path(), project_ref=PROJECT, database=address, encryption_keys=KEYS)
-
-
 async def test_a_stolen_database_does_not_authenticate(address: str) -> None:
     """Neither keys nor tokens are in it, and nothing that is in it is accepted as one."""
-    async with _running(_settings(address)) as platform:
+    async with serving(address) as platform:
         key, token = platform.key, platform.server.local.access_token
         await platform.trigger("task")
         refused = [await _status(platform, word) for word in _words(dump.bytes_of(address))]
@@ -80,7 +57,7 @@ async def test_a_database_of_an_earlier_version_is_sealed_when_it_is_opened(addr
     """Its keys and tokens go on working, what they signed too, and no plain text is left."""
     _earlier_version(address)
     assert KEY.encode() in dump.bytes_of(address)
-    async with _running(_settings(address)) as platform:
+    async with serving(address) as platform:
         assert platform.key == KEY
         assert platform.server.local.access_token == TOKEN
         run_id = await platform.trigger("task")
@@ -91,7 +68,7 @@ async def test_a_database_of_an_earlier_version_is_sealed_when_it_is_opened(addr
         assert answer.status_code == 200
     assert KEY.encode() not in dump.bytes_of(address)
     assert TOKEN.encode() not in dump.bytes_of(address)
-    async with _running(_settings(address)) as platform:
+    async with serving(address) as platform:
         assert await _status(platform, KEY) == 200
 
 
@@ -123,40 +100,34 @@ def _real_now_ms() -> int:
 
 async def test_a_server_with_another_key_does_not_start(address: str) -> None:
     """It says which key is wanted and which are there, and changes nothing."""
-    async with _running(_settings(address)) as platform:
+    async with serving(address) as platform:
         key = platform.key
     other = fresh_key()
-    settings = Settings(
-        data_dir=Path(), project_ref=PROJECT, database=address, encryption_keys=(other,)
-    )
     with pytest.raises(EncryptionError) as refused:
-        await open_server(settings)
+        async with serving(address, encryption_key=f"new:{other.secret.hex()}"):
+            pass
 
     assert refused.value.code == "ENCRYPTION_KEY_UNKNOWN"
-    assert KEYS[0].id in str(refused.value)
-    assert other.id in str(refused.value)
-    async with _running(_settings(address)) as platform:
+    assert keys.KEYS[0].id in str(refused.value)
+    assert "new" in str(refused.value)
+    async with serving(address) as platform:
         assert platform.key == key
 
 
 async def test_a_lost_key_file_is_not_replaced(tmp_path: Path) -> None:
     """A new key would not open what the old one sealed."""
-    file = tmp_path / "secret.key"
-    settings = Settings(
-        data_dir=tmp_path,
-        project_ref=PROJECT,
-        database=str(tmp_path / "trigger.db"),
-        key_file=file,
-    )
-    async with _running(settings):
+    file, address = tmp_path / "secret.key", str(tmp_path / "trigger.db")
+    from_file = {"encryption_key": None, "database": address}
+    async with serving(address, **from_file):
         kept = file.read_bytes()
         file.unlink()
     with pytest.raises(EncryptionError) as refused:
-        await open_server(settings)
+        async with serving(address, **from_file):
+            pass
 
     assert refused.value.code == "ENCRYPTION_KEY_MISSING"
     assert not file.exists()
     file.write_bytes(kept)
     file.chmod(0o600)
-    async with _running(settings) as platform:
+    async with serving(address, **from_file) as platform:
         assert platform.key.startswith("tr_dev_")

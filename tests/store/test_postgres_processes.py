@@ -21,6 +21,7 @@ from trigger_core.errors import StoreError
 from trigger_core.schemas.trigger import TriggerOptions, TriggerTask
 from trigger_core.schemas.workers import Poll
 from trigger_platform.engine import channel, due, trigger
+from trigger_platform.engine.request import RequestKey
 from trigger_platform.store.database import Tx
 from trigger_platform.store.notice import LOOK, Notice
 from trigger_platform.store.postgres.database import PostgresDatabase
@@ -180,7 +181,9 @@ def test_64_triggers_with_one_key_make_one_run(engines: tuple[Engine, Engine], b
 
     def trigger_one(one: Engine) -> str:
         request = TriggerTask(options=options)
-        made = one.call(trigger.create, one.environment, "task", request, request_token=token)
+        made = one.call(
+            trigger.create, one.environment, "task", request, key=RequestKey("trigger", token)
+        )
         return str(made.id)
 
     ids = _at_once([lambda one=engines[n % 2]: trigger_one(one) for n in range(64)])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from trigger_platform.key_ring import Key, KeyRing
 
-__all__ = ["KEYS", "ring"]
+__all__ = ["KEYS", "TEXT", "ring"]
 
 KEYS = (Key("test", bytes(range(32))),)
+TEXT = f"test:{KEYS[0].secret.hex()}"
+"""The same as a setting."""
 
 
 def ring() -> KeyRing:

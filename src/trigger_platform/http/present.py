@@ -174,6 +174,7 @@ def log_page(rows: list[LogRow], after: int) -> LogPage:
                     "source": row.source,
                     "message": row.message,
                     "attributes": json.loads(row.attributes) if row.attributes else None,
+                    "span_id": row.span_id,
                 }
             )
             for row in rows

@@ -334,7 +334,7 @@ class EventRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """A line that a run wrote."""
+    """A line that a run wrote; ``number`` tells lines of a lease apart, so that each is written once."""
 
     run_id: str
     attempt: int
@@ -343,6 +343,9 @@ class LogRow:
     source: str
     message: str
     attributes: str | None
+    span_id: str | None = None
+    lease: int = 0
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,14 +54,15 @@ _MAX_TAGS = 10
 )
 async def create_token(call: Incoming[CreateToken]) -> Reply:
     """Create a token that somebody completes later, or find the one a key made."""
-    made = await call.server.write(_create, call.environment_id, call.body)
+
+    def work(u: Unit, environment: EnvironmentRow) -> TokenCreated:
+        made = _create(u, environment, call.body)
+        url = _url(call, made.token.id)
+        return TokenCreated(id=made.token.id, is_cached=made.is_cached, url=url)
+
+    created = await call.once(TokenCreated, work)
     environment, units = call.principal.environment, call.server.units
-    created = TokenCreated(
-        id=made.token.id, is_cached=made.is_cached, url=_url(call, made.token.id)
-    )
-    headers = public_token.headers_for_token(
-        units.keys, environment, made.token.id, units.clock.now()
-    )
+    headers = public_token.headers_for_token(units.keys, environment, created.id, units.clock.now())
     return Reply(created, headers)
 
 

@@ -1,39 +1,24 @@
-"""Where the key ring's keys come from: the process environment, or a file beside the database file."""
+"""The file of encryption keys that stands beside a SQLite file."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 
 from trigger_core.errors import EncryptionError
 from trigger_platform.key_ring import Key, KeyRing, fresh_key, parse_keys
 from trigger_platform.store.opening import is_server
 
-__all__ = ["FILE", "VARIABLES", "KeyFile", "beside", "keys_in"]
+__all__ = ["FILE", "KeyFile", "beside"]
 
 FILE = "secret.key"
-VARIABLES = ("TRIGGER_ENCRYPTION_KEYS", "TRIGGER_ENCRYPTION_KEY")
 _HEAD = "# Opens the secrets in the database of this folder. Keep a copy; never commit it. Newest first.\n"
 
 
-def keys_in(variables: Mapping[str, str]) -> tuple[Key, ...]:
-    """Return the keys that environment variables give, newest first; none if they give none.
-
-    Raises:
-        EncryptionError: one cannot be read.
-    """
-    for name in VARIABLES:
-        keys = parse_keys(variables.get(name, ""), at=name)
-        if keys:
-            return keys
-    return ()
-
-
-def beside(database: str) -> Path | None:
+def beside(database: str | None) -> Path | None:
     """Return where the keys of a SQLite file stand; a database server has no such place."""
-    return None if is_server(database) else Path(database).with_name(FILE)
+    return None if database is None or is_server(database) else Path(database).with_name(FILE)
 
 
 class KeyFile:
