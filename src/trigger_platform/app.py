@@ -24,7 +24,7 @@ from trigger_core.errors import EncryptionError, StoreError, TriggerError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform import key_file
 from trigger_platform.dashboard import pages
-from trigger_platform.engine import heartbeat, project, sealing
+from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
 from trigger_platform.http import openapi, problems
 from trigger_platform.http.auth import Access
@@ -128,15 +128,18 @@ async def open_server(
     units = Units(database, clock or database.clock, random.Random())  # noqa: S311 - ids, no secrets
     try:
         units.keys = await _key_ring(settings, units)
-        await units.write(sealing.prepare)
+        await units.write(secret_key.seal_plain_ones)
         local = await units.write(project.ensure, settings.project_ref)
+        secret_key.read(units.keys, local.environment)  # the key is the right one, or say so now
         await units.write(heartbeat.grant_grace)
     except BaseException:
         database.close()
         raise
     hub = Hub()
     units.subscribe(hub.notice)
-    return Server(units, hub, local, settings=settings)
+    server = Server(units, hub, local, settings=settings)
+    units.subscribe(server.keys.notice)
+    return server
 
 
 def build(server: Server) -> Starlette:
@@ -258,7 +261,7 @@ async def _key_ring(settings: Settings, units: Units) -> KeyRing:
             "make one with: openssl rand -base64 32",
         )
     file = key_file.KeyFile(place)
-    if not file.exists() and not await units.read(sealing.has_secrets):
+    if not file.exists() and not await units.read(secret_key.any_sealed):
         file.create()
     return file.ring()
 

@@ -54,12 +54,11 @@ async def _status(platform: Platform, credential: str) -> int:
 
 
 async def test_a_database_of_an_earlier_version_is_sealed_when_it_is_opened(address: str) -> None:
-    """Its keys and tokens go on working, what they signed too, and no plain text is left."""
+    """Its keys go on working, what they signed too, and no plain text of a key or token is left."""
     _earlier_version(address)
     assert KEY.encode() in dump.bytes_of(address)
     async with serving(address) as platform:
         assert platform.key == KEY
-        assert platform.server.local.access_token == TOKEN
         run_id = await platform.trigger("task")
         claims = {"sub": "env", "pub": True, "scopes": [f"read:runs:{run_id}"]}
         public = sign(claims, KEY, now_ms=_real_now_ms(), life_ms=60_000)

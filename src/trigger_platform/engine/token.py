@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 
 from trigger_core.errors import AuthenticationError, NotFoundError
-from trigger_platform.engine import environment_key, waitpoint
+from trigger_platform.engine import secret_key, waitpoint
 from trigger_platform.engine.unit import Unit
 from trigger_platform.engine.waitpoint import Completion
 from trigger_platform.key_ring import KeyRing
@@ -86,7 +86,7 @@ def callback_hash(keys: KeyRing, environment: EnvironmentRow, token_id: str) -> 
     """Return what makes a callback address unguessable."""
     message = token_id.removeprefix("waitpoint_").encode()
     return hmac.new(
-        environment_key.read(keys, environment).encode(), message, hashlib.sha256
+        secret_key.read(keys, environment).encode(), message, hashlib.sha256
     ).hexdigest()
 
 

@@ -13,7 +13,7 @@ from jwt.warnings import InsecureKeyLengthWarning
 
 from trigger_core.errors import AuthenticationError
 from trigger_core.jwt import AUDIENCE, ISSUER
-from trigger_platform.engine import environment_key
+from trigger_platform.engine import secret_key
 from trigger_platform.key_ring import KeyRing
 from trigger_platform.store.rows import EnvironmentRow
 
@@ -84,7 +84,7 @@ def mint(
     """Sign claims; the token lives for an hour unless told otherwise."""
     now = now_ms // 1000
     full = claims | {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + life_s}
-    return jwt.encode(full, environment_key.read(keys, environment), algorithm="HS256")
+    return jwt.encode(full, secret_key.read(keys, environment), algorithm="HS256")
 
 
 def environment_of(token: str) -> str | None:
@@ -102,7 +102,7 @@ def verify(keys: KeyRing, token: str, environment: EnvironmentRow) -> PublicToke
     Raises:
         AuthenticationError: it is expired or was not signed with this key.
     """
-    key = environment_key.read(keys, environment)
+    key = secret_key.read(keys, environment)
     try:
         claims = jwt.decode(token, key, algorithms=["HS256"], audience=AUDIENCE, issuer=ISSUER)
     except jwt.ExpiredSignatureError as error:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
-from trigger_platform.engine import environment_key
+from trigger_platform.engine import secret_key
 from trigger_platform.engine.project import Ensured
 from trigger_platform.engine.unit import Unit, Units
+from trigger_platform.http.known_keys import KnownKeys
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings
 from trigger_platform.store.rows import EnvironmentRow
@@ -28,10 +29,11 @@ class Server:
     local: Ensured
     url: str = ""
     settings: Settings = Settings()  # noqa: RUF009 - frozen
+    keys: KnownKeys = field(default_factory=KnownKeys)
 
     def secret_key_of(self, environment: EnvironmentRow) -> str:
         """Return an environment's secret key."""
-        return environment_key.read(self.units.keys, environment)
+        return secret_key.read(self.units.keys, environment)
 
     async def write(
         self,
