@@ -74,9 +74,7 @@ def members(u: Unit, organization_id: str) -> list[MemberRow]:
     return u.tx.all("members_of", MemberRow, organization_id=organization_id)
 
 
-def add_member(
-    u: Unit, organization: OrganizationRow, email: str, role: Role, by: Role
-) -> UserRow:
+def add_member(u: Unit, organization: OrganizationRow, email: str, role: Role, by: Role) -> UserRow:
     """Admit somebody by the address; who is not known here becomes a user.
 
     Raises:

@@ -48,7 +48,9 @@ def create(u: Unit, name: str, description: str | None = None) -> Made:
 
 def by_token(u: Unit, token: str) -> WorkerGroupRow | None:
     """Return the group a token is of."""
-    return u.tx.maybe("worker_group_by_token", WorkerGroupRow, token_hash=access_token.hash_of(token))
+    return u.tx.maybe(
+        "worker_group_by_token", WorkerGroupRow, token_hash=access_token.hash_of(token)
+    )
 
 
 def listed(u: Unit) -> list[WorkerGroupRow]:

@@ -3,9 +3,9 @@
 Every route names one row (``access=Access.RUN_READER``); there is no route without. What a row does not
 list is refused.
 
-- Where the path names a project (``{project_ref}``) or an organisation (``{organization}``), tokens of users
-  and organisations act in it with the role they have there, and find none they have no role in. Where it names
-  an environment too (``{env}``), they act in that one: ``call.environment_id``.
+- Where the path names a project (``{project_ref}``) or an organisation (``{organization}``), tokens of
+  users and organisations act in it with the role they have there, and find none they have no role in.
+  Where it names an environment too (``{env}``), they act in that one: ``call.environment_id``.
 - An environment's key acts in its own environment, and finds no other in a path.
 - What has scopes (public tokens, restricted keys) gets in where the row has a ``need``, and only so far.
 """
@@ -38,8 +38,7 @@ class Need:
     Attributes:
         action: what is done.
         type: to what.
-        parameter: the parameter of the path that names the thing. Without one it is the whole collection, unless
-            the handler asks for less (``call.principal.require``).
+        parameter: the parameter of the path that names the thing; without one it is the whole collection.
     """
 
     action: str
@@ -88,6 +87,7 @@ class Access(Enum):
     TASK_TRIGGER = Rule(
         "who may trigger the task", _SCOPED, need=Need("trigger", "tasks", "task_id")
     )
+    RUN_EDITOR = Rule("a key that may write the run", _KEY, need=Need("write", "runs", "run_id"))
     BATCH_TRIGGER = Rule(
         "who may trigger batches of the tasks",
         _SCOPED,
@@ -104,9 +104,7 @@ class Access(Enum):
     QUEUE_WRITER = Rule("who may change queues", _KEY, need=Need("write", "queues"))
     DEPLOYMENT_READER = Rule("who may read deployments", _KEY, need=Need("read", "deployments"))
     DEPLOYMENT_WRITER = Rule("who may deploy", _KEY, need=Need("write", "deployments"))
-    TOKEN_MINTER = Rule(
-        "an environment's secret key, within its scopes", _KEY, is_asked_later=True
-    )
+    TOKEN_MINTER = Rule("an environment's secret key, within its scopes", _KEY, is_asked_later=True)
 
     USER = Rule("a user, or an organisation", _TOKEN)
     PERSON = Rule("a user", _PERSON)

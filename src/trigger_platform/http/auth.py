@@ -132,7 +132,7 @@ async def _opened(server: Server, asked: _Asked) -> Opened | None:
 
 
 def _root(u: Unit, key: str, branch: str) -> Opened | None:
-    found = environment.by_secret_key(u, key)
+    found = environment.by_secret_key(u, key) or environment.by_retired_key(u, key)
     placed = None if found is None else _at(u, found, branch)
     return None if placed is None else Opened(placed)
 
@@ -160,13 +160,12 @@ async def _by_public_token(
     server: Server, rule: Rule, asked: _Asked, request: Request
 ) -> Principal:
     environment_id = public_token.environment_of(asked.token)
-    found = (
-        await server.units.read(environment.in_service, environment_id) if environment_id else None
-    )
-    if found is None:
+    signers = await server.units.read(environment.signers, environment_id or "")
+    if not signers:
         raise AuthenticationError("Invalid or Missing API Key", status=401, hint=_FIX)
-    public = public_token.verify(server.units.keys, asked.token, found)
-    caller = Principal(found, public=public, scopes=public.scopes)
+    now = server.units.clock.now()
+    public = public_token.verify(server.units.keys, asked.token, signers, now)
+    caller = Principal(signers[0], public=public, scopes=public.scopes)
     return await _within_scopes(server, rule, caller, request)
 
 

@@ -13,9 +13,9 @@ from starlette.routing import Route
 
 from trigger_core.errors import ApiError, PayloadTooLargeError, TriggerError, UsageError
 from trigger_core.schemas.base import WireList, WireModel
-from trigger_platform.engine.role import Role
 from trigger_platform.engine import request as sent
 from trigger_platform.engine.request import RequestKey
+from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import problems
 from trigger_platform.http.auth import Access, Principal, identify

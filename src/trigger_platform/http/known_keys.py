@@ -18,7 +18,7 @@ class Opened:
     """What a key opens.
 
     Attributes:
-        environment: as it was when the key was looked up; whom a key belongs to does not change, the rest may.
+        environment: as it was when the key was looked up.
         scopes: what the key is restricted to; ``None`` for nothing.
         until: when it opens nothing any more, if that is known.
     """

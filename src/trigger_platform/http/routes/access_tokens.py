@@ -5,6 +5,8 @@ What is made is shown in the answer and never again; so no answer of these is ke
 
 from __future__ import annotations
 
+from typing import Any
+
 from trigger_core import duration
 from trigger_core.schemas.access_tokens import (
     AccessTokenCreated,
@@ -47,9 +49,7 @@ async def list_tokens(call: Incoming[None]) -> AccessTokens:
     return AccessTokens(tokens=[present.access_token(one) for one in found])
 
 
-@endpoint(
-    "POST", _USERS, access=Access.PERSON, body=CreateAccessToken, returns=AccessTokenCreated
-)
+@endpoint("POST", _USERS, access=Access.PERSON, body=CreateAccessToken, returns=AccessTokenCreated)
 async def create_token(call: Incoming[CreateAccessToken]) -> Reply:
     """Create a token of the caller's."""
     made = await call.server.units.write(
@@ -73,9 +73,7 @@ async def revoke_token(call: Incoming[None]) -> Revoked:
 @endpoint("GET", _ORGANIZATIONS, access=Access.ORGANIZATION_ADMIN, returns=AccessTokens)
 async def list_organization_tokens(call: Incoming[None]) -> AccessTokens:
     """List an organisation's tokens that hold."""
-    found = await call.server.units.read(
-        access_token.listed, organization_id=call.organization.id
-    )
+    found = await call.server.units.read(access_token.listed, organization_id=call.organization.id)
     return AccessTokens(tokens=[present.access_token(one) for one in found])
 
 
@@ -147,11 +145,9 @@ async def revoke_environment_key(call: Incoming[None]) -> Revoked:
 
 
 def _shown(made: Made) -> Reply:
-    shown = AccessTokenCreated(
-        id=made.row.id, token=made.token, obfuscated_token=made.row.hint
-    )
+    shown = AccessTokenCreated(id=made.row.id, token=made.token, obfuscated_token=made.row.hint)
     return Reply(shown, {"cache-control": "no-store"}, 201)
 
 
-def _expiry(call: Incoming[CreateAccessToken] | Incoming[CreateEnvironmentKey] | Incoming[CreateOrganizationToken], given: str | None) -> int | None:
+def _expiry(call: Incoming[Any], given: str | None) -> int | None:
     return None if given is None else call.server.units.clock.now() + duration.parse_ms(given)

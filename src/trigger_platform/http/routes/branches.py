@@ -6,8 +6,8 @@ from trigger_core.errors import ApiError
 from trigger_core.schemas.projects import (
     ArchiveBranch,
     ArchivedBranch,
-    Branches,
     BranchEnvironment,
+    Branches,
     BranchId,
     UpsertBranch,
 )

@@ -120,7 +120,9 @@ async def set_role(call: Incoming[SetRole]) -> Member:
     return present.member(changed)
 
 
-@endpoint("DELETE", f"{_ONE}/members/{{user_id}}", access=Access.ORGANIZATION_ADMIN, returns=Members)
+@endpoint(
+    "DELETE", f"{_ONE}/members/{{user_id}}", access=Access.ORGANIZATION_ADMIN, returns=Members
+)
 async def remove_member(call: Incoming[None]) -> Members:
     """Let a member go, and list those who stay."""
     stay = await call.server.units.write(

@@ -50,9 +50,7 @@ async def retrieve_project(call: Incoming[None]) -> ProjectDetail:
     return present.project(await call.server.units.read(project.view, call.project))
 
 
-@endpoint(
-    "PATCH", _ONE, access=Access.PROJECT_ADMIN, body=CreateProject, returns=ProjectName
-)
+@endpoint("PATCH", _ONE, access=Access.PROJECT_ADMIN, body=CreateProject, returns=ProjectName)
 async def rename_project(call: Incoming[CreateProject]) -> ProjectName:
     """Give a project another name."""
     changed = await call.server.units.write(project.rename, call.project, call.body.name)
@@ -79,28 +77,22 @@ async def initialize_project(call: Incoming[None]) -> ProjectInit:
 @endpoint("GET", f"{_ONE}/environments", access=Access.PROJECT_VIEWER, returns=Environments)
 async def list_environments(call: Incoming[None]) -> Environments:
     """List the environments that all share and the caller's own, with their branches."""
-    found = await call.server.units.read(
-        project.environments, call.project, call.principal.user_id
-    )
+    found = await call.server.units.read(project.environments, call.project, call.principal.user_id)
     return Environments([present.environment(one) for one in found])
 
 
 @endpoint("GET", f"{_ONE}/dev-status", access=Access.PROJECT_VIEWER, returns=DevStatus)
 async def dev_status(call: Incoming[None]) -> DevStatus:
     """Say whether the caller's session of development is there."""
-    connected = await call.server.units.read(
-        _is_connected, call.project, call.principal.user_id
-    )
+    connected = await call.server.units.read(_is_connected, call.project, call.principal.user_id)
     return DevStatus(is_connected=connected)
 
 
-@endpoint(
-    "GET", f"{_ONE}/{{env}}", access=Access.ENVIRONMENT_OR_USER, returns=ProjectEnvironment
-)
+@endpoint("GET", f"{_ONE}/{{env}}", access=Access.ENVIRONMENT_OR_USER, returns=ProjectEnvironment)
 async def read_environment(call: Incoming[None]) -> ProjectEnvironment:
     """Return an environment's key and address."""
     return ProjectEnvironment(
-        api_key=call.principal.environment.secret_key,
+        api_key=call.server.secret_key_of(call.principal.environment),
         name=call.project.name,
         api_url=call.server.url,
         project_id=call.project.id,
@@ -113,5 +105,5 @@ def _seen(u: Unit, caller: Principal) -> list[View]:
 
 def _is_connected(u: Unit, named: ProjectRow, user_id: str | None) -> bool:
     own = environment.find_developers(u, named, user_id) if user_id else None
-    seen = own and u.tx.scalar("instance_newest", environment_id=own.id)
-    return bool(seen) and u.now - seen <= PRESENT_MS
+    seen = 0 if own is None else u.tx.scalar("instance_newest", environment_id=own.id) or 0
+    return u.now - int(seen) <= PRESENT_MS

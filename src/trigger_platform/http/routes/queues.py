@@ -23,7 +23,7 @@ from trigger_platform.http.endpoint import Incoming, endpoint
 __all__ = ["list_queues", "override_queue", "pause_queue", "reset_queue", "retrieve_queue"]
 
 
-@endpoint("GET", "/api/v1/queues", access=Access.ENVIRONMENT, returns=QueuePage)
+@endpoint("GET", "/api/v1/queues", access=Access.QUEUE_READER, returns=QueuePage)
 async def list_queues(call: Incoming[None]) -> QueuePage:
     """List queues in the order of their names."""
     number = call.number("page", 1, low=1, high=10**9)
@@ -36,7 +36,7 @@ async def list_queues(call: Incoming[None]) -> QueuePage:
     )
 
 
-@endpoint("GET", "/api/v1/queues/{queue}", access=Access.ENVIRONMENT, returns=QueueDetail)
+@endpoint("GET", "/api/v1/queues/{queue}", access=Access.QUEUE_READER, returns=QueueDetail)
 async def retrieve_queue(call: Incoming[None]) -> QueueDetail:
     """Read one queue by its id, its task or its name."""
     kind = call.query("type", "id")
@@ -53,7 +53,7 @@ async def retrieve_queue(call: Incoming[None]) -> QueueDetail:
 @endpoint(
     "POST",
     "/api/v1/queues/{queue}/pause",
-    access=Access.ENVIRONMENT,
+    access=Access.QUEUE_WRITER,
     body=PauseQueue,
     returns=QueueDetail,
 )
@@ -72,7 +72,7 @@ async def pause_queue(call: Incoming[PauseQueue]) -> QueueDetail:
 @endpoint(
     "POST",
     "/api/v1/queues/{queue}/concurrency/override",
-    access=Access.ENVIRONMENT,
+    access=Access.QUEUE_WRITER,
     body=OverrideQueue,
     returns=QueueDetail,
 )
@@ -92,7 +92,7 @@ async def override_queue(call: Incoming[OverrideQueue]) -> QueueDetail:
 @endpoint(
     "POST",
     "/api/v1/queues/{queue}/concurrency/reset",
-    access=Access.ENVIRONMENT,
+    access=Access.QUEUE_WRITER,
     body=ResetQueue,
     returns=QueueDetail,
 )

@@ -47,7 +47,7 @@ _MAX_TAGS = 10
 @endpoint(
     "POST",
     "/api/v1/waitpoints/tokens",
-    access=Access.ENVIRONMENT,
+    access=Access.WAITPOINT_WRITER,
     body=CreateToken,
     returns=TokenCreated,
     body_limit=_LIMIT,
@@ -61,12 +61,12 @@ async def create_token(call: Incoming[CreateToken]) -> Reply:
         return TokenCreated(id=made.token.id, is_cached=made.is_cached, url=url)
 
     created = await call.once(TokenCreated, work)
-    now = call.server.units.clock.now()
-    headers = public_token.headers_for_token(call.principal.environment, created.id, now)
+    environment, units = call.principal.environment, call.server.units
+    headers = public_token.headers_for_token(units.keys, environment, created.id, units.clock.now())
     return Reply(created, headers)
 
 
-@endpoint("GET", "/api/v1/waitpoints/tokens", access=Access.ENVIRONMENT, returns=TokenPage)
+@endpoint("GET", "/api/v1/waitpoints/tokens", access=Access.WAITPOINT_READER, returns=TokenPage)
 async def list_tokens(call: Incoming[None]) -> TokenPage:
     """List tokens, newest first."""
     filters = reads.Filters(
@@ -85,7 +85,10 @@ async def list_tokens(call: Incoming[None]) -> TokenPage:
 
 
 @endpoint(
-    "GET", "/api/v1/waitpoints/tokens/{token_id}", access=Access.ENVIRONMENT, returns=TokenDetail
+    "GET",
+    "/api/v1/waitpoints/tokens/{token_id}",
+    access=Access.WAITPOINT_READER,
+    returns=TokenDetail,
 )
 async def read_token(call: Incoming[None]) -> TokenDetail:
     """Read one token."""
@@ -117,9 +120,9 @@ async def call_back(call: Incoming[None]) -> Done:
     if "content-length" not in call.request.headers:
         raise ApiError("Content-Length is required", status=411)
     body = await call.body_bytes()
-    home = await call.server.units.read(_environment_of, call.path("token_id"))
-    token.verify(home, call.path("token_id"), call.path("hash"))
-    await _complete(call, home.id, _json_or_empty(body))
+    signers = await call.server.units.read(_signers_of, call.path("token_id"))
+    token.verify(call.server.units.keys, signers, call.path("token_id"), call.path("hash"))
+    await _complete(call, signers[0].id, _json_or_empty(body))
     return Done()
 
 
@@ -183,13 +186,12 @@ def _timeout(given: str | None, now: int) -> int | None:
     return None if given is None else duration.resolve_delay(given, now)
 
 
-def _environment_of(u: Unit, token_id: str) -> EnvironmentRow:
+def _signers_of(u: Unit, token_id: str) -> list[EnvironmentRow]:
     found = u.tx.maybe("waitpoint_any", WaitpointRow, id=token_id)
-    if found is None or found.type != "MANUAL":
+    signers = environment.signers(u, found.environment_id) if found else []
+    if found is None or found.type != "MANUAL" or not signers:
         raise NotFoundError(f"there is no token {token_id}", status=404, code="WAITPOINT_NOT_FOUND")
-    signer = environment.signer(u, found.environment_id)
-    assert signer is not None
-    return signer
+    return signers
 
 
 def _wait_until(
@@ -230,6 +232,7 @@ def _json_or_empty(body: bytes) -> object:
 def _url(call: Incoming[Any], token_id: str) -> str:
     """Return the address that completes a token without a key."""
     request: Request = call.request
-    secret = token.callback_hash(call.principal.environment, token_id)
+    keys, environment = call.server.units.keys, call.principal.environment
+    secret = token.callback_hash(keys, environment, token_id)
     path = f"/api/v1/waitpoints/tokens/{token_id}/callback/{secret}"
     return (call.server.url or str(request.base_url).rstrip("/")) + path

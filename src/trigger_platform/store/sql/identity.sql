@@ -149,6 +149,36 @@ where id = :id and environment_id = :environment_id and revoked_at is null;
 update environment_key set last_used_at = :now
 where key_hash = :key_hash and coalesce(last_used_at, 0) <= :before;
 
+-- name: retired_key_insert
+-- A root key was replaced.
+insert into retired_key (key_hash, environment_id, sealed, expires_at)
+values (:key_hash, :environment_id, :sealed, :expires_at);
+
+-- name: retired_key_opens
+-- The environment that a replaced key still opens.
+select {e.EnvironmentRow} from retired_key r join environment e on e.id = r.environment_id
+where r.key_hash = :key_hash and r.expires_at > :now and e.archived_at is null;
+
+-- name: retired_keys_of
+-- The replaced keys of an environment, as they are sealed, whose signatures still hold.
+select sealed from retired_key where environment_id = :environment_id and expires_at > :now;
+
+-- name: retired_keys_prune
+-- Replaced keys whose time is over.
+delete from retired_key where expires_at <= :now;
+
+-- name: environment_tokens_since
+-- Public tokens of an environment and its branches that were signed earlier are refused.
+update environment set tokens_since = :now where id = :id or parent_id = :id;
+
+-- name: used_token_insert
+-- A token for one use is used; the second time nothing is written.
+insert into used_token (token, expires_at) values (:token, :expires_at) on conflict do nothing;
+
+-- name: used_tokens_prune
+-- Tokens that nobody could use any more.
+delete from used_token where expires_at <= :now;
+
 -- name: worker_group_insert
 -- A new group of supervisors.
 insert into worker_group ({WorkerGroupRow}) values ({:WorkerGroupRow});
