@@ -43,9 +43,10 @@ where environment_id = :environment_id and slot_held = 1
 group by queue;
 
 -- name: queues_queued
--- How many runs of some queues can be claimed; :names is a JSON array.
+-- How many runs of some queues can be claimed; :names and :pools are JSON arrays.
 select queue as name, count(*) as count from run
-where environment_id = :environment_id and execution_status = 'QUEUED' and available_at is null
+where coalesce(worker_id, environment_id) in (select value from {each :pools})
+    and execution_status = 'QUEUED' and available_at is null
     and queue in (select value from {each :names})
 group by queue;
 
@@ -53,7 +54,7 @@ group by queue;
 -- How many runs wait in a queue; counting ends at :limit.
 select count(*) from (
     select 1 from run
-    where environment_id = :environment_id and queue = :queue
+    where coalesce(worker_id, environment_id) in (select value from {each :pools}) and queue = :queue
         and execution_status = 'QUEUED' and available_at is null
     limit :limit
 ) as found;
