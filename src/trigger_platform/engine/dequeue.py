@@ -118,7 +118,8 @@ def _contender(
     found = 0
     if room > 0:
         pools = pool.served_by(u, environment, workers)
-        found = u.tx.scalar("claimable_at_most", pools=pools, limit=min(room, limit))
+        most = min(room, limit)
+        found = min(most, u.tx.scalar("claimable_at_most", pools=pools, limit=most))
     return Contender(environment.id, environment.served, environment.concurrency_limit, found)
 
 

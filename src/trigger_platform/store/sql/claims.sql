@@ -34,13 +34,18 @@ with recursive bound (id) as (
 select id from bound where id is not null;
 
 -- name: claimable_at_most
--- How many runs of pools can be claimed; counting ends at :limit.
-select count(*) from (
-    select 1 from run
-    where coalesce(worker_id, environment_id) in (select value from {each :pools})
-        and execution_status = 'QUEUED' and available_at is null
-    limit :limit
-) as found;
+-- How many runs of pools can be claimed; counting ends at :limit in each.
+select cast(coalesce(sum(counted.found), 0) as bigint) from (
+    select (
+        select count(*) from (
+            select 1 from run
+            where coalesce(run.worker_id, run.environment_id) = each.value
+                and run.execution_status = 'QUEUED' and run.available_at is null
+            limit :limit
+        ) as first
+    ) as found
+    from {each :pools}
+) as counted;
 
 -- name: queues_by_name
 -- Queues by name; :names is a JSON array.
@@ -53,13 +58,15 @@ update queue set last_key = :key where environment_id = :environment_id and name
 
 -- name: queues_with_keys
 -- Which of some queues have runs with concurrency keys; :names is a JSON array.
-select value as name from {each :names}
-where exists (
-    select 1 from run
-    where coalesce(worker_id, environment_id) in (select value from {each :pools})
-        and queue = each.value and concurrency_key > ''
-        and execution_status = 'QUEUED' and available_at is null
-);
+select distinct name.value as name
+from (select value as id from {each :pools}) as pool
+cross join (select value from {each :names}) as name
+where (
+    select min(run.concurrency_key) from run
+    where coalesce(run.worker_id, run.environment_id) = pool.id
+        and run.queue = name.value and run.concurrency_key > ''
+        and run.execution_status = 'QUEUED' and run.available_at is null
+) is not null;
 
 -- name: queues_waiting
 -- The queues that have runs to claim, found by leaping from one to the next; the cost grows with the queues.
@@ -129,11 +136,17 @@ headed (key, head) as (
 select key, min(head) as head from headed group by key order by key limit :limit;
 
 -- name: ahead_at_most
--- How many runs of a line stand before a position; counting ends at :limit.
-select count(*) from (
-    select 1 from run
-    where coalesce(worker_id, environment_id) in (select value from {each :pools})
-        and queue = :queue and concurrency_key = :concurrency_key and position < :position
-        and execution_status = 'QUEUED' and available_at is null
-    limit :limit
-) as found;
+-- How many runs of a line stand before a position; counting ends at :limit in each pool.
+select cast(coalesce(sum(counted.found), 0) as bigint) from (
+    select (
+        select count(*) from (
+            select 1 from run
+            where coalesce(run.worker_id, run.environment_id) = each.value
+                and run.queue = :queue and run.concurrency_key = :concurrency_key
+                and run.position < :position
+                and run.execution_status = 'QUEUED' and run.available_at is null
+            limit :limit
+        ) as first
+    ) as found
+    from {each :pools}
+) as counted;
