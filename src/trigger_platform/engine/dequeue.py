@@ -114,7 +114,11 @@ def _contender(
     u: Unit, environment: EnvironmentRow, workers: Sequence[str], limit: int
 ) -> Contender:
     held = u.tx.scalar("slots_of_environment", environment_id=environment.id)
-    room = 0 if environment.paused else concurrency.burst(environment) - held
+    room = (
+        0
+        if environment.paused or environment.archived_at
+        else concurrency.burst(environment) - held
+    )
     found = 0
     if room > 0:
         pools = pool.served_by(u, environment, workers)
@@ -126,7 +130,7 @@ def _contender(
 def _claim(
     u: Unit, environment: EnvironmentRow, boot_id: str, workers: Sequence[str], limit: int
 ) -> list[RunRow]:
-    if environment.paused:
+    if environment.paused or environment.archived_at is not None:
         return []
     pools = pool.served_by(u, environment, workers)
     free = concurrency.room(u, environment)
