@@ -33,6 +33,7 @@ from trigger_platform.http.routes import (
     idempotency,
     projects,
     queues,
+    realtime,
     runs,
     schedules,
     tasks,
@@ -44,6 +45,7 @@ from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.reconciler import Reconciler
 from trigger_platform.loops.retention import Retention
 from trigger_platform.loops.timers import Timers
+from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings
 from trigger_platform.store.database import Database
@@ -66,6 +68,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     runs.read_snapshots,
     runs.explain_run,
     runs.follow_run,
+    realtime.follow_one,
+    realtime.follow_tags,
+    realtime.follow_batch,
     runs.cancel_run,
     runs.replay_run,
     runs.reschedule_run,
@@ -125,7 +130,7 @@ async def open_server(
     await units.write(heartbeat.grant_grace)
     hub = Hub()
     units.subscribe(hub.notice)
-    return Server(units, hub, local, periods=settings.periods)
+    return Server(units, hub, local, Feeds(units), periods=settings.periods)
 
 
 def build(server: Server) -> Starlette:
@@ -137,6 +142,7 @@ def build(server: Server) -> Starlette:
         running = (
             Timers(server.units),
             Outbox(server.units),
+            server.feeds,
             Reconciler(server.units),
             Retention(server.units, server.periods),
         )
@@ -144,7 +150,7 @@ def build(server: Server) -> Starlette:
         try:
             yield
         finally:
-            server.hub.close()
+            server.close()
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
@@ -189,7 +195,7 @@ async def serve(
     await instance.up.wait()
     announce(server)
     await until.wait()
-    server.hub.close()
+    server.close()
     instance.should_exit = True
     await serving
     server.units.db.close()

@@ -34,6 +34,10 @@ class Access(Enum):
     RUN_WRITER = "an environment's secret key, or a public token that may write the run"
     TASK_TRIGGER = "an environment's secret key, or a public token that may trigger the task"
     BATCH_READER = "an environment's secret key, or a public token that may read the batch"
+    TAG_READER = (
+        "an environment's secret key, or a public token that may read runs, or one of the tags"
+    )
+    INPUT_SENDER = "an environment's secret key, or a public token that may write the run's input"
     WAITPOINT_COMPLETER = (
         "an environment's secret key, or a public token that may complete the token"
     )
@@ -43,7 +47,7 @@ class Access(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Need:
-    """What a public token must allow: an action on the thing that a parameter of the path names."""
+    """What a public token must allow: an action on what a parameter of the path or the query names."""
 
     action: str
     type: str
@@ -55,6 +59,8 @@ _NEEDS = {
     Access.RUN_WRITER: _Need("write", "runs", "run_id"),
     Access.TASK_TRIGGER: _Need("trigger", "tasks", "task_id"),
     Access.BATCH_READER: _Need("read", "batch", "batch_id"),
+    Access.TAG_READER: _Need("read", "tags", "tags"),
+    Access.INPUT_SENDER: _Need("write", "inputStreams", "run_id"),
     Access.WAITPOINT_COMPLETER: _Need("write", "waitpoints", "token_id"),
 }
 
@@ -91,7 +97,8 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
         return await _user(server, access, token)
     need = _NEEDS.get(access)
     if token.count(".") == 2 and need is not None:
-        subject = str(request.path_params[need.parameter])
+        given = request.path_params.get(need.parameter) or request.query_params.get(need.parameter)
+        subject = str(given or "")
         return await _public(server, need, token, subject)
     found = await _environment(server, token)
     if found is None or access is Access.USER:
@@ -145,6 +152,12 @@ async def _public(server: Server, need: _Need, token: str, subject: str) -> Prin
 def _resources(u: Unit, found: EnvironmentRow, kind: str, subject: str) -> list[Resource]:
     """Return what a scope may name to reach the subject; a run is reached by task, tag and batch too."""
     resources = [Resource(kind, subject)]
+    if kind == "tags":
+        return [
+            Resource("runs"),
+            Resource("tags"),
+            *(Resource("tags", tag) for tag in subject.split(",")),
+        ]
     if kind == "batch":
         return [*resources, Resource("runs")]
     run = (

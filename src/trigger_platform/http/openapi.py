@@ -24,6 +24,8 @@ _SECURITY: dict[Access, list[dict[str, list[str]]]] = {
     Access.RUN_WRITER: [{"secretKey": []}, {"publicToken": []}],
     Access.TASK_TRIGGER: [{"secretKey": []}, {"publicToken": []}],
     Access.BATCH_READER: [{"secretKey": []}, {"publicToken": []}],
+    Access.TAG_READER: [{"secretKey": []}, {"publicToken": []}],
+    Access.INPUT_SENDER: [{"secretKey": []}, {"publicToken": []}],
     Access.WAITPOINT_COMPLETER: [{"secretKey": []}, {"publicToken": []}],
     Access.USER: [{"accessToken": []}],
     Access.ENVIRONMENT_OR_USER: [{"secretKey": []}, {"accessToken": []}],

@@ -1,4 +1,4 @@
-"""What every route can use: the units, the hub, and who this server is."""
+"""What every route can use: the units, those who wait, and who this server is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from trigger_platform.engine.project import Ensured
 from trigger_platform.engine.retention import Periods
 from trigger_platform.engine.unit import Unit, Units
+from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.store.rows import EnvironmentRow
 
@@ -25,8 +26,14 @@ class Server:
     units: Units
     hub: Hub
     local: Ensured
+    feeds: Feeds
     url: str = ""
     periods: Periods = Periods()  # noqa: RUF009 - frozen
+
+    def close(self) -> None:
+        """Let everybody who waits go: the server is ending."""
+        self.hub.close()
+        self.feeds.close()
 
     async def write(
         self,
