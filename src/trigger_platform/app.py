@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,12 +20,14 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from trigger_core.clock import Clock
-from trigger_core.errors import StoreError, TriggerError
+from trigger_core.errors import EncryptionError, StoreError, TriggerError
 from trigger_core.schemas.errors import ErrorBody
+from trigger_platform import key_file
 from trigger_platform.dashboard import pages
-from trigger_platform.engine import heartbeat, project
+from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
 from trigger_platform.http import openapi, problems
+from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.guard import Guard
 from trigger_platform.http.routes import (
@@ -41,13 +44,14 @@ from trigger_platform.http.routes import (
     worker,
 )
 from trigger_platform.http.server import Server
+from trigger_platform.key_ring import KeyRing, parse_keys
 from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.reconciler import Reconciler
 from trigger_platform.loops.retention import Retention
 from trigger_platform.loops.timers import Timers
 from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
-from trigger_platform.settings import Settings
+from trigger_platform.settings import Settings, variable_of
 from trigger_platform.store.database import Database
 from trigger_platform.store.opening import open_database
 
@@ -123,14 +127,24 @@ async def open_server(
 
     Raises:
         StoreError: the database cannot be used; the subclass says why.
+        EncryptionError: there is no key for its secrets, or it is not the right one.
     """
     database = db or _open_database(settings)
     units = Units(database, clock or database.clock, random.Random())  # noqa: S311 - ids, no secrets
-    local = await units.write(project.ensure, settings.project_ref)
-    await units.write(heartbeat.grant_grace)
+    try:
+        units.keys = await _key_ring(settings, units)
+        await units.write(secret_key.seal_plain_ones)
+        local = await units.write(project.ensure, settings.project_ref)
+        secret_key.read(units.keys, local.environment)  # the key is the right one, or say so now
+        await units.write(heartbeat.grant_grace)
+    except BaseException:
+        database.close()
+        raise
     hub = Hub()
     units.subscribe(hub.notice)
-    return Server(units, hub, local, Feeds(units), periods=settings.periods)
+    server = Server(units, hub, local, Feeds(units), settings=settings)
+    units.subscribe(server.keys.notice)
+    return server
 
 
 def build(server: Server) -> Starlette:
@@ -144,7 +158,7 @@ def build(server: Server) -> Starlette:
             Outbox(server.units),
             server.feeds,
             Reconciler(server.units),
-            Retention(server.units, server.periods),
+            Retention(server.units, server.settings.periods),
         )
         loops = [asyncio.create_task(loop.run()) for loop in running]
         try:
@@ -155,18 +169,19 @@ def build(server: Server) -> Starlette:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
 
-    description = openapi.describe(ENDPOINTS)
+    endpoints = _served(server.settings)
+    description = openapi.describe(endpoints)
 
     async def describe(_request: Request) -> Response:
         return JSONResponse(description)
 
     return Starlette(
         routes=[
-            *(endpoint.route(server) for endpoint in ENDPOINTS),
+            *(endpoint.route(server) for endpoint in endpoints),
             Route("/openapi.json", describe),
             Mount("/static", StaticFiles(directory=_STATIC)),
         ],
-        middleware=[Middleware(Guard)],
+        middleware=[Middleware(Guard, hosts=server.settings.hosts)],
         exception_handlers={HTTPException: _no_route},
         lifespan=lifespan,
     )
@@ -182,12 +197,15 @@ async def serve(
     """
     listener = _listen(settings)
     server = await open_server(settings)
-    server.url = f"http://{settings.host}:{listener.getsockname()[1]}"
+    server.url = settings.public_url or _url(settings.host, listener.getsockname()[1])
     config = uvicorn.Config(
         build(server),
         log_config=None,
         log_level="warning",
         access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
         timeout_graceful_shutdown=2,
     )
     instance = _Uvicorn(config)
@@ -234,22 +252,68 @@ def _open_database(settings: Settings) -> Database:
     return open_database(settings.data_dir / "trigger.db", durable=settings.durable)
 
 
+async def _key_ring(settings: Settings, units: Units) -> KeyRing:
+    """Return the keys of this database; a file of them is made for a database that has no secrets yet."""
+    if settings.encryption_key is not None:
+        given = settings.encryption_key.get_secret_value()
+        return KeyRing(parse_keys(given, at=variable_of("encryption_key")))
+    place = settings.key_file or key_file.beside(settings.database)
+    if place is None:
+        raise EncryptionError(
+            "there is no key for the secrets in the database",
+            code="ENCRYPTION_KEY_MISSING",
+            because="TRIGGER_ENCRYPTION_KEY is not set",
+            hint="set it, the same for every server of this database, and keep a copy; "
+            "make one with: openssl rand -base64 32",
+        )
+    file = key_file.KeyFile(place)
+    if not file.exists() and not await units.read(secret_key.any_sealed):
+        file.create()
+    return file.ring()
+
+
+def _served(settings: Settings) -> tuple[Endpoint, ...]:
+    """Return the routes; those without a login are for this machine alone."""
+    if not settings.is_public:
+        return ENDPOINTS
+    return tuple(one for one in ENDPOINTS if one.access is not Access.LOCAL)
+
+
 def _listen(settings: Settings) -> socket.socket:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        family, _, _, _, place = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.create_server(
+            place[:2],
+            family=family,
+            backlog=1024,
+            dualstack_ipv6=place[0] == "::" and socket.has_dualstack_ipv6(),
+        )
     except OSError as error:
-        listener.close()
-        raise TriggerError(
+        raise _cannot_listen(settings, error) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _cannot_listen(settings: Settings, error: OSError) -> TriggerError:
+    if error.errno == errno.EADDRINUSE:
+        return TriggerError(
             f"port {settings.port} is taken",
             code="PORT_IN_USE",
             because=error.strerror,
             hint="end the program that uses it, or let `--port 0` pick a free one",
-        ) from error
-    listener.listen(1024)
-    listener.setblocking(False)
-    return listener
+        )
+    return TriggerError(
+        f"this machine cannot listen on {settings.host} port {settings.port}",
+        code="ADDRESS_UNUSABLE",
+        because=error.strerror,
+        hint="listen on 127.0.0.1, on 0.0.0.0, or on another address of this machine",
+    )
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -22,9 +22,9 @@ from support.engine import Engine, open_database, open_engine, scheduled, task
 from trigger_core.metadata import Operation
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.metadata import MetadataFlush, MetadataUpdate
-from trigger_core.schemas.runs import LogRecord
+from trigger_core.schemas.runs import LogRecord, ReplayedRun
 from trigger_core.schemas.schedules import CreateSchedule, UpdateSchedule
-from trigger_core.schemas.trigger import TriggerOptions, TriggerTask
+from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions, TriggerTask
 from trigger_core.schemas.workers import Assignment, GivenUp, Held, LogLine, StartRetry, Verdict
 from trigger_platform.engine import (
     access_token,
@@ -39,12 +39,14 @@ from trigger_platform.engine import (
     project,
     queue,
     replay,
+    request,
     retention,
     schedule,
     tags,
     token,
     trigger,
 )
+from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, RunRow, ScheduleRow
 from trigger_platform.store.sqlite import DIALECT
@@ -187,7 +189,7 @@ def _sweep(engine: Engine, _state: Any) -> None:
 def _create(engine: Engine, **options: Any) -> bool:
     request = TriggerTask(options=TriggerOptions(**options))
     created = engine.call(
-        trigger.create, engine.environment, "task", request, request_token="request"
+        trigger.create, engine.environment, "task", request, key=RequestKey("trigger", "request")
     )
     return bool(engine.run(created.id).sequence)
 
@@ -358,6 +360,23 @@ def _mend(engine: Engine, _state: Any) -> None:
     engine.call(mend)
 
 
+def _batch_once(engine: Engine, _state: Any) -> list[tuple[str, bool]]:
+    item = BatchItem(task="task", options=TriggerOptions(idempotency_key="k"))
+    asked = TriggerBatch(items=[item, BatchItem(task="task"), item])
+    made = engine.call(
+        trigger.create_batch, engine.environment, asked, key=RequestKey("batch", "request")
+    )
+    return [(run.task_identifier, run.is_cached) for run in made.runs]
+
+
+def _replay_once(engine: Engine, run_id: str) -> bool:
+    def act(u: Unit, environment: EnvironmentRow) -> ReplayedRun:
+        return ReplayedRun(id=replay.run(u, environment, run_id).id)
+
+    key = RequestKey("replay", "request")
+    return bool(engine.call(request.once, engine.environment, key, ReplayedRun, act))
+
+
 def _with_a_key_twice(engine: Engine) -> None:
     engine.trigger_many(2)
     engine.sql("drop index run_idempotency")
@@ -405,12 +424,14 @@ CASES = [
         _started,
     ),
     Case("trigger.create_batch", lambda e, _: len(e.trigger_many(3)), is_repeated=False),
+    Case("trigger.create_batch, asked for once", _batch_once),
     Case(
         "replay.run",
         lambda e, run_id: bool(e.call(replay.run, e.environment, run_id)),
         _queued,
         is_repeated=False,
     ),
+    Case("request.once", _replay_once, _queued),
     Case(
         "batch.open_batch",
         lambda e, run: e.open_batch(2, parent=run, key="k").run_count,

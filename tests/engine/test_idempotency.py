@@ -7,6 +7,7 @@ import pytest
 from support.engine import Engine
 from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions, TriggerTask
 from trigger_platform.engine import trigger
+from trigger_platform.engine.request import RequestKey
 
 
 def _again(engine: Engine) -> trigger.Created:
@@ -119,8 +120,23 @@ def test_a_repeated_request_gets_the_same_run_for_a_day(
 ) -> None:
     """The client may not know that its first request arrived; the answer is not marked as cached."""
     request = TriggerTask()
-    first = engine.call(trigger.create, engine.environment, "task", request, request_token="t")
+    first = engine.call(
+        trigger.create, engine.environment, "task", request, key=RequestKey("s", "t")
+    )
     engine.clock.advance(hours * 3_600_000)
-    second = engine.call(trigger.create, engine.environment, "task", request, request_token="t")
+    second = engine.call(
+        trigger.create, engine.environment, "task", request, key=RequestKey("s", "t")
+    )
 
     assert (second.id == first.id, second.is_cached) == (same, False)
+
+
+def test_the_mark_of_a_request_belongs_to_an_environment(engine: Engine) -> None:
+    """Another environment's request under the same mark is another request."""
+    key = RequestKey("s", "t")
+    other = engine.neighbour()
+    first = engine.call(trigger.create, engine.environment, "task", TriggerTask(), key=key)
+    second = engine.call(trigger.create, other.environment, "task", TriggerTask(), key=key)
+
+    assert second.id != first.id
+    assert second.run.environment_id == other.environment.id

@@ -321,7 +321,8 @@ async def test_a_change_concerns_its_followers_alone(platform: Platform) -> None
 async def _token(platform: Platform, *scopes: str, **claims: Any) -> dict[str, str]:
     environment = platform.server.local.environment
     full = {"sub": environment.id, "pub": True, "scopes": list(scopes)} | claims
-    token = public_token.mint(environment, full, SystemClock().now())
+    server = platform.server
+    token = public_token.mint(server.units.keys, environment, full, SystemClock().now())
     return {"authorization": f"Bearer {token}", **CURRENT}
 
 

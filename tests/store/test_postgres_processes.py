@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from queue import Queue
 
 import psycopg
@@ -21,24 +20,27 @@ from trigger_core.errors import StoreError
 from trigger_core.schemas.trigger import TriggerOptions, TriggerTask
 from trigger_core.schemas.workers import Poll
 from trigger_platform.engine import channel, due, trigger
+from trigger_platform.engine.request import RequestKey
 from trigger_platform.store.database import Tx
 from trigger_platform.store.notice import LOOK, Notice
 from trigger_platform.store.postgres.database import PostgresDatabase
-
-
-@dataclass(frozen=True, slots=True)
-class _Project:
-    id: str
-    ref: str
-    name: str
+from trigger_platform.store.rows import ProjectRow
 
 
 def _insert(tx: Tx, ref: str) -> None:
-    tx.run("project_insert", id=f"id-{ref}", ref=ref, name=ref, now=1)
+    tx.run(
+        "project_insert",
+        id=f"id-{ref}",
+        ref=ref,
+        name=ref,
+        organization_id=None,
+        slug=ref,
+        now=1,
+    )
 
 
 def _exists(tx: Tx, ref: str) -> bool:
-    return tx.maybe("project_by_ref", _Project, ref=ref) is not None
+    return tx.maybe("project_by_ref", ProjectRow, ref=ref) is not None
 
 
 @pytest.fixture
@@ -180,7 +182,9 @@ def test_64_triggers_with_one_key_make_one_run(engines: tuple[Engine, Engine], b
 
     def trigger_one(one: Engine) -> str:
         request = TriggerTask(options=options)
-        made = one.call(trigger.create, one.environment, "task", request, request_token=token)
+        made = one.call(
+            trigger.create, one.environment, "task", request, key=RequestKey("trigger", token)
+        )
         return str(made.id)
 
     ids = _at_once([lambda one=engines[n % 2]: trigger_one(one) for n in range(64)])

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 
 from trigger_core import duration
-from trigger_core.errors import ConflictingWriteError, InvalidDurationError, NotFoundError
+from trigger_core.errors import InvalidDurationError, NotFoundError
 from trigger_platform.engine.states import RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, RunRow
 
-__all__ = ["expiry", "find_run", "recall", "remember", "reset", "written"]
+__all__ = ["expiry", "find_run", "reset", "written"]
 
 _DEFAULT_LIFE_MS = 30 * 86_400_000
-_REQUEST_LIFE_MS = 86_400_000
 _LETS_GO = frozenset(
     {
         RunStatus.COMPLETED_WITH_ERRORS,
@@ -78,31 +77,3 @@ def written(run: RunRow) -> str | None:
         key: str = json.loads(run.idempotency_options)["key"]
         return key
     return run.idempotency_key
-
-
-def recall(u: Unit, environment_id: str, scope: str, token: str) -> str | None:
-    """Return the answer a request with this token got within the last 24 hours."""
-    since = u.now - _REQUEST_LIFE_MS
-    found: str | None = u.tx.scalar(
-        "request_get", environment_id=environment_id, scope=scope, token=token, since=since
-    )
-    return found
-
-
-def remember(u: Unit, environment_id: str, scope: str, token: str, result: str) -> None:
-    """Keep the answer of a request.
-
-    Raises:
-        ConflictingWriteError: the same request was answered meanwhile.
-    """
-    kept = u.tx.run(
-        "request_put",
-        environment_id=environment_id,
-        scope=scope,
-        token=token,
-        result=result,
-        now=u.now,
-        since=u.now - _REQUEST_LIFE_MS,
-    )
-    if kept == 0:
-        raise ConflictingWriteError("the request was answered by somebody else")

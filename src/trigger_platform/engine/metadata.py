@@ -15,7 +15,8 @@ from trigger_core.errors import ConflictingWriteError, NotFoundError, TriggerErr
 from trigger_core.metadata import Operation
 from trigger_core.schemas.errors import ErrorBody
 from trigger_core.schemas.metadata import MetadataFlush, MetadataFlushed, MetadataUpdate
-from trigger_platform.engine import run_attempt
+from trigger_platform.engine import request, run_attempt
+from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, LogRow, RunRow
 
@@ -32,16 +33,28 @@ def read(u: Unit, environment: EnvironmentRow, run_id: str) -> dict[str, Any]:
 
 
 def update(
-    u: Unit, environment: EnvironmentRow, run_id: str, change: MetadataUpdate
+    u: Unit,
+    environment: EnvironmentRow,
+    run_id: str,
+    change: MetadataUpdate,
+    *,
+    key: RequestKey | None = None,
 ) -> dict[str, Any]:
     """Change the metadata of a run, and of its parent and root if asked to; return the run's.
+
+    A request that is repeated changes nothing: adding to a number twice would be wrong.
 
     Raises:
         NotFoundError: the environment has no such run.
         UsageError: an operation is refused.
         PayloadTooLargeError: the result has more than 256 KiB.
     """
-    return _change(u, _find(u, environment, run_id), change)
+    run = _find(u, environment, run_id)
+    if request.recall(u, environment, key) is not None:
+        return _current(run)
+    after = _change(u, run, change)
+    request.remember(u, environment, key, "")
+    return after
 
 
 def flush(

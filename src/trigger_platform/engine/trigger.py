@@ -24,12 +24,14 @@ from trigger_platform.engine import (
     pending_version,
     waitpoint,
 )
+from trigger_platform.engine import request as sent
 from trigger_platform.engine.block import Wait
 from trigger_platform.engine.debounce import Window
 from trigger_platform.engine.new_run import NewRun, Origin, Ticked
 from trigger_platform.engine.queue_size import QueueSizes
+from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import EnvironmentRow, RunRow, TaskRow, WorkerRow
+from trigger_platform.store.rows import BatchItemRow, EnvironmentRow, RunRow, TaskRow, WorkerRow
 
 __all__ = ["Created", "Triggering", "create", "create_batch", "find_parent", "write"]
 
@@ -53,7 +55,7 @@ def create(
     task: str,
     request: TriggerTask,
     *,
-    request_token: str | None = None,
+    key: RequestKey | None = None,
     one_time_token: str | None = None,
     source: str = "api",
 ) -> Created:
@@ -68,8 +70,7 @@ def create(
             that was for one run.
         NotFoundError: the parent run does not exist.
     """
-    scope = f"trigger:{task}"
-    known = idempotency.recall(u, environment.id, scope, request_token) if request_token else None
+    known = sent.recall(u, environment, key)
     if known is not None:
         return Created(u.tx.one("run_any", RunRow, id=known), is_cached=False)
     if one_time_token is not None:
@@ -78,27 +79,50 @@ def create(
     item = BatchItem(task=task, payload=request.payload, options=request.options)
     created = triggering.add(item)
     triggering.write()
-    if request_token is not None:
-        idempotency.remember(u, environment.id, scope, request_token, created.id)
+    sent.remember(u, environment, key, created.id)
     if request.options.resume_parent_on_completion:
         _let_parent_wait(u, triggering.parent(request.options), created)
     return created
 
 
-def create_batch(u: Unit, environment: EnvironmentRow, request: TriggerBatch) -> BatchTriggered:
-    """Create many runs at once: all of them or, when one is refused, none."""
+def create_batch(
+    u: Unit, environment: EnvironmentRow, request: TriggerBatch, *, key: RequestKey | None = None
+) -> BatchTriggered:
+    """Create many runs at once: all of them or, when one is refused, none.
+
+    What became of an item stands in its run; only an item that found an earlier run has a row of its own.
+    """
+    known = sent.recall(u, environment, key)
+    if known is not None:
+        return _triggered(u, known)
     row = batch.insert(u, environment, len(request.items))
     triggering = Triggering(u, environment, batch_id=row.id)
     created = [triggering.add(item, position=n) for n, item in enumerate(request.items)]
     triggering.write()
-    cached = sum(one.is_cached for one in created)
-    row = batch.accept(u, row, accepted=len(created), settled=cached, failed=0)
+    cached = {position: one for position, one in enumerate(created) if one.is_cached}
+    found = [
+        BatchItemRow(row.id, position, one.run.task, one.id, 1, None, None)
+        for position, one in cached.items()
+    ]
+    u.insert("batch_item_insert", found)
+    row = batch.accept(u, row, accepted=len(created), settled=len(cached), failed=0)
     batch.seal(u, row)
+    sent.remember(u, environment, key, row.id)
     runs = [
         BatchRun(id=one.id, task_identifier=one.run.task, is_cached=one.is_cached)
         for one in created
     ]
     return BatchTriggered(id=row.id, runs=runs)
+
+
+def _triggered(u: Unit, batch_id: str) -> BatchTriggered:
+    """Return what a batch was answered with."""
+    runs = [
+        BatchRun(id=item.run_id, task_identifier=item.task, is_cached=bool(item.is_cached))
+        for item in u.tx.all("batch_items", BatchItemRow, batch_id=batch_id)
+        if item.run_id is not None
+    ]
+    return BatchTriggered(id=batch_id, runs=runs)
 
 
 def write(u: Unit, fresh: Sequence[NewRun]) -> None:

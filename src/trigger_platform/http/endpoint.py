@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -13,16 +13,24 @@ from starlette.routing import Route
 
 from trigger_core.errors import ApiError, PayloadTooLargeError, TriggerError, UsageError
 from trigger_core.schemas.base import WireModel
+from trigger_platform.engine import request as sent
+from trigger_platform.engine.request import RequestKey
+from trigger_platform.engine.unit import Unit
 from trigger_platform.http import problems
 from trigger_platform.http.auth import Access, Principal, identify
 from trigger_platform.http.server import Server
+from trigger_platform.store.rows import EnvironmentRow, ProjectRow
 
 __all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body"]
 
 BODY_LIMIT = 3 * 1024 * 1024 + 16 * 1024
 """The largest body of a trigger: three mebibytes of payload and some options."""
 
+_MARK_LIMIT = 255
+
 B = TypeVar("B")
+M = TypeVar("M", bound=WireModel)
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,13 @@ class Incoming(Generic[B]):
         """The environment the caller works in."""
         return self.principal.environment.id
 
+    @property
+    def project(self) -> ProjectRow:
+        """The project that the path names."""
+        if self.principal.project is None:
+            raise LookupError("a route without a project asks for one")
+        return self.principal.project
+
     async def body_bytes(self, limit: int = BODY_LIMIT) -> bytes:
         """Read the body as it is, giving up as soon as it is too large.
 
@@ -46,6 +61,38 @@ class Incoming(Generic[B]):
             PayloadTooLargeError: it is over the limit.
         """
         return await read_body(self.request, limit)
+
+    def request_key(self, what: str = "") -> RequestKey | None:
+        """Return what makes a repetition of this request the same (protocol 0.5); ``None`` if it has no mark.
+
+        Raises:
+            UsageError: the mark is longer than a mark is.
+        """
+        token = self.request.headers.get("x-trigger-request-idempotency-key")
+        if not token:
+            return None
+        if len(token) > _MARK_LIMIT:
+            raise UsageError(
+                f"Headers Error: a request idempotency key has at most {_MARK_LIMIT} characters",
+                code="INVALID_HEADER",
+            )
+        return RequestKey(self.request.scope["path"] + what, token)
+
+    async def once(
+        self,
+        kind: type[M],
+        function: Callable[Concatenate[Unit, EnvironmentRow, P], M],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> M:
+        """Run an engine function that makes something; a request that is repeated gets the same answer."""
+
+        def act(u: Unit, environment: EnvironmentRow) -> M:
+            return function(u, environment, *args, **kwargs)
+
+        key = self.request_key()
+        return await self.server.write(sent.once, self.environment_id, key, kind, act)
 
     def path(self, name: str) -> str:
         """Return a parameter of the path."""

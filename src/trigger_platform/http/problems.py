@@ -24,7 +24,10 @@ def answer(status: int, body: ErrorBody, headers: dict[str, str] | None = None) 
 
 
 def of(error: TriggerError) -> Response:
-    """Return the answer for an error of ours; one that stays so tells the client not to try again."""
+    """Return the answer for an error of ours; clients that would decide otherwise are told whether to retry.
+
+    By themselves they repeat a conflict and give up on anything else below 500 (protocol 0.3).
+    """
     body = ErrorBody(
         error=error.what,
         code=error.code,
@@ -33,7 +36,9 @@ def of(error: TriggerError) -> Response:
         docs=error.docs,
     )
     status = error.status
-    headers = {"x-should-retry": "false"} if status in {404, 409} else None
+    headers = None
+    if status in {404, 409}:
+        headers = {"x-should-retry": "true" if error.retryable else "false"}
     return answer(status, body, headers)
 
 

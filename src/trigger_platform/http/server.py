@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
+from trigger_platform.engine import secret_key
 from trigger_platform.engine.project import Ensured
-from trigger_platform.engine.retention import Periods
 from trigger_platform.engine.unit import Unit, Units
+from trigger_platform.http.known_keys import KnownKeys
 from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
+from trigger_platform.settings import Settings
 from trigger_platform.store.rows import EnvironmentRow
 
 __all__ = ["Server"]
@@ -28,7 +30,12 @@ class Server:
     local: Ensured
     feeds: Feeds
     url: str = ""
-    periods: Periods = Periods()  # noqa: RUF009 - frozen
+    settings: Settings = Settings()  # noqa: RUF009 - frozen
+    keys: KnownKeys = field(default_factory=KnownKeys)
+
+    def secret_key_of(self, environment: EnvironmentRow) -> str:
+        """Return an environment's secret key."""
+        return secret_key.read(self.units.keys, environment)
 
     def close(self) -> None:
         """Let everybody who waits go: the server is ending."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 
@@ -56,17 +57,10 @@ Items = list[tuple[int, BatchItem | Refused]]
 )
 async def create_batch(call: Incoming[CreateBatch]) -> Reply:
     """Create a batch that its items will be streamed into; a parent that waits, waits from now on."""
-    opened = await call.server.write(_open, call.environment_id, call.body)
-    row = opened.batch
-    environment, now = call.principal.environment, call.server.units.clock.now()
-    created = BatchCreated(
-        id=row.id,
-        run_count=row.run_count,
-        is_cached=opened.is_cached,
-        idempotency_key=row.idempotency_key,
-    )
-    headers = public_token.headers_for_batch(environment, row.id, now)
-    return Reply(created, headers, 200 if opened.is_cached else 202)
+    created = await call.once(BatchCreated, _open, call.body)
+    environment, units = call.principal.environment, call.server.units
+    headers = public_token.headers_for_batch(units.keys, environment, created.id, units.clock.now())
+    return Reply(created, headers, 200 if created.is_cached else 202)
 
 
 @endpoint("POST", "/api/v3/batches/{batch_id}/items", access=Access.ENVIRONMENT, returns=ItemsAdded)
@@ -112,8 +106,7 @@ async def read_results(call: Incoming[None]) -> BatchResults:
 )
 async def trigger_batch(call: Incoming[TriggerBatch]) -> Reply:
     """Create up to a thousand runs at once, all or none."""
-    made = await call.server.write(trigger.create_batch, call.environment_id, call.body)
-    return Reply(made, status=202)
+    return Reply(await _create(call), status=202)
 
 
 @endpoint(
@@ -125,10 +118,11 @@ async def trigger_batch(call: Incoming[TriggerBatch]) -> Reply:
 )
 async def trigger_small_batch(call: Incoming[TriggerBatch]) -> Reply:
     """Create runs at once, all or none, and answer with their number (older clients)."""
-    made = await call.server.write(trigger.create_batch, call.environment_id, call.body)
-    environment, now = call.principal.environment, call.server.units.clock.now()
+    made = await _create(call)
+    environment, units = call.principal.environment, call.server.units
     created = BatchCreated(id=made.id, run_count=len(made.runs))
-    return Reply(created, public_token.headers_for_batch(environment, made.id, now), 202)
+    headers = public_token.headers_for_batch(units.keys, environment, made.id, units.clock.now())
+    return Reply(created, headers, 202)
 
 
 class _Totals:
@@ -163,10 +157,25 @@ class _Totals:
         )
 
 
-def _open(u: Unit, environment: EnvironmentRow, request: CreateBatch) -> batch.Opened:
+async def _create(call: Incoming[TriggerBatch]) -> BatchTriggered:
+    """Create a batch; a repetition is one that names the same tasks too (protocol 0.5)."""
+    tasks = sorted({item.task for item in call.body.items})
+    digest = hashlib.sha256("\n".join(tasks).encode()).hexdigest()
+    return await call.server.write(
+        trigger.create_batch, call.environment_id, call.body, key=call.request_key(f"#{digest}")
+    )
+
+
+def _open(u: Unit, environment: EnvironmentRow, request: CreateBatch) -> BatchCreated:
     parent = _parent(u, environment, request)
-    return batch.open_batch(
+    opened = batch.open_batch(
         u, environment, request.run_count, parent=parent, key=request.idempotency_key
+    )
+    return BatchCreated(
+        id=opened.batch.id,
+        run_count=opened.batch.run_count,
+        is_cached=opened.is_cached,
+        idempotency_key=opened.batch.idempotency_key,
     )
 
 

@@ -26,12 +26,14 @@ from trigger_core.schemas.runs import (
 )
 from trigger_platform.engine import cancel, delayed, metadata, replay, tags, why
 from trigger_platform.engine.replay import Payload
+from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
 from trigger_platform.http.server import Server
 from trigger_platform.reads import runs as reads
 from trigger_platform.reads.runs import Filters
+from trigger_platform.store.rows import EnvironmentRow
 
 __all__ = [
     "add_tags",
@@ -114,8 +116,7 @@ async def replay_run(call: Incoming[ReplayRun]) -> ReplayedRun:
         if "payload" in asked.model_fields_set
         else None
     )
-    created = await call.server.write(replay.run, call.environment_id, call.path("run_id"), payload)
-    return ReplayedRun(id=created.id)
+    return await call.once(ReplayedRun, _replay, call.path("run_id"), payload)
 
 
 @endpoint(
@@ -165,8 +166,9 @@ async def read_metadata(call: Incoming[None]) -> RunMetadata:
 )
 async def update_metadata(call: Incoming[MetadataUpdate]) -> RunMetadata:
     """Change the metadata of a run, and of its parent and root."""
-    run_id = call.path("run_id")
-    after = await call.server.write(metadata.update, call.environment_id, run_id, call.body)
+    after = await call.server.write(
+        metadata.update, call.environment_id, call.path("run_id"), call.body, key=call.request_key()
+    )
     return RunMetadata(metadata=after)
 
 
@@ -227,6 +229,12 @@ async def _follow(
 
 def _event(name: str, model: WireModel) -> str:
     return f"event: {name}\ndata: {model.model_dump_json(by_alias=True, exclude_none=True)}\n\n"
+
+
+def _replay(
+    u: Unit, environment: EnvironmentRow, run_id: str, payload: Payload | None
+) -> ReplayedRun:
+    return ReplayedRun(id=replay.run(u, environment, run_id, payload).id)
 
 
 def _texts(call: Incoming[None], name: str) -> list[str]:

@@ -46,10 +46,11 @@ _ONE = "/api/v1/schedules/{schedule}"
 async def create_schedule(call: Incoming[CreateSchedule]) -> ScheduleDetail:
     """Create a schedule, or update the one that has the deduplication key."""
 
-    def work(u: Unit, environment: EnvironmentRow) -> FullSchedule:
-        return reads.full(u, environment, schedule.create(u, environment, call.body))
+    def work(u: Unit, environment: EnvironmentRow) -> ScheduleDetail:
+        made = schedule.create(u, environment, call.body)
+        return present.schedule(reads.full(u, environment, made))
 
-    return present.schedule(await call.server.write(work, call.environment_id))
+    return await call.once(ScheduleDetail, work)
 
 
 @endpoint("GET", "/api/v1/schedules", access=Access.ENVIRONMENT, returns=SchedulePage)
@@ -84,8 +85,7 @@ async def update_schedule(call: Incoming[UpdateSchedule]) -> ScheduleDetail:
 @endpoint("DELETE", _ONE, access=Access.ENVIRONMENT, returns=DeletedSchedule)
 async def delete_schedule(call: Incoming[None]) -> DeletedSchedule:
     """Remove a schedule; its runs stay."""
-    gone = await call.server.write(schedule.delete, call.environment_id, call.path("schedule"))
-    return DeletedSchedule(id=gone.id)
+    return await call.once(DeletedSchedule, _delete, call.path("schedule"))
 
 
 @endpoint("POST", f"{_ONE}/activate", access=Access.ENVIRONMENT, returns=ScheduleDetail)
@@ -114,6 +114,10 @@ async def list_timezones(call: Incoming[None]) -> Timezones:
     """List the names of time zones."""
     zones = timetable.zones()
     return Timezones(timezones=zones[1:] if call.query("excludeUtc") == "true" else zones)
+
+
+def _delete(u: Unit, environment: EnvironmentRow, ref: str) -> DeletedSchedule:
+    return DeletedSchedule(id=schedule.delete(u, environment, ref).id)
 
 
 async def _switch(call: Incoming[None], *, active: bool) -> ScheduleDetail:

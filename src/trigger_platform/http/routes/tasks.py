@@ -24,15 +24,16 @@ async def trigger_task(call: Incoming[TriggerTask]) -> Reply:
     caller, parent = call.principal, call.body.options.parent_run_id
     if parent is not None:
         caller.require("write", [Resource("runs", parent)])
-    token = call.request.headers.get("x-trigger-request-idempotency-key")
     created = await call.server.write(
         trigger.create,
         call.environment_id,
         call.path("task_id"),
         call.body,
-        request_token=token,
+        key=call.request_key(),
         one_time_token=caller.public.once if caller.public else None,
     )
-    now = call.server.units.clock.now()
-    headers = public_token.headers_for_run(call.principal.environment, created.id, now)
+    units = call.server.units
+    headers = public_token.headers_for_run(
+        units.keys, caller.environment, created.id, units.clock.now()
+    )
     return Reply(Triggered(id=created.id, is_cached=created.is_cached), headers)

@@ -64,8 +64,14 @@ select min(seal_due_at) from batch where seal_due_at is not null;
 insert into batch_item ({BatchItemRow}) values ({:BatchItemRow}) on conflict do nothing;
 
 -- name: batch_items
--- The items of a batch, in order.
-select {BatchItemRow} from batch_item where batch_id = :batch_id order by position;
+-- What became of the items of a batch, in order; an item without a row of its own stands in its run.
+select {BatchItemRow} from batch_item where batch_id = :batch_id
+union all
+select r.batch_id, r.batch_position, r.task, r.id, 0, null, null from run r
+where r.batch_id = :batch_id and not exists (
+    select 1 from batch_item i where i.batch_id = r.batch_id and i.position = r.batch_position
+)
+order by position;
 
 -- name: batch_positions
 -- Which items of a batch are there already.
