@@ -38,7 +38,7 @@ class Need:
     Attributes:
         action: what is done.
         type: to what.
-        parameter: the parameter of the path that names the thing; without one it is the whole collection.
+        parameter: what names the thing, in the path or the query; without it it is the whole collection.
     """
 
     action: str
@@ -95,6 +95,12 @@ class Access(Enum):
         is_asked_later=True,
     )
     BATCH_READER = Rule("who may read the batch", _SCOPED, need=Need("read", "batch", "batch_id"))
+    TAG_READER = Rule(
+        "who may read runs, or one of the tags", _SCOPED, need=Need("read", "tags", "tags")
+    )
+    INPUT_SENDER = Rule(
+        "who may write the run's input", _SCOPED, need=Need("write", "inputStreams", "run_id")
+    )
     WAITPOINT_COMPLETER = Rule(
         "who may complete the token", _SCOPED, need=Need("write", "waitpoints", "token_id")
     )

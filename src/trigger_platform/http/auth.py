@@ -190,7 +190,11 @@ def _resources(u: Unit, found: EnvironmentRow, need: Need, request: Request) -> 
     """Return what a scope may name to reach what is asked for."""
     if need.parameter is None:
         return _collection(need, request)
-    subject = str(request.path_params[need.parameter])
+    named = need.parameter
+    subject = str(request.path_params.get(named) or request.query_params.get(named, ""))
+    if need.type == "tags":
+        some = [[Resource("tags", tag)] for tag in subject.split(",")]
+        return [[Resource("runs")], [Resource("tags")], *some]
     ways = [Resource(need.type, subject)]
     if need.type == "batch":
         ways.append(Resource("runs"))

@@ -38,11 +38,18 @@ _TOKEN_LIFE_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class PublicToken:
-    """What a token allows; ``once`` tells a token that triggers a single run from others."""
+    """What a token allows.
+
+    Attributes:
+        scopes: which actions on what.
+        once: tells a token that triggers a single run from others.
+        skip_columns: what its holder may not see of runs that it follows.
+    """
 
     scopes: tuple[str, ...]
     expires_at: int
     once: str | None = None
+    skip_columns: tuple[str, ...] = ()
 
 
 def headers_for_run(
@@ -115,7 +122,10 @@ def verify(
     if claims.get("iat", 0) * 1000 < signers[0].tokens_since:
         raise AuthenticationError("the public access token has been revoked", status=401)
     once = _fingerprint(token) if claims.get("otu") is True else None
-    return PublicToken(tuple(claims.get("scopes", ())), claims["exp"] * 1000, once)
+    realtime = claims.get("realtime")
+    skipped = realtime.get("skipColumns", ()) if isinstance(realtime, dict) else ()
+    scopes = tuple(claims.get("scopes", ()))
+    return PublicToken(scopes, claims["exp"] * 1000, once, tuple(map(str, skipped)))
 
 
 def _claims(keys: KeyRing, token: str, signers: Sequence[EnvironmentRow]) -> dict[str, Any]:
