@@ -77,7 +77,7 @@ def replace_key(u: Unit, root: EnvironmentRow) -> EnvironmentRow:
         expires_at=u.now + GRACE_MS,
     )
     kept = secret_key.fresh(u.keys, root.id, key_word(root))
-    u.tx.run("environment_seal", id=root.id, **as_params(kept))
+    u.tx.run("environment_rekey", id=root.id, **as_params(kept))
     return replace(root, **as_params(kept))
 
 

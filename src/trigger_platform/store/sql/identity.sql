@@ -167,6 +167,11 @@ select sealed from retired_key where environment_id = :environment_id and expire
 -- Replaced keys whose time is over.
 delete from retired_key where expires_at <= :now;
 
+-- name: environment_rekey
+-- Another root key for an environment.
+update environment set secret_key_hash = :secret_key_hash, secret_key_sealed = :secret_key_sealed
+where id = :id;
+
 -- name: environment_tokens_since
 -- Public tokens of an environment and its branches that were signed earlier are refused.
 update environment set tokens_since = :now where id = :id or parent_id = :id;
@@ -194,3 +199,7 @@ select {WorkerGroupRow} from worker_group order by name;
 -- name: worker_group_seen
 -- A supervisor of the group said that it is alive.
 update worker_group set last_heartbeat_at = :now where id = :id;
+
+-- name: user_admin
+-- Whether a user is an admin of this server.
+update app_user set is_admin = :is_admin where id = :id;
