@@ -33,6 +33,7 @@ from trigger_platform.http.routes import (
     batches,
     environments,
     idempotency,
+    otlp,
     projects,
     queues,
     runs,
@@ -101,6 +102,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     schedules.deactivate_schedule,
     schedules.next_ticks,
     schedules.list_timezones,
+    otlp.export_traces,
+    otlp.export_logs,
+    otlp.export_metrics,
     worker.connect_worker,
     worker.register_worker,
     projects.public_claims,
@@ -122,7 +126,8 @@ async def open_server(
         StoreError: the database cannot be used; the subclass says why.
     """
     database = db or _open_database(settings)
-    units = Units(database, clock or database.clock, random.Random())  # noqa: S311 - ids, no secrets
+    rng = random.SystemRandom()  # whoever knows many ids must not be able to tell the next one
+    units = Units(database, clock or database.clock, rng)
     local = await units.write(project.ensure, settings.project_ref)
     await units.write(heartbeat.grant_grace)
     hub = Hub()
