@@ -136,7 +136,7 @@ def queue(view: View) -> QueueDetail:
 
 def run_page(rows: RunPageRows, environment: EnvironmentRow) -> RunPage:
     """Return a page of an environment's runs."""
-    env = RunEnvironment(id=environment.id, name=environment.slug)
+    env = RunEnvironment(id=environment.id, name=environment.word)
     return RunPage(
         data=[summary(run).model_copy(update={"env": env}) for run in rows.runs],
         pagination=Page(next=rows.next, previous=rows.previous),
