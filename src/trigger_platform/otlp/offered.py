@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from pydantic_core import to_json
+import pydantic_core
 
 from trigger_platform.otlp.exported import Exported, Line, Span, cut, is_id
 from trigger_platform.store.rows import LogRow, SpanRow
@@ -140,13 +140,13 @@ def _span_row(place: _Place, span: Span, now: int) -> SpanRow:
 
 def _log_row(place: _Place, line: Line, now: int) -> LogRow:
     message, attributes = _text(line.body), _plain(line.attributes)
-    what = to_json([line.time_ns, line.severity, message, attributes, line.span_id])
+    what = pydantic_core.to_json([line.time_ns, line.severity, message, attributes, line.span_id])
     digest = blake2b(what, digest_size=8).digest()
     return LogRow(
         run_id=place.run_id,
         attempt=place.attempt,
         time=line.time_ns // _NS or now,
-        level=_LEVELS[min(5, (line.severity + 3) // 4)] if line.severity else "INFO",
+        level=_LEVELS[min(5, (line.severity - 1) // 4)] if line.severity else "INFO",
         source="otel",
         message=message,
         attributes=attributes,
@@ -158,19 +158,24 @@ def _log_row(place: _Place, line: Line, now: int) -> LogRow:
 def _plain(attributes: Mapping[str, Any]) -> str | None:
     """Return attributes as JSON, but those that only say whose they are; of far too many the small ones."""
     mine = {key: value for key, value in attributes.items() if not key.startswith(_HIDDEN)}
-    text = to_json(mine).decode()
+    text = _json(mine)
     if len(text) > _LARGEST:
-        mine = {key: value for key, value in mine.items() if len(to_json(value)) < 256}
-        text = to_json(mine).decode()
+        mine = {key: value for key, value in mine.items() if len(_json(value)) < 256}
+        text = _json(mine)
     return text if mine else None
 
 
 def _small_json(values: list[dict[str, Any]]) -> str | None:
     """Return events or links as JSON: from the first on, as many as there is room for."""
-    while values and len(text := to_json(values).decode()) > _LARGEST:
+    while values and len(text := _json(values)) > _LARGEST:
         values = values[: len(values) // 2]
     return text if values else None
 
 
 def _text(body: Any) -> str:
-    return cut(body if isinstance(body, str) else to_json(body).decode(), _LONGEST_LINE)
+    return cut(body if isinstance(body, str) else _json(body), _LONGEST_LINE)
+
+
+def _json(value: Any) -> str:
+    """Numbers that JSON does not have become null."""
+    return pydantic_core.to_json(value, inf_nan_mode="null").decode()
