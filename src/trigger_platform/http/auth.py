@@ -14,7 +14,7 @@ from trigger_core.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from trigger_platform.engine import access_token, environment, organization, project
+from trigger_platform.engine import access_token, environment, organization, project, secret_key
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import public_token, scopes
@@ -149,7 +149,7 @@ def _opened(u: Unit, key: str, branch: str) -> EnvironmentRow | None:
 
 def _branch(u: Unit, parent: EnvironmentRow, branch: str) -> EnvironmentRow | None:
     found = environment.branch_of(u, parent, branch)
-    return None if found is None else replace(found, secret_key=parent.secret_key)
+    return None if found is None else secret_key.lent(parent, found)
 
 
 async def _token(server: Server, rule: Rule, asked: _Asked) -> Principal:
@@ -230,7 +230,7 @@ async def _public(server: Server, need: Need, token: str, subject: str) -> Princ
     found = await server.units.read(environment.signer, environment_id) if environment_id else None
     if found is None:
         raise AuthenticationError("Invalid or Missing API Key", status=401, hint=_FIX)
-    public = public_token.verify(token, found)
+    public = public_token.verify(server.units.keys, token, found)
     resources = await server.units.read(_resources, found, need.type, subject)
     caller = Principal(found, public=public)
     caller.require(need.action, resources)

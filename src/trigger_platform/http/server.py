@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
+from trigger_platform.engine import secret_key
 from trigger_platform.engine.project import Ensured
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.http.known_keys import KnownKeys
@@ -29,6 +30,10 @@ class Server:
     url: str = ""
     settings: Settings = Settings()  # noqa: RUF009 - frozen
     keys: KnownKeys = field(default_factory=KnownKeys)
+
+    def secret_key_of(self, environment: EnvironmentRow) -> str:
+        """Return an environment's secret key."""
+        return secret_key.read(self.units.keys, environment)
 
     async def write(
         self,

@@ -24,6 +24,7 @@ __all__ = [
     "OrganizationRow",
     "OutputRow",
     "PayloadRow",
+    "PlainKeyRow",
     "ProjectRow",
     "QueueRow",
     "RunMoveRow",
@@ -146,7 +147,8 @@ class EnvironmentRow:
     project_id: str
     slug: str
     type: str
-    secret_key: str
+    secret_key_hash: str
+    secret_key_sealed: str
     concurrency_limit: int
     burst_factor: float
     paused: int
@@ -165,6 +167,15 @@ class EnvironmentRow:
     def word(self) -> str:
         """What a path calls it; a project has several of development, and branches of some."""
         return _WORDS[self.type]
+
+
+@dataclass(frozen=True, slots=True)
+class PlainKeyRow:
+    """An environment of an earlier version: what is now the column of the hash holds the key itself."""
+
+    id: str
+    parent_id: str | None
+    secret_key_hash: str
 
 
 @dataclass(frozen=True, slots=True)

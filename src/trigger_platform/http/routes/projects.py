@@ -43,7 +43,7 @@ async def read_environment(call: Incoming[None]) -> ProjectEnvironment:
     """Return an environment's key and address."""
     named = call.project
     return ProjectEnvironment(
-        api_key=call.principal.environment.secret_key,
+        api_key=call.server.secret_key_of(call.principal.environment),
         name=named.name,
         api_url=call.server.url,
         project_id=named.id,

@@ -61,8 +61,8 @@ async def create_token(call: Incoming[CreateToken]) -> Reply:
         return TokenCreated(id=made.token.id, is_cached=made.is_cached, url=url)
 
     created = await call.once(TokenCreated, work)
-    now = call.server.units.clock.now()
-    headers = public_token.headers_for_token(call.principal.environment, created.id, now)
+    environment, units = call.principal.environment, call.server.units
+    headers = public_token.headers_for_token(units.keys, environment, created.id, units.clock.now())
     return Reply(created, headers)
 
 
@@ -118,7 +118,7 @@ async def call_back(call: Incoming[None]) -> Done:
         raise ApiError("Content-Length is required", status=411)
     body = await call.body_bytes()
     home = await call.server.units.read(_environment_of, call.path("token_id"))
-    token.verify(home, call.path("token_id"), call.path("hash"))
+    token.verify(call.server.units.keys, home, call.path("token_id"), call.path("hash"))
     await _complete(call, home.id, _json_or_empty(body))
     return Done()
 
@@ -230,6 +230,7 @@ def _json_or_empty(body: bytes) -> object:
 def _url(call: Incoming[Any], token_id: str) -> str:
     """Return the address that completes a token without a key."""
     request: Request = call.request
-    secret = token.callback_hash(call.principal.environment, token_id)
+    keys, environment = call.server.units.keys, call.principal.environment
+    secret = token.callback_hash(keys, environment, token_id)
     path = f"/api/v1/waitpoints/tokens/{token_id}/callback/{secret}"
     return (call.server.url or str(request.base_url).rstrip("/")) + path
