@@ -37,6 +37,7 @@ from trigger_platform.http.routes import (
     otlp,
     projects,
     queues,
+    realtime,
     runs,
     schedules,
     tasks,
@@ -49,6 +50,7 @@ from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.reconciler import Reconciler
 from trigger_platform.loops.retention import Retention
 from trigger_platform.loops.timers import Timers
+from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings, variable_of
 from trigger_platform.store.database import Database
@@ -71,6 +73,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     runs.read_snapshots,
     runs.explain_run,
     runs.follow_run,
+    realtime.follow_one,
+    realtime.follow_tags,
+    realtime.follow_batch,
     runs.cancel_run,
     runs.replay_run,
     runs.reschedule_run,
@@ -142,7 +147,7 @@ async def open_server(
         raise
     hub = Hub()
     units.subscribe(hub.notice)
-    server = Server(units, hub, local, settings=settings)
+    server = Server(units, hub, local, Feeds(units), settings=settings)
     units.subscribe(server.keys.notice)
     return server
 
@@ -156,6 +161,7 @@ def build(server: Server) -> Starlette:
         running = (
             Timers(server.units),
             Outbox(server.units),
+            server.feeds,
             Reconciler(server.units),
             Retention(server.units, server.settings.periods),
         )
@@ -163,7 +169,7 @@ def build(server: Server) -> Starlette:
         try:
             yield
         finally:
-            server.hub.close()
+            server.close()
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
@@ -212,7 +218,7 @@ async def serve(
     await instance.up.wait()
     announce(server)
     await until.wait()
-    server.hub.close()
+    server.close()
     instance.should_exit = True
     await serving
     server.units.db.close()
