@@ -30,6 +30,7 @@ def main() -> None:
             host=options.host,
             port=options.port,
             database=options.database,
+            drain_grace=0,
         )
         require_loopback(settings)
         foreground.run(settings, _announce, _watch_stdin)

@@ -18,6 +18,7 @@ from trigger_platform.store.opening import open_database
 from trigger_platform.store.sqlite import MEMORY
 
 PROJECT = "proj_abcdefghijklmnopqrst"
+METRICS_TOKEN = "m3Tr1cs-Xn5vZk3b7Rt1Ww9Yc2Lm8Pd4"
 
 
 @dataclass
@@ -71,7 +72,9 @@ class Platform:
 async def serving(address: str = MEMORY, **settings: Any) -> AsyncIterator[Platform]:
     """A platform with its loops running, in memory unless told otherwise."""
     clock = VirtualClock()
-    given = Settings.model_validate({"project_ref": PROJECT} | settings)
+    given = Settings.model_validate(
+        {"project_ref": PROJECT, "metrics_token": METRICS_TOKEN} | settings
+    )
     server = await open_server(given, clock=clock, db=open_database(address))
     app = build(server)
     headers = {"authorization": f"Bearer {server.local.environment.secret_key}"}

@@ -38,6 +38,7 @@ class Access(Enum):
         "an environment's secret key, or a public token that may complete the token"
     )
     USER = "a personal access token"
+    METRICS = "the token for metrics; without one, anybody on this machine"
     ENVIRONMENT_OR_USER = "an environment's secret key or a personal access token"
 
 
@@ -87,6 +88,9 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
     if access in {Access.OPEN, Access.LOCAL}:
         return local
     token = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+    if access is Access.METRICS:
+        _may_read_metrics(server, token)
+        return local
     if token.startswith("tr_pat_"):
         return await _user(server, access, token)
     need = _NEEDS.get(access)
@@ -99,6 +103,20 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
             "Invalid or Missing API Key", status=401, because=_because(token), hint=_FIX
         )
     return Principal(found)
+
+
+def _may_read_metrics(server: Server, token: str) -> None:
+    wanted = server.settings.metrics_token
+    if wanted is None and not server.settings.is_public:
+        return
+    if wanted is None or not hmac.compare_digest(
+        token.encode(), wanted.get_secret_value().encode()
+    ):
+        raise AuthenticationError(
+            "Invalid or Missing Token for Metrics",
+            status=401,
+            hint="set TRIGGER_METRICS_TOKEN, and pass it: Authorization: Bearer …",
+        )
 
 
 def _because(token: str) -> str:

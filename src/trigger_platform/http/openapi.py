@@ -26,6 +26,7 @@ _SECURITY: dict[Access, list[dict[str, list[str]]]] = {
     Access.BATCH_READER: [{"secretKey": []}, {"publicToken": []}],
     Access.WAITPOINT_COMPLETER: [{"secretKey": []}, {"publicToken": []}],
     Access.USER: [{"accessToken": []}],
+    Access.METRICS: [{"metricsToken": []}],
     Access.ENVIRONMENT_OR_USER: [{"secretKey": []}, {"accessToken": []}],
 }
 
@@ -50,6 +51,7 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
                 "secretKey": bearer,
                 "publicToken": bearer,
                 "accessToken": bearer,
+                "metricsToken": bearer,
             },
         },
     }

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 from trigger_core.errors import NotFoundError
 from trigger_core.schemas.auth import PublicClaims
-from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.projects import ProjectEnvironment, Whoami
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
 
-__all__ = ["health", "public_claims", "read_environment", "whoami"]
+__all__ = ["public_claims", "read_environment", "whoami"]
 
 _SLUGS = {"dev", "staging", "prod", "preview"}
-
-
-class Health(WireModel):
-    """The server is up."""
-
-    ok: bool
-
-
-@endpoint("GET", "/healthz", access=Access.OPEN, returns=Health)
-async def health(_call: Incoming[None]) -> Health:
-    """Say that the server is up."""
-    return Health(ok=True)
 
 
 @endpoint("GET", "/api/v2/whoami", access=Access.USER, returns=Whoami)
