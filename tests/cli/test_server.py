@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from support import postgres
+from support import keys, postgres
 from support.dev import run_cli, until
 from support.server import Started
 from trigger_core.api.calls import runs as run_calls
@@ -30,6 +30,7 @@ from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.store.opening import open_database
 
 PROJECT = "proj_abcdefghijklmnopqrst"
+_KEY = "0f" * 32
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def address() -> str:
 
 def _fill(address: str | Path) -> None:
     db = open_database(address)
-    units = Units(db, SystemClock(), random.Random(1))
+    units = Units(db, SystemClock(), random.Random(1), keys.ring())
     local = units.write_sync(project.ensure, PROJECT)
     units.write_sync(trigger.create, local.environment, "task", TriggerTask())
     units.write_sync(_publish_all)
@@ -285,6 +286,18 @@ def test_a_server_needs_to_know_its_database_and_its_project(tmp_path: Path) -> 
     assert shown.returncode == 2
     assert "error SETTING_MISSING" in shown.stderr
     assert "TRIGGER_PROJECT_REF" in shown.stderr
+
+
+def test_a_database_server_needs_a_key_that_is_given(tmp_path: Path) -> None:
+    """It has no folder to keep one in; nothing is written that could not be read again."""
+    shown = run_cli(
+        "server", "start", "--database", postgres.emptied_database(), "--project", PROJECT,
+        "--port", "0", cwd=tmp_path,
+    )  # fmt: skip
+
+    assert shown.returncode == 1
+    assert "error ENCRYPTION_KEY_MISSING" in shown.stderr
+    assert "fix: set it, the same for every server of this database" in shown.stderr
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ from support.dev import clean_env
 from support.http import PROJECT
 from trigger_core.api.client import Client
 
-__all__ = ["Started"]
+__all__ = ["KEY", "Started"]
+
+KEY = "0f" * 32
 
 
 class Started:
@@ -28,7 +30,7 @@ class Started:
                 *("--database", str(database), "--project", PROJECT, "--port", str(port)),
                 *("--json", "--show-key", *options),
             ],
-            env=clean_env() | (env or {}),
+            env=clean_env() | {"TRIGGER_ENCRYPTION_KEY": KEY} | (env or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

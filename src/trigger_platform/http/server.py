@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
+from trigger_platform.engine import secret_key
 from trigger_platform.engine.project import Ensured
 from trigger_platform.engine.unit import Unit, Units
+from trigger_platform.http.known_keys import KnownKeys
 from trigger_platform.metrics import Metrics
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings
@@ -41,6 +43,11 @@ class Server:
     is_draining: bool = False
     loops: Mapping[str, Loop] = field(default_factory=dict)
     metrics: Metrics = field(default_factory=Metrics)
+    keys: KnownKeys = field(default_factory=KnownKeys)
+
+    def secret_key_of(self, environment: EnvironmentRow) -> str:
+        """Return an environment's secret key."""
+        return secret_key.read(self.units.keys, environment)
 
     async def write(
         self,
