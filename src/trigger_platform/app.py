@@ -34,6 +34,7 @@ from trigger_platform.http.routes import (
     idempotency,
     projects,
     queues,
+    realtime,
     runs,
     schedules,
     tasks,
@@ -46,6 +47,7 @@ from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.reconciler import Reconciler
 from trigger_platform.loops.retention import Retention
 from trigger_platform.loops.timers import Timers
+from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings, variable_of
 from trigger_platform.store.database import Database
@@ -68,6 +70,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     runs.read_snapshots,
     runs.explain_run,
     runs.follow_run,
+    realtime.follow_one,
+    realtime.follow_tags,
+    realtime.follow_batch,
     runs.cancel_run,
     runs.replay_run,
     runs.reschedule_run,
@@ -137,7 +142,7 @@ async def open_server(
         raise
     hub = Hub()
     units.subscribe(hub.notice)
-    server = Server(units, hub, local, settings=settings)
+    server = Server(units, hub, local, Feeds(units), settings=settings)
     units.subscribe(server.keys.notice)
     return server
 
@@ -151,6 +156,7 @@ def build(server: Server) -> Starlette:
         server.loops = {
             "timers": Timers(server.units),
             "outbox": Outbox(server.units),
+            "feeds": server.feeds,
             "reconciler": Reconciler(server.units),
             "retention": Retention(server.units, server.settings.periods),
         }
@@ -158,7 +164,7 @@ def build(server: Server) -> Starlette:
         try:
             yield
         finally:
-            server.hub.close()
+            server.close()
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)

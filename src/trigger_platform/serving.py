@@ -59,7 +59,7 @@ async def _drain(server: Server, web: _Web) -> None:
         connection.end_with_answer()
     await asyncio.sleep(server.settings.drain_delay / 1000)
     await web.stop_listening()
-    server.hub.close()
+    server.close()
     web.should_exit = True
 
 

@@ -1,4 +1,4 @@
-"""What every route can use: the units, the hub, and who this server is."""
+"""What every route can use: the units, those who wait, and who this server is."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from trigger_platform.engine.project import Ensured
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.http.known_keys import KnownKeys
 from trigger_platform.metrics import Metrics
+from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings
 from trigger_platform.store.rows import EnvironmentRow
@@ -38,6 +39,7 @@ class Server:
     units: Units
     hub: Hub
     local: Ensured
+    feeds: Feeds
     url: str = ""
     settings: Settings = Settings()  # noqa: RUF009 - frozen
     is_draining: bool = False
@@ -48,6 +50,11 @@ class Server:
     def secret_key_of(self, environment: EnvironmentRow) -> str:
         """Return an environment's secret key."""
         return secret_key.read(self.units.keys, environment)
+
+    def close(self) -> None:
+        """Let everybody who waits go: the server is ending."""
+        self.hub.close()
+        self.feeds.close()
 
     async def write(
         self,

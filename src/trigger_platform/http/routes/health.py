@@ -107,6 +107,7 @@ def _of_runs(server: Server, found: Gauges) -> Iterator[Family]:
 
 def _of_process(server: Server) -> Iterator[Family]:
     tally = server.units.db.tally
+    yield _one("trigger_followers", "gauge", "Clients that follow runs here.", len(server.feeds))
     yield _one("trigger_database_groups_total", "counter", "Groups of writes that were committed.",
                tally.groups)  # fmt: skip
     yield _one("trigger_database_writes_total", "counter", "Writes in these groups.", tally.writes)
