@@ -28,6 +28,7 @@ class Credential(Enum):
     USER_TOKEN = "a personal access token"  # noqa: S105
     ORGANIZATION_TOKEN = "an organisation's access token"  # noqa: S105
     WORKER_TOKEN = "a worker group's token"  # noqa: S105
+    METRICS_TOKEN = "the token for metrics; where none is set, nothing on this machine"  # noqa: S105
     BROWSER = "a browser"
 
 
@@ -111,6 +112,8 @@ class Access(Enum):
     DEPLOYMENT_READER = Rule("who may read deployments", _KEY, need=Need("read", "deployments"))
     DEPLOYMENT_WRITER = Rule("who may deploy", _KEY, need=Need("write", "deployments"))
     TOKEN_MINTER = Rule("an environment's secret key, within its scopes", _KEY, is_asked_later=True)
+
+    METRICS = Rule("who has the token for metrics", frozenset({Credential.METRICS_TOKEN}))
 
     USER = Rule("a user, or an organisation", _TOKEN)
     PERSON = Rule("a user", _PERSON)

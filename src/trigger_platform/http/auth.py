@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from dataclasses import dataclass, replace
 
@@ -84,6 +85,13 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
     if Credential.BROWSER in rule.takes:
         return Principal(server.local.environment)
     asked = _Asked.of(request)
+    if Credential.METRICS_TOKEN in rule.takes:
+        _may_read_metrics(server, asked.token)
+        return Principal()
+    return await _by_credential(server, rule, asked, request)
+
+
+async def _by_credential(server: Server, rule: Rule, asked: _Asked, request: Request) -> Principal:
     if asked.token.startswith(("tr_pat_", "tr_oat_")):
         return await _by_token(server, rule, asked)
     if asked.token.startswith("tr_wgt_") or Credential.WORKER_TOKEN in rule.takes:
@@ -91,6 +99,19 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
     if asked.token.count(".") == 2 and Credential.PUBLIC_TOKEN in rule.takes:
         return await _by_public_token(server, rule, asked, request)
     return await _by_key(server, rule, asked, request)
+
+
+def _may_read_metrics(server: Server, token: str) -> None:
+    wanted = server.settings.metrics_token
+    if wanted is None and not server.settings.is_public:
+        return
+    given = "" if wanted is None else wanted.get_secret_value()
+    if not given or not hmac.compare_digest(token.encode(), given.encode()):
+        raise AuthenticationError(
+            "Invalid or Missing Token for Metrics",
+            status=401,
+            hint="set TRIGGER_METRICS_TOKEN, and pass it: Authorization: Bearer …",
+        )
 
 
 async def _by_key(server: Server, rule: Rule, asked: _Asked, request: Request) -> Principal:

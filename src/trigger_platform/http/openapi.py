@@ -22,6 +22,7 @@ _SCHEMES = {
     Credential.USER_TOKEN: "accessToken",
     Credential.ORGANIZATION_TOKEN: "accessToken",
     Credential.WORKER_TOKEN: "workerToken",
+    Credential.METRICS_TOKEN: "metricsToken",
 }
 
 
@@ -46,6 +47,7 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
                 "publicToken": bearer,
                 "accessToken": bearer,
                 "workerToken": bearer,
+                "metricsToken": bearer,
             },
         },
     }

@@ -31,6 +31,7 @@ from trigger_platform.http.ndjson import Line
 from trigger_platform.http.principal import forbidden
 from trigger_platform.http.public_token import PublicToken
 from trigger_platform.http.scopes import Resource
+from trigger_platform.http.trace_headers import caller_of
 from trigger_platform.reads import batches as reads
 from trigger_platform.store.rows import BatchRow, EnvironmentRow, RunRow
 
@@ -147,7 +148,11 @@ class _Totals:
         """Add items in one transaction."""
         _permit(self._call, {item.task for _, item in chunk})
         added: Added = await self._call.server.write(
-            batch_items.stream, self._call.environment_id, self._batch_id, chunk
+            batch_items.stream,
+            self._call.environment_id,
+            self._batch_id,
+            chunk,
+            caller=caller_of(self._call.request),
         )
         self._accepted += added.accepted
         self._repeated += added.repeated
@@ -182,7 +187,11 @@ async def _create(call: Incoming[TriggerBatch]) -> BatchTriggered:
         raise forbidden()  # those are for batches in two phases
     digest = hashlib.sha256("\n".join(tasks).encode()).hexdigest()
     return await call.server.write(
-        trigger.create_batch, call.environment_id, call.body, key=call.request_key(f"#{digest}")
+        trigger.create_batch,
+        call.environment_id,
+        call.body,
+        key=call.request_key(f"#{digest}"),
+        caller=caller_of(call.request),
     )
 
 
