@@ -39,6 +39,7 @@ from trigger_platform.http.routes import (
     runs,
     schedules,
     tasks,
+    traces,
     waits,
     worker,
 )
@@ -69,6 +70,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     runs.read_result,
     runs.read_logs,
     runs.read_snapshots,
+    traces.read_trace,
+    traces.read_events,
+    traces.read_span,
     runs.explain_run,
     runs.follow_run,
     realtime.follow_one,
