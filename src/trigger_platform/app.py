@@ -189,7 +189,7 @@ def build(server: Server) -> Starlette:
 
 def _open_database(settings: Settings) -> Database:
     if settings.database is not None:
-        return open_database(settings.database, durable=settings.durable)
+        return open_database(settings.database, durable=settings.durable, migrates=settings.migrate)
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
