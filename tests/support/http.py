@@ -12,13 +12,14 @@ import httpx
 from support import keys
 from trigger_core.clock import VirtualClock
 from trigger_platform.app import build, open_server
-from trigger_platform.engine import due
+from trigger_platform.engine import due, environment
 from trigger_platform.http.server import Server
 from trigger_platform.settings import Settings
 from trigger_platform.store.opening import open_database
 from trigger_platform.store.sqlite import MEMORY
 
 PROJECT = "proj_abcdefghijklmnopqrst"
+METRICS_TOKEN = "m3Tr1cs-Xn5vZk3b7Rt1Ww9Yc2Lm8Pd4"
 
 
 @dataclass
@@ -28,6 +29,17 @@ class Platform:
     server: Server
     clock: VirtualClock
     http: httpx.AsyncClient
+
+    async def elsewhere(self, word: str) -> Platform:
+        """Another environment of the project: ``staging``, ``prod`` or ``preview``."""
+        project = self.server.local.project
+        there = await self.server.units.write(environment.shared, project, word)
+        headers = {"authorization": f"Bearer {self.server.secret_key_of(there)}"}
+        transport = self.http._transport
+        http = httpx.AsyncClient(
+            transport=transport, base_url=self.http.base_url, headers=headers
+        )
+        return Platform(self.server, self.clock, http)
 
     @property
     def key(self) -> str:
@@ -73,7 +85,8 @@ async def serving(address: str = MEMORY, **settings: Any) -> AsyncIterator[Platf
     """A platform with its loops running, in memory unless told otherwise."""
     clock = VirtualClock()
     given = Settings.model_validate(
-        {"project_ref": PROJECT, "encryption_key": keys.TEXT} | settings
+        {"project_ref": PROJECT, "encryption_key": keys.TEXT, "metrics_token": METRICS_TOKEN}
+        | settings
     )
     server = await open_server(given, clock=clock, db=open_database(address))
     app = build(server)

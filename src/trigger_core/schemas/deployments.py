@@ -82,7 +82,7 @@ class CanceledDeployment(WireModel):
 
 
 class DeploymentInitialized(WireModel):
-    """The answer: what to build, under which tag; ``outcome`` is ``existing`` where nothing is to be built."""
+    """The answer: what to build, under which tag; ``outcome`` is ``existing`` when there is no need to."""
 
     id: str
     content_hash: str

@@ -129,21 +129,21 @@ def page(u: Unit, environment: EnvironmentRow, filters: Filters) -> DeploymentPa
         )
         rows = found[: filters.size][::-1]
         more = rows[0].id if len(found) > filters.size else None
-        return _page(u, rows, next=rows[-1].id if rows else None, previous=more)
+        return _page(u, rows, rows[-1].id if rows else None, more)
     found = u.tx.all("read_deployments", DeploymentRow, after=filters.after, **params)
     rows = found[: filters.size]
     more = rows[-1].id if len(found) > filters.size else None
     back = rows[0].id if filters.after and rows else None
-    return _page(u, rows, next=more, previous=back)
+    return _page(u, rows, more, back)
 
 
 def _page(
-    u: Unit, rows: Sequence[DeploymentRow], *, next: str | None, previous: str | None
+    u: Unit, rows: Sequence[DeploymentRow], following: str | None, previous: str | None
 ) -> DeploymentPageRows:
     ids = json.dumps([row.worker_id for row in rows if row.worker_id is not None])
     versions = {row.id: FullVersion(row, []) for row in u.tx.all("versions_by_id", VersionRow, ids=ids)}
     listed = [FullDeployment(row, versions.get(row.worker_id or "")) for row in rows]
-    return DeploymentPageRows(listed, next, previous)
+    return DeploymentPageRows(listed, following, previous)
 
 
 def _full(u: Unit, row: DeploymentRow) -> FullDeployment:
