@@ -108,7 +108,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     schedules.deactivate_schedule,
     schedules.next_ticks,
     schedules.list_timezones,
-<<<<<<< HEAD
     deployments.list_deployments,
     deployments.current_deployment,
     deployments.latest_deployment,
@@ -124,11 +123,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     deployments.registry_credentials,
     deployments.promote_deployment,
     deployments.read_worker,
-=======
     otlp.export_traces,
     otlp.export_logs,
     otlp.export_metrics,
->>>>>>> main
     worker.connect_worker,
     worker.register_worker,
     projects.public_claims,

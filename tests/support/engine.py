@@ -220,9 +220,7 @@ class Engine:
         self, *tasks: TaskDeclaration, external_id: str | None = None, promoted: bool = True
     ) -> str:
         """Deploy a version, from the wish to its serving; return its name."""
-        begun = self.begin_deployment(
-            external_id=external_id, force=external_id is not None
-        )
+        begun = self.begin_deployment(external_id=external_id, force=external_id is not None)
         self.index(begun.id, *tasks)
         return self.finalize(begun.id, promoted=promoted).version
 

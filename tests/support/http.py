@@ -36,9 +36,7 @@ class Platform:
         there = await self.server.units.write(environment.shared, project, word)
         headers = {"authorization": f"Bearer {self.server.secret_key_of(there)}"}
         transport = self.http._transport
-        http = httpx.AsyncClient(
-            transport=transport, base_url=self.http.base_url, headers=headers
-        )
+        http = httpx.AsyncClient(transport=transport, base_url=self.http.base_url, headers=headers)
         return Platform(self.server, self.clock, http)
 
     @property

@@ -30,7 +30,9 @@ __all__ = ["detail", "initialized", "item", "page", "promoted", "version"]
 def initialized(made: Initialized) -> DeploymentInitialized:
     """Return the answer to the wish to build."""
     row = made.deployment
-    canceled = [CanceledDeployment(version=o.version, short_code=o.short_code) for o in made.canceled]
+    canceled = [
+        CanceledDeployment(version=o.version, short_code=o.short_code) for o in made.canceled
+    ]
     return DeploymentInitialized(
         id=row.id,
         content_hash=row.content_hash,
@@ -118,7 +120,9 @@ def version(found: FullVersion) -> WorkerDetail:
 
 def _worker(found: FullVersion) -> DeploymentWorker:
     tasks = [
-        DeploymentTask(id=ids.task_id(one.worker_id, one.task), slug=one.task, file_path=one.file_path)
+        DeploymentTask(
+            id=ids.task_id(one.worker_id, one.task), slug=one.task, file_path=one.file_path
+        )
         for one in found.tasks
     ]
     return DeploymentWorker(id=found.row.id, version=found.row.version, tasks=tasks)

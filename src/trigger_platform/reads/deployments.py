@@ -105,9 +105,7 @@ def version(u: Unit, environment: EnvironmentRow, tag: str) -> FullVersion:
     found = (
         _version(u, environment.current_worker_id)
         if tag == "current"
-        else u.tx.maybe(
-            "version_by_name", VersionRow, environment_id=environment.id, version=tag
-        )
+        else u.tx.maybe("version_by_name", VersionRow, environment_id=environment.id, version=tag)
     )
     if found is None:
         raise NotFoundError(f"there is no version {tag}", status=404, code="VERSION_NOT_FOUND")
@@ -124,9 +122,7 @@ def page(u: Unit, environment: EnvironmentRow, filters: Filters) -> DeploymentPa
         "limit": filters.size + 1,
     }
     if filters.before:
-        found = u.tx.all(
-            "read_deployments_newer", DeploymentRow, before=filters.before, **params
-        )
+        found = u.tx.all("read_deployments_newer", DeploymentRow, before=filters.before, **params)
         rows = found[: filters.size][::-1]
         more = rows[0].id if len(found) > filters.size else None
         return _page(u, rows, rows[-1].id if rows else None, more)
@@ -141,7 +137,9 @@ def _page(
     u: Unit, rows: Sequence[DeploymentRow], following: str | None, previous: str | None
 ) -> DeploymentPageRows:
     ids = json.dumps([row.worker_id for row in rows if row.worker_id is not None])
-    versions = {row.id: FullVersion(row, []) for row in u.tx.all("versions_by_id", VersionRow, ids=ids)}
+    versions = {
+        row.id: FullVersion(row, []) for row in u.tx.all("versions_by_id", VersionRow, ids=ids)
+    }
     listed = [FullDeployment(row, versions.get(row.worker_id or "")) for row in rows]
     return DeploymentPageRows(listed, following, previous)
 

@@ -81,9 +81,7 @@ async def list_runs(call: Incoming[None]) -> RunPage:
         batch=call.query("filter[batch]"),
         schedule=call.query("filter[schedule]"),
         is_test=query.flag(call, "filter[isTest]"),
-        created_from=query.since(
-            call, "filter[createdAt][period]", "filter[createdAt][from]"
-        ),
+        created_from=query.since(call, "filter[createdAt][period]", "filter[createdAt][from]"),
         created_to=query.moment(call, "filter[createdAt][to]"),
         size=call.number("page[size]", 25, low=1, high=100),
         after=call.query("page[after]"),
