@@ -85,6 +85,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     waits.wait_for_token,
     queues.list_queues,
     queues.retrieve_queue,
+    queues.list_keys,
     queues.pause_queue,
     queues.override_queue,
     queues.reset_queue,

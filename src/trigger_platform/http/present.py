@@ -15,7 +15,7 @@ from trigger_core.schemas.batches import (
     BatchStatus,
     RunResult,
 )
-from trigger_core.schemas.queues import QueueConcurrency, QueueDetail
+from trigger_core.schemas.queues import PageNumbers, QueueConcurrency, QueueDetail
 from trigger_core.schemas.runs import (
     AttemptDetail,
     LogPage,
@@ -47,6 +47,7 @@ __all__ = [
     "error_of",
     "internal_statuses",
     "log_page",
+    "page_numbers",
     "queue",
     "result",
     "run_page",
@@ -110,6 +111,12 @@ def detail(found: FullRun) -> RunDetail:
         ),
     }
     return RunDetail.model_validate(fields)
+
+
+def page_numbers(number: int, size: int, count: int) -> PageNumbers:
+    """Return which page this is; an empty list has one page too."""
+    pages = max(1, -(-count // size))
+    return PageNumbers(current_page=number, total_pages=pages, count=count)
 
 
 def queue(view: View) -> QueueDetail:
