@@ -30,6 +30,7 @@ fix: $(READY)
 # The pages of the reference that are written from code.
 docs: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m support.behaviours
+	PYTHONPATH=tests $(BIN)/python -m support.settings_page
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run_all.py

@@ -14,7 +14,7 @@ from typing import Any
 from trigger_core.errors import TriggerError
 from trigger_platform import foreground
 from trigger_platform.http.server import Server
-from trigger_platform.settings import Settings
+from trigger_platform.settings import Settings, require_loopback
 
 __all__ = ["main"]
 
@@ -31,6 +31,7 @@ def main() -> None:
             port=options.port,
             database=options.database,
         )
+        require_loopback(settings)
         foreground.run(settings, _announce, _watch_stdin)
     except TriggerError as error:
         _say({"event": "failed", "error": error.report()})

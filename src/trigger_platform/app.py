@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -25,6 +26,7 @@ from trigger_platform.dashboard import pages
 from trigger_platform.engine import heartbeat, project
 from trigger_platform.engine.unit import Units
 from trigger_platform.http import openapi, problems
+from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.guard import Guard
 from trigger_platform.http.routes import (
@@ -126,7 +128,7 @@ async def open_server(
     await units.write(heartbeat.grant_grace)
     hub = Hub()
     units.subscribe(hub.notice)
-    return Server(units, hub, local, periods=settings.periods)
+    return Server(units, hub, local, settings=settings)
 
 
 def build(server: Server) -> Starlette:
@@ -139,7 +141,7 @@ def build(server: Server) -> Starlette:
             Timers(server.units),
             Outbox(server.units),
             Reconciler(server.units),
-            Retention(server.units, server.periods),
+            Retention(server.units, server.settings.periods),
         )
         loops = [asyncio.create_task(loop.run()) for loop in running]
         try:
@@ -150,18 +152,19 @@ def build(server: Server) -> Starlette:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
 
-    description = openapi.describe(ENDPOINTS)
+    endpoints = _served(server.settings)
+    description = openapi.describe(endpoints)
 
     async def describe(_request: Request) -> Response:
         return JSONResponse(description)
 
     return Starlette(
         routes=[
-            *(endpoint.route(server) for endpoint in ENDPOINTS),
+            *(endpoint.route(server) for endpoint in endpoints),
             Route("/openapi.json", describe),
             Mount("/static", StaticFiles(directory=_STATIC)),
         ],
-        middleware=[Middleware(Guard)],
+        middleware=[Middleware(Guard, hosts=server.settings.hosts)],
         exception_handlers={HTTPException: _no_route},
         lifespan=lifespan,
     )
@@ -177,12 +180,15 @@ async def serve(
     """
     listener = _listen(settings)
     server = await open_server(settings)
-    server.url = f"http://{settings.host}:{listener.getsockname()[1]}"
+    server.url = settings.public_url or _url(settings.host, listener.getsockname()[1])
     config = uvicorn.Config(
         build(server),
         log_config=None,
         log_level="warning",
         access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
         timeout_graceful_shutdown=2,
     )
     instance = _Uvicorn(config)
@@ -229,22 +235,48 @@ def _open_database(settings: Settings) -> Database:
     return open_database(settings.data_dir / "trigger.db", durable=settings.durable)
 
 
+def _served(settings: Settings) -> tuple[Endpoint, ...]:
+    """Return the routes; those without a login are for this machine alone."""
+    if not settings.is_public:
+        return ENDPOINTS
+    return tuple(one for one in ENDPOINTS if one.access is not Access.LOCAL)
+
+
 def _listen(settings: Settings) -> socket.socket:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        family, _, _, _, place = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.create_server(
+            place[:2],
+            family=family,
+            backlog=1024,
+            dualstack_ipv6=place[0] == "::" and socket.has_dualstack_ipv6(),
+        )
     except OSError as error:
-        listener.close()
-        raise TriggerError(
+        raise _cannot_listen(settings, error) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _cannot_listen(settings: Settings, error: OSError) -> TriggerError:
+    if error.errno == errno.EADDRINUSE:
+        return TriggerError(
             f"port {settings.port} is taken",
             code="PORT_IN_USE",
             because=error.strerror,
             hint="end the program that uses it, or let `--port 0` pick a free one",
-        ) from error
-    listener.listen(1024)
-    listener.setblocking(False)
-    return listener
+        )
+    return TriggerError(
+        f"this machine cannot listen on {settings.host} port {settings.port}",
+        code="ADDRESS_UNUSABLE",
+        because=error.strerror,
+        hint="listen on 127.0.0.1, on 0.0.0.0, or on another address of this machine",
+    )
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -1,46 +1,193 @@
-"""How a server is run."""
+"""How a server is run: every setting with its meaning and its default.
+
+A field with a description is a setting that people can give; ``docs/reference/settings.md`` is written from
+these. Where values come from is the business of :mod:`trigger_platform.configuration`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from trigger_core.errors import UsageError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr
+
+from trigger_core import duration
+from trigger_core.errors import InvalidDurationError, UsageError
 from trigger_platform.engine.retention import Periods
+from trigger_platform.store.opening import is_server
 
-__all__ = ["LOOPBACK", "Settings"]
+__all__ = [
+    "LOOPBACK",
+    "PREFIX",
+    "Network",
+    "Settings",
+    "require",
+    "require_loopback",
+    "variable_of",
+]
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+PREFIX = "TRIGGER_"
+
+Network = IPv4Network | IPv6Network
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Settings of the embedded platform.
+def _milliseconds(value: Any) -> int:
+    try:
+        return value if isinstance(value, int) else duration.parse_ms(value)
+    except InvalidDurationError as error:
+        raise ValueError(error.what) from error
+
+
+def _listed(value: Any) -> Any:
+    """Take a list as it is, or a text with commas."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _networks(value: Any) -> Any:
+    return [ip_network(part, strict=False) for part in _listed(value)]
+
+
+def _origin(value: str | None) -> str | None:
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}:
+        raise ValueError("it must look like https://trigger.example.com")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _without_password(address: str | None) -> str | None:
+    """Return an address of a database as it may be shown."""
+    if address is None or not is_server(address):
+        return address
+    parts = urlsplit(address)
+    if parts.password is None and not parts.query:
+        return address
+    place = parts.netloc.rpartition("@")[2]
+    user = f"{parts.username}:***@" if parts.username else ""
+    return f"{parts.scheme}://{user}{place}{parts.path}"
+
+
+_Period = Annotated[int, BeforeValidator(_milliseconds), PlainSerializer(duration.describe)]
+_Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+_Networks = Annotated[
+    tuple[Network, ...],
+    BeforeValidator(_networks),
+    PlainSerializer(lambda networks: [str(one) for one in networks]),
+]
+
+
+class Settings(BaseModel):
+    """Settings of one server process.
 
     Attributes:
-        data_dir: folder of the database.
-        project_ref: the project it serves.
-        host: a loopback address; the dashboard has no login.
-        port: 0 picks a free one.
+        data_dir: folder of the database of the embedded platform.
         durable: whether acknowledged writes survive a power cut, and not only a crash.
-        database: ``postgresql://…`` or a path; ``None`` is a SQLite file in ``data_dir``.
-        periods: for how long what has ended is kept.
     """
 
-    data_dir: Path
-    project_ref: str
-    host: str = "127.0.0.1"
-    port: int = 0
-    durable: bool = False
-    database: str | None = None
-    periods: Periods = Periods()  # noqa: RUF009 - frozen
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def __post_init__(self) -> None:
-        """Refuse to be reachable from other machines."""
-        if self.host not in LOOPBACK:
+    data_dir: Path = Path()
+    durable: bool = False
+
+    database: Annotated[str | None, PlainSerializer(_without_password)] = Field(
+        None, description="The path of a SQLite file, or `postgresql://user:password@host/name`."
+    )
+    project_ref: str = Field("", description="The project that is served, `proj_…`.")
+    host: str = Field(
+        "127.0.0.1",
+        description="The address to listen on; `0.0.0.0` or `::` for all of this machine.",
+    )
+    port: int = Field(8030, ge=0, le=65535, description="The port; 0 picks a free one.")
+    public_url: Annotated[str | None, BeforeValidator(_origin)] = Field(
+        None,
+        description="Where browsers, workers and clients reach the server, such as"
+        " `https://trigger.example.com`. Requests that name another host are refused.",
+    )
+    allowed_hosts: _Texts = Field(
+        (),
+        description="More names by which requests may call this server, such as that of a container"
+        " in its network. Names of this machine and the address itself are always right.",
+    )
+    trusted_proxies: _Networks = Field(
+        (),
+        description="Addresses or networks of proxies whose `X-Forwarded-For` and"
+        " `X-Forwarded-Proto` are believed.",
+    )
+    encryption_key: SecretStr | None = Field(
+        None,
+        description="Encrypts secrets at rest. Needed on a public address:"
+        " `openssl rand -base64 32`.",
+    )
+    keep_runs: _Period = Field(
+        30 * 86_400_000, description="For how long runs are kept after their end."
+    )
+    keep_logs: _Period = Field(
+        14 * 86_400_000, description="For how long lines that runs wrote are kept."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="How log lines are written; `auto` is text on a terminal, else JSON."
+    )
+
+    @property
+    def periods(self) -> Periods:
+        """For how long what has ended is kept."""
+        return Periods(runs_ms=self.keep_runs, logs_ms=self.keep_logs)
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Every name by which requests may call this server."""
+        public = urlsplit(self.public_url or "").hostname
+        return (
+            LOOPBACK
+            | {self.host.lower()}
+            | {one.lower() for one in self.allowed_hosts}
+            | ({public} if public else frozenset())
+        )
+
+    @property
+    def is_public(self) -> bool:
+        """Whether others than this machine can reach the server, directly or through a proxy."""
+        return self.host not in LOOPBACK or not self.hosts - {self.host} <= LOOPBACK
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def require(settings: Settings, *names: str) -> None:
+    """Refuse to go on without some settings.
+
+    Raises:
+        UsageError: one is missing.
+    """
+    for name in names:
+        if not getattr(settings, name):
+            option = "--" + name.removesuffix("_ref").replace("_", "-")
             raise UsageError(
-                f"the embedded platform does not listen on {self.host}",
-                code="NOT_LOOPBACK",
-                because="its dashboard has no login, it is for this machine only",
-                hint="use 127.0.0.1",
+                f"the setting {name} is missing",
+                code="SETTING_MISSING",
+                because=str(Settings.model_fields[name].description),
+                hint=f"pass {option}, set {variable_of(name)}, or write it into the file of settings",
             )
+
+
+def require_loopback(settings: Settings) -> None:
+    """Refuse to be reachable from other machines: the embedded platform is for one person.
+
+    Raises:
+        UsageError: it would be.
+    """
+    if settings.is_public:
+        raise UsageError(
+            f"the embedded platform does not listen on {settings.host}",
+            code="NOT_LOOPBACK",
+            because="its dashboard has no login, it is for this machine only",
+            hint="use 127.0.0.1, or `trigger server start` for a platform that others reach",
+        )

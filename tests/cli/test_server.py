@@ -266,15 +266,27 @@ def test_the_database_comes_from_the_environment_too(database: Path) -> None:
     assert shown.returncode == 0
 
 
-def test_the_server_does_not_listen_for_other_machines(tmp_path: Path) -> None:
-    """Its dashboard has no login."""
+def test_the_server_does_not_serve_others_without_secrets(tmp_path: Path) -> None:
+    """It says everything that is missing, and starts nothing."""
     shown = run_cli(
         "server", "start", "--database", "x.db", "--project", PROJECT, "--host", "192.0.2.1",
         cwd=tmp_path,
     )  # fmt: skip
 
     assert shown.returncode == 2
-    assert "error NOT_LOOPBACK" in shown.stderr
+    assert "error UNSAFE_EXPOSURE" in shown.stderr
+    assert "TRIGGER_PUBLIC_URL" in shown.stderr
+    assert "TRIGGER_ENCRYPTION_KEY" in shown.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_needs_to_know_its_database_and_its_project(tmp_path: Path) -> None:
+    """By option, variable or file."""
+    shown = run_cli("server", "start", "--database", "x.db", cwd=tmp_path)
+
+    assert shown.returncode == 2
+    assert "error SETTING_MISSING" in shown.stderr
+    assert "TRIGGER_PROJECT_REF" in shown.stderr
 
 
 class _Started:

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-import httpx
 import pytest
 
 from support import postgres
-from support.http import PROJECT, Platform
-from trigger_core.clock import VirtualClock
-from trigger_platform.app import build, open_server
-from trigger_platform.settings import Settings
-from trigger_platform.store.opening import open_database
+from support.http import Platform, serving
 from trigger_platform.store.sqlite import MEMORY
 
 
@@ -26,17 +20,5 @@ def address(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def platform(address: str) -> AsyncIterator[Platform]:
     """A platform with its loops running."""
-    clock = VirtualClock()
-    settings = Settings(data_dir=Path(), project_ref=PROJECT)
-    server = await open_server(settings, clock=clock, db=open_database(address))
-    app = build(server)
-    headers = {"authorization": f"Bearer {server.local.environment.secret_key}"}
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=transport, base_url="http://127.0.0.1:8030", headers=headers
-        ) as http,
-    ):
-        yield Platform(server, clock, http)
-    server.units.db.close()
+    async with serving(address) as platform:
+        yield platform

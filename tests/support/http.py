@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from trigger_core.clock import VirtualClock
+from trigger_platform.app import build, open_server
 from trigger_platform.engine import due
 from trigger_platform.http.server import Server
+from trigger_platform.settings import Settings
+from trigger_platform.store.opening import open_database
+from trigger_platform.store.sqlite import MEMORY
 
 PROJECT = "proj_abcdefghijklmnopqrst"
 
@@ -59,3 +65,21 @@ class Platform:
         answer = await self.http.post("/engine/v1/worker/report", json={"bootId": "b1"} | what)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
+
+
+@asynccontextmanager
+async def serving(address: str = MEMORY, **settings: Any) -> AsyncIterator[Platform]:
+    """A platform with its loops running, in memory unless told otherwise."""
+    clock = VirtualClock()
+    given = Settings.model_validate({"project_ref": PROJECT} | settings)
+    server = await open_server(given, clock=clock, db=open_database(address))
+    app = build(server)
+    headers = {"authorization": f"Bearer {server.local.environment.secret_key}"}
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8030", headers=headers
+        ) as http,
+    ):
+        yield Platform(server, clock, http)
+    server.units.db.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,71 +14,83 @@ import typer
 from trigger_cli.console import Console
 from trigger_core import duration
 from trigger_core.errors import ExitCode
+from trigger_platform import configuration, exposure, foreground, log_lines
 from trigger_platform import doctor as doctors
-from trigger_platform import foreground, log_lines
 from trigger_platform.doctor import Examination
-from trigger_platform.engine.retention import Periods
 from trigger_platform.http.server import Server
-from trigger_platform.settings import Settings
+from trigger_platform.settings import Settings, require
 
 __all__ = ["app"]
 
+_log = logging.getLogger("trigger_platform.server")
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
-DEFAULT_PORT = 8030
 _LARGEST = 8
-Database = Annotated[
-    str,
-    typer.Option(envvar="TRIGGER_DATABASE", help="The path of a SQLite file, or postgresql://…"),
+Config = Annotated[
+    Path | None, typer.Option("--config", help="A file of settings; else TRIGGER_CONFIG names it.")
 ]
+Database = Annotated[str | None, typer.Option(help="The path of a SQLite file, or postgresql://…")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
 def start(
     *,
-    database: Database,
-    project: Annotated[
-        str, typer.Option(envvar="TRIGGER_PROJECT_REF", help="The project it serves, proj_….")
-    ],
-    host: Annotated[
-        str, typer.Option(envvar="TRIGGER_HOST", help="A loopback address.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int,
-        typer.Option(envvar="TRIGGER_PORT", min=0, max=65535, help="0 picks a free one."),
-    ] = DEFAULT_PORT,
-    keep_runs: Annotated[
-        str, typer.Option(envvar="TRIGGER_KEEP_RUNS", help="For how long ended runs are kept.")
-    ] = "30d",
-    keep_logs: Annotated[
-        str, typer.Option(envvar="TRIGGER_KEEP_LOGS", help="For how long lines are kept.")
-    ] = "14d",
+    database: Database = None,
+    project: Annotated[str | None, typer.Option(help="The project it serves, proj_….")] = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="0 picks a free one.")] = None,
+    public_url: Annotated[str | None, typer.Option(help="Where others reach it.")] = None,
+    keep_runs: Annotated[str | None, typer.Option(help="For how long ended runs are kept.")] = None,
+    keep_logs: Annotated[str | None, typer.Option(help="For how long lines are kept.")] = None,
+    config: Config = None,
     show_key: Annotated[
         bool, typer.Option("--show-key", help="Print the environment's secret key too.")
     ] = False,
     json_output: Json = False,
 ) -> int:
     """Run the platform until it is told to end; what it logs goes to stderr."""
-    settings = Settings(
-        data_dir=Path(),
-        project_ref=project,
-        host=host,
-        port=port,
-        durable=True,
-        database=database,
-        periods=Periods(runs_ms=duration.parse_ms(keep_runs), logs_ms=duration.parse_ms(keep_logs)),
-    )
+    options = {
+        "database": database,
+        "project_ref": project,
+        "host": host,
+        "port": port,
+        "public_url": public_url,
+        "keep_runs": keep_runs,
+        "keep_logs": keep_logs,
+    }
+    settings = configuration.load(options, os.environ, config).settings
+    require(settings, "database", "project_ref")
+    exposure.refuse_unsafe(settings)
     console = Console(json_output=json_output)
-    log_lines.configure(as_json=json_output or not sys.stderr.isatty())
+    log_lines.configure(as_json=_logs_json(settings, json_output=json_output))
+    for warning in exposure.warnings(settings):
+        _log.warning("%s", warning)
     foreground.run(settings, lambda server: _announce(console, server, show_key=show_key))
+    return ExitCode.OK
+
+
+@app.command("config")
+def show_config(*, config: Config = None, json_output: Json = False) -> int:
+    """Show every setting: its value, where it comes from, and what it is for."""
+    console = Console(json_output=json_output)
+    shown = configuration.load({}, os.environ, config).shown()
+    if json_output:
+        console.data([asdict(one) for one in shown])
+        return ExitCode.OK
+    for one in shown:
+        value = "not set" if one.value in (None, "", []) else str(one.value)
+        console.text(f"{console.paint(one.name, 'strong')} = {value}  ({one.origin})")
+        console.text(console.paint(f"    {one.meaning}  [{one.variable}]", "dim"))
     return ExitCode.OK
 
 
 @app.command()
 def doctor(
     *,
-    database: Database,
+    database: Database = None,
+    config: Config = None,
     repair: Annotated[
         bool, typer.Option("--repair", help="Mend what can be mended safely.")
     ] = False,
@@ -84,15 +98,28 @@ def doctor(
 ) -> int:
     """Look whether a database is whole; exit with 10 when something is found (and left)."""
     console = Console(json_output=json_output)
-    found, mended = doctors.examine(database), 0
+    address = _address(database, config)
+    found, mended = doctors.examine(address), 0
     if repair and any(one.is_mendable for one in found.findings):
-        mended = doctors.repair(database)
-        found = doctors.examine(database)
+        mended = doctors.repair(address)
+        found = doctors.examine(address)
     if json_output:
         console.data({"ok": not found.findings, "mended": mended, **asdict(found)})
     else:
         _report(console, found, mended)
     return ExitCode.DIFFERENCE if found.findings else ExitCode.OK
+
+
+def _address(database: str | None, config: Path | None) -> str:
+    settings = configuration.load({"database": database}, os.environ, config).settings
+    require(settings, "database")
+    return str(settings.database)
+
+
+def _logs_json(settings: Settings, *, json_output: bool) -> bool:
+    if settings.log_format == "auto":
+        return json_output or not sys.stderr.isatty()
+    return settings.log_format == "json"
 
 
 def _announce(console: Console, server: Server, *, show_key: bool) -> None:

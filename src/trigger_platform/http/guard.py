@@ -1,7 +1,7 @@
 """The guard in front of everything: a web page must not reach this server through the user's browser.
 
-A page that rebinds its name to 127.0.0.1 still sends its own name as Host; a page that posts from elsewhere
-still sends its own Origin. Both are refused.
+A page that rebinds its name to this server's address still sends its own name as Host; a page that posts from
+elsewhere still sends its own Origin. Both are refused. The address itself as Host is no name to rebind.
 """
 
 from __future__ import annotations
@@ -21,36 +21,37 @@ _SAFE = {"GET", "HEAD", "OPTIONS"}
 class Guard:
     """ASGI middleware that checks Host, and Origin for what changes something."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] = LOOPBACK) -> None:
         self._app = app
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        reason = _refusal(scope["method"], Headers(scope=scope))
+        reason = self._refusal(scope, Headers(scope=scope))
         if reason is None:
             await self._app(scope, receive, send)
             return
         body = ErrorBody(error="Forbidden", code="FOREIGN_REQUEST", because=reason)
         await problems.answer(403, body)(scope, receive, send)
 
-
-def _refusal(method: str, headers: Headers) -> str | None:
-    host = headers.get("host", "")
-    if _name(host) not in LOOPBACK:
-        return f"the Host header names {host!r}, this server is 127.0.0.1"
-    origin = headers.get("origin")
-    if method in _SAFE or origin is None:
+    def _refusal(self, scope: Scope, headers: Headers) -> str | None:
+        host = headers.get("host", "")
+        name = _name(host)
+        if name not in self._hosts and name != (scope.get("server") or ("",))[0]:
+            return f"the Host header names {host!r}, which is no name of this server"
+        origin = headers.get("origin")
+        if scope["method"] in _SAFE or origin is None:
+            return None
+        if origin.partition("://")[2] != host:
+            return f"the request comes from {origin!r}"
         return None
-    if origin.partition("://")[2] != host:
-        return f"the request comes from {origin!r}"
-    return None
 
 
 def _name(host: str) -> str:
     """Return the host without its port."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+    return host.partition(":")[0].lower()

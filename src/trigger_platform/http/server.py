@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeVar
 
 from trigger_platform.engine.project import Ensured
-from trigger_platform.engine.retention import Periods
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.realtime.hub import Hub
+from trigger_platform.settings import Settings
 from trigger_platform.store.rows import EnvironmentRow
 
 __all__ = ["Server"]
@@ -26,7 +26,7 @@ class Server:
     hub: Hub
     local: Ensured
     url: str = ""
-    periods: Periods = Periods()  # noqa: RUF009 - frozen
+    settings: Settings = Settings()  # noqa: RUF009 - frozen
 
     async def write(
         self,
