@@ -22,6 +22,7 @@ from starlette.staticfiles import StaticFiles
 from trigger_core.clock import Clock
 from trigger_core.errors import StoreError, TriggerError
 from trigger_core.schemas.errors import ErrorBody
+from trigger_platform.blobs.opening import open_blobs
 from trigger_platform.dashboard import pages
 from trigger_platform.engine import heartbeat, project
 from trigger_platform.engine.unit import Units
@@ -33,6 +34,7 @@ from trigger_platform.http.routes import (
     batches,
     environments,
     idempotency,
+    packets,
     projects,
     queues,
     runs,
@@ -85,6 +87,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     waits.call_back,
     waits.wait_for_duration,
     waits.wait_for_token,
+    packets.create_packet,
+    packets.create_named_packet,
+    packets.find_packet,
+    packets.find_packet_v2,
+    packets.upload,
+    packets.download,
     queues.list_queues,
     queues.retrieve_queue,
     queues.list_keys,
@@ -128,7 +136,8 @@ async def open_server(
     await units.write(heartbeat.grant_grace)
     hub = Hub()
     units.subscribe(hub.notice)
-    return Server(units, hub, local, settings=settings)
+    blobs = open_blobs(settings, units.clock.now)
+    return Server(units, hub, local, settings=settings, blobs=blobs)
 
 
 def build(server: Server) -> Starlette:
@@ -141,7 +150,7 @@ def build(server: Server) -> Starlette:
             Timers(server.units),
             Outbox(server.units),
             Reconciler(server.units),
-            Retention(server.units, server.settings.periods),
+            Retention(server.units, server.settings.periods, server.blobs),
         )
         loops = [asyncio.create_task(loop.run()) for loop in running]
         try:

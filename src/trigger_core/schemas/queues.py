@@ -67,7 +67,7 @@ class QueuePage(WireModel):
 
 
 class QueueKey(WireModel):
-    """A concurrency key whose runs wait, and since when the first of them does; runs without one have ``""``."""
+    """A concurrency key whose runs wait, and since when the first does; it is empty for runs without one."""
 
     key: str
     queued: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -13,6 +14,7 @@ from starlette.routing import Route
 
 from trigger_core.errors import ApiError, PayloadTooLargeError, TriggerError, UsageError
 from trigger_core.schemas.base import WireModel
+from trigger_platform.blobs.blob_store import Place
 from trigger_platform.engine import request as sent
 from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.unit import Unit
@@ -21,7 +23,7 @@ from trigger_platform.http.auth import Access, Principal, identify
 from trigger_platform.http.server import Server
 from trigger_platform.store.rows import EnvironmentRow
 
-__all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body"]
+__all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body", "refuse_length"]
 
 BODY_LIMIT = 3 * 1024 * 1024 + 16 * 1024
 """The largest body of a trigger: three mebibytes of payload and some options."""
@@ -90,6 +92,22 @@ class Incoming(Generic[B]):
     def path(self, name: str) -> str:
         """Return a parameter of the path."""
         return str(self.request.path_params[name])
+
+    @property
+    def base_url(self) -> str:
+        """How the caller reaches this server: the name it used, which may differ from the public one."""
+        used = str(self.request.base_url).rstrip("/")
+        public = self.server.settings.public_url
+        is_public = public is not None and urlsplit(public).netloc == urlsplit(used).netloc
+        return public if public is not None and is_public else used
+
+    def stored(self, path: str) -> str | None:
+        """Return where to download a packet that lies elsewhere; ``None`` if there is no place for any."""
+        if self.server.blobs is None:
+            return None
+        place = Place(self.principal.environment, path)
+        now = self.server.units.clock.now()
+        return self.server.blobs.address("GET", place, base_url=self.base_url, now_ms=now)
 
     def query(self, name: str, default: str = "") -> str:
         """Return a parameter of the query."""
@@ -180,17 +198,26 @@ async def read_body(request: Request, limit: int) -> bytes:
     Raises:
         PayloadTooLargeError: it is over the limit.
     """
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > limit:
-        raise _too_large(int(length))
+    refuse_length(request, limit)
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
         if size > limit:
-            raise _too_large(size)
+            raise _too_large(size, limit)
         parts.append(part)
     return b"".join(parts)
+
+
+def refuse_length(request: Request, limit: int) -> None:
+    """Refuse a body that says itself that it is too large, before any of it is read.
+
+    Raises:
+        PayloadTooLargeError: it does.
+    """
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > limit:
+        raise _too_large(int(length), limit)
 
 
 def endpoint(
@@ -212,10 +239,10 @@ def endpoint(
     return describe
 
 
-def _too_large(size: int) -> PayloadTooLargeError:
+def _too_large(size: int, limit: int) -> PayloadTooLargeError:
     return PayloadTooLargeError(
         "Request body too large",
-        because=f"it has {size:,} bytes, a payload may have 3,145,728",
+        because=f"it has {size:,} bytes, {limit:,} are allowed here",
         hint="put the data in a file or an object store and pass its address",
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeVar
 
+from trigger_platform.blobs.blob_store import BlobStore
 from trigger_platform.engine.project import Ensured
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.realtime.hub import Hub
@@ -27,6 +28,7 @@ class Server:
     local: Ensured
     url: str = ""
     settings: Settings = Settings()  # noqa: RUF009 - frozen
+    blobs: BlobStore | None = None
 
     async def write(
         self,

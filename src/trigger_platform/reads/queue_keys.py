@@ -31,7 +31,7 @@ class KeyRows:
 
 
 def page(
-    u: Unit, environment: EnvironmentRow, kind: Kind, name: str, number: int, size: int
+    u: Unit, environment: EnvironmentRow, kind: Kind, name: str, *, number: int, size: int
 ) -> KeyRows:
     """Return a page; the first has the number 1. Runs without a key stand under the empty one.
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 __all__ = [
     "BatchItemRow",
     "BatchRow",
+    "BlobRow",
     "CheckpointRow",
     "Count",
     "DebounceRow",
@@ -342,6 +343,18 @@ class PayloadRow:
     run_id: str
     type: str
     data: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRow:
+    """A packet that lies elsewhere; type and size are known once it was uploaded through this server."""
+
+    environment_id: str
+    path: str
+    type: str | None
+    size: int | None
+    created_at: int
+    removed_at: int | None
 
 
 @dataclass(frozen=True, slots=True)

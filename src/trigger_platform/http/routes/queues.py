@@ -58,7 +58,7 @@ async def list_keys(call: Incoming[None]) -> QueueKeyPage:
     number = call.number("page", 1, low=1, high=10**9)
     size = call.number("perPage", 25, low=1, high=100)
     found = await call.server.read(
-        queue_keys.page, call.environment_id, _kind(call), _name(call), number, size
+        queue_keys.page, call.environment_id, _kind(call), _name(call), number=number, size=size
     )
     return QueueKeyPage(
         data=[
