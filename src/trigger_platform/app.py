@@ -20,11 +20,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from trigger_core.clock import Clock
-from trigger_core.errors import StoreError, TriggerError
+from trigger_core.errors import EncryptionError, StoreError, TriggerError
 from trigger_core.schemas.errors import ErrorBody
+from trigger_platform import key_file
 from trigger_platform.blobs.opening import open_blobs
 from trigger_platform.dashboard import pages
-from trigger_platform.engine import heartbeat, project
+from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
 from trigger_platform.http import openapi, problems
 from trigger_platform.http.auth import Access
@@ -44,12 +45,13 @@ from trigger_platform.http.routes import (
     worker,
 )
 from trigger_platform.http.server import Server
+from trigger_platform.key_ring import KeyRing, parse_keys
 from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.reconciler import Reconciler
 from trigger_platform.loops.retention import Retention
 from trigger_platform.loops.timers import Timers
 from trigger_platform.realtime.hub import Hub
-from trigger_platform.settings import Settings
+from trigger_platform.settings import Settings, variable_of
 from trigger_platform.store.database import Database
 from trigger_platform.store.opening import open_database
 
@@ -129,15 +131,25 @@ async def open_server(
 
     Raises:
         StoreError: the database cannot be used; the subclass says why.
+        EncryptionError: there is no key for its secrets, or it is not the right one.
     """
     database = db or _open_database(settings)
     units = Units(database, clock or database.clock, random.Random())  # noqa: S311 - ids, no secrets
-    local = await units.write(project.ensure, settings.project_ref)
-    await units.write(heartbeat.grant_grace)
+    try:
+        units.keys = await _key_ring(settings, units)
+        await units.write(secret_key.seal_plain_ones)
+        local = await units.write(project.ensure, settings.project_ref)
+        secret_key.read(units.keys, local.environment)  # the key is the right one, or say so now
+        await units.write(heartbeat.grant_grace)
+    except BaseException:
+        database.close()
+        raise
     hub = Hub()
     units.subscribe(hub.notice)
     blobs = open_blobs(settings, units.clock.now)
-    return Server(units, hub, local, settings=settings, blobs=blobs)
+    server = Server(units, hub, local, settings=settings, blobs=blobs)
+    units.subscribe(server.keys.notice)
+    return server
 
 
 def build(server: Server) -> Starlette:
@@ -242,6 +254,26 @@ def _open_database(settings: Settings) -> Database:
             hint="make the folder writable, or run elsewhere",
         ) from error
     return open_database(settings.data_dir / "trigger.db", durable=settings.durable)
+
+
+async def _key_ring(settings: Settings, units: Units) -> KeyRing:
+    """Return the keys of this database; a file of them is made for a database that has no secrets yet."""
+    if settings.encryption_key is not None:
+        given = settings.encryption_key.get_secret_value()
+        return KeyRing(parse_keys(given, at=variable_of("encryption_key")))
+    place = settings.key_file or key_file.beside(settings.database)
+    if place is None:
+        raise EncryptionError(
+            "there is no key for the secrets in the database",
+            code="ENCRYPTION_KEY_MISSING",
+            because="TRIGGER_ENCRYPTION_KEY is not set",
+            hint="set it, the same for every server of this database, and keep a copy; "
+            "make one with: openssl rand -base64 32",
+        )
+    file = key_file.KeyFile(place)
+    if not file.exists() and not await units.read(secret_key.any_sealed):
+        file.create()
+    return file.ring()
 
 
 def _served(settings: Settings) -> tuple[Endpoint, ...]:

@@ -88,12 +88,14 @@ class Settings(BaseModel):
     Attributes:
         data_dir: folder of the database of the embedded platform.
         durable: whether acknowledged writes survive a power cut, and not only a crash.
+        key_file: where encryption keys stand when none are given; that of a SQLite file is beside it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data_dir: Path = Path()
     durable: bool = False
+    key_file: Path | None = None
 
     database: Annotated[str | None, PlainSerializer(_without_password)] = Field(
         None, description="The path of a SQLite file, or `postgresql://user:password@host/name`."
@@ -121,8 +123,8 @@ class Settings(BaseModel):
     )
     encryption_key: SecretStr | None = Field(
         None,
-        description="Encrypts secrets at rest. Needed on a public address:"
-        " `openssl rand -base64 32`.",
+        description="Encrypts secrets at rest: `openssl rand -base64 32`. Needed with PostgreSQL and on a"
+        " public address; else a file `secret.key` is made. Several are written newest first, with commas.",
     )
     keep_runs: _Period = Field(
         30 * 86_400_000, description="For how long runs are kept after their end."

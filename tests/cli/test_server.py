@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from support import postgres
+from support import keys, postgres
 from support.dev import clean_env, run_cli, until
 from trigger_core.api.calls import runs as run_calls
 from trigger_core.api.calls import tasks as task_calls
@@ -32,6 +32,7 @@ from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.store.opening import open_database
 
 PROJECT = "proj_abcdefghijklmnopqrst"
+_KEY = "0f" * 32
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def address() -> str:
 
 def _fill(address: str | Path) -> None:
     db = open_database(address)
-    units = Units(db, SystemClock(), random.Random(1))
+    units = Units(db, SystemClock(), random.Random(1), keys.ring())
     local = units.write_sync(project.ensure, PROJECT)
     units.write_sync(trigger.create, local.environment, "task", TriggerTask())
     units.write_sync(_publish_all)
@@ -289,6 +290,18 @@ def test_a_server_needs_to_know_its_database_and_its_project(tmp_path: Path) -> 
     assert "TRIGGER_PROJECT_REF" in shown.stderr
 
 
+def test_a_database_server_needs_a_key_that_is_given(tmp_path: Path) -> None:
+    """It has no folder to keep one in; nothing is written that could not be read again."""
+    shown = run_cli(
+        "server", "start", "--database", postgres.emptied_database(), "--project", PROJECT,
+        "--port", "0", cwd=tmp_path,
+    )  # fmt: skip
+
+    assert shown.returncode == 1
+    assert "error ENCRYPTION_KEY_MISSING" in shown.stderr
+    assert "fix: set it, the same for every server of this database" in shown.stderr
+
+
 class _Started:
     """A server in a process of its own."""
 
@@ -299,7 +312,7 @@ class _Started:
                 *("--database", str(database), "--project", PROJECT, "--port", "0"),
                 *("--json", "--show-key", *options),
             ],
-            env=clean_env(),
+            env=clean_env() | {"TRIGGER_ENCRYPTION_KEY": _KEY},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

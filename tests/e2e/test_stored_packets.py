@@ -1,4 +1,4 @@
-"""Packets that lie elsewhere, through every process: a payload that a client uploaded, outputs of other workers."""
+"""Packets that lie elsewhere, through every process: payloads that clients uploaded, outputs of others."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from urllib.parse import quote
 
 import boto3
@@ -13,19 +14,17 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 from moto.server import ThreadedMotoServer
 
-from support.http import PROJECT, Platform
+from support.http import Platform, serving
 from trigger_core.clock import SystemClock
 from trigger_core.errors import ConnectionFailedError, UsageError
-from trigger_platform.app import build, open_server
 from trigger_platform.blobs import sigv4
+from trigger_platform.blobs.blob_store import BlobStore
 from trigger_platform.blobs.opening import open_blobs
 from trigger_platform.blobs.s3 import S3Blobs
 from trigger_platform.blobs.sigv4 import Credentials
 from trigger_platform.engine import blob
 from trigger_platform.loops.retention import Retention
 from trigger_platform.settings import Settings
-from trigger_platform.store.opening import open_database
-from trigger_platform.store.sqlite import MEMORY
 
 KEYS = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret/with+signs"}
 NAME = "trigger/a b/ü~x/payload.json"
@@ -38,34 +37,31 @@ def store() -> Iterator[str]:
     server.start()
     host, port = server.get_host_and_port()
     url = f"http://{host}:{port}"
-    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **KEYS).create_bucket(
-        Bucket="packets"
-    )
+    with closing(boto3.client("s3", endpoint_url=url, region_name="us-east-1", **KEYS)) as client:
+        client.create_bucket(Bucket="packets")
     yield url
     server.stop()
 
 
-def _settings(endpoint: str) -> Settings:
-    return Settings(
-        project_ref=PROJECT,
-        s3_bucket="packets",
-        s3_endpoint=endpoint,
-        s3_access_key_id=KEYS["aws_access_key_id"],
-        s3_secret_access_key=KEYS["aws_secret_access_key"],
-    )
+def _settings(endpoint: str) -> dict[str, str]:
+    return {
+        "s3_bucket": "packets",
+        "s3_endpoint": endpoint,
+        "s3_access_key_id": KEYS["aws_access_key_id"],
+        "s3_secret_access_key": KEYS["aws_secret_access_key"],
+    }
+
+
+def _blobs(endpoint: str) -> BlobStore | None:
+    return open_blobs(Settings.model_validate(_settings(endpoint)), SystemClock().now)
 
 
 @pytest.fixture
 async def platform(store: str) -> AsyncIterator[Platform]:
-    """A platform that keeps blobs there."""
-    server = await open_server(_settings(store), db=open_database(MEMORY))
-    headers = {"authorization": f"Bearer {server.local.environment.secret_key}"}
-    transport = httpx.ASGITransport(build(server))
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://127.0.0.1:8030", headers=headers
-    ) as http:
-        yield Platform(server, server.units.clock, http)  # type: ignore[arg-type]  # the real time
-    server.units.db.close()
+    """A platform that keeps blobs there; its time is the real one."""
+    async with serving(**_settings(store)) as platform:
+        platform.clock.advance(SystemClock().now() - platform.clock.now())
+        yield platform
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
@@ -119,7 +115,7 @@ async def test_a_packet_that_nothing_needs_is_removed_there(platform: Platform, 
                 now=u.now,
             )
         )
-        gone = open_blobs(_settings("http://127.0.0.1:1"), platform.server.units.clock.now)
+        gone = _blobs("http://127.0.0.1:1")
         periods = platform.server.settings.periods
         with pytest.raises(ConnectionFailedError):
             await Retention(platform.server.units, periods, gone).run_once()
@@ -135,4 +131,4 @@ def test_half_of_the_settings_is_not_enough() -> None:
     settings = Settings(s3_bucket="packets", s3_endpoint="https://s3.example.com")
     with pytest.raises(UsageError, match="s3_access_key_id"):
         open_blobs(settings, SystemClock().now)
-    assert isinstance(open_blobs(_settings("https://s3.example.com"), lambda: 0), S3Blobs)
+    assert isinstance(_blobs("https://s3.example.com"), S3Blobs)

@@ -12,13 +12,9 @@ import httpx
 import pytest
 from starlette.requests import ClientDisconnect
 
-from support.http import PROJECT, Platform
-from trigger_core.clock import VirtualClock
-from trigger_platform.app import build, open_server
+from support.http import Platform, serving
 from trigger_platform.blobs.folder import FolderBlobs
 from trigger_platform.loops.retention import Retention
-from trigger_platform.settings import Settings
-from trigger_platform.store.opening import open_database
 
 DAY_MS = 86_400_000
 NAME = "trigger/my-task/1-x/payload.json"
@@ -29,17 +25,8 @@ pytestmark = pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect
 @pytest.fixture
 async def platform(address: str, tmp_path: Path) -> AsyncIterator[Platform]:
     """A platform with a folder for blobs that takes up to a megabyte."""
-    clock = VirtualClock()
-    settings = Settings(data_dir=tmp_path, project_ref=PROJECT, blob_limit=1_000_000)
-    server = await open_server(settings, clock=clock, db=open_database(address))
-    app = build(server)
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app),
-        base_url="http://127.0.0.1:8030",
-        headers={"authorization": f"Bearer {server.local.environment.secret_key}"},
-    ) as http:
-        yield Platform(server, clock, http)
-    server.units.db.close()
+    async with serving(address, data_dir=tmp_path, blob_limit=1_000_000) as platform:
+        yield platform
 
 
 def _encoded(name: str, version: str = "v2") -> str:
@@ -223,7 +210,7 @@ async def test_an_upload_that_breaks_off_leaves_what_was_there(
         raise ClientDisconnect
 
     with pytest.raises(ClientDisconnect):
-        await blobs.write(environment, NAME, broken(), limit=1_000)
+        await blobs.write(environment.id, NAME, broken(), limit=1_000)
 
     assert (await _read(platform, NAME)).content == b"first"
     assert len(_files(tmp_path)) == 1

@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from support import postgres
+from support import keys, postgres
 from support.http import PROJECT, Platform
 from trigger_core.clock import VirtualClock
 from trigger_platform.app import build, open_server
@@ -31,7 +31,7 @@ async def platforms() -> AsyncIterator[tuple[Platform, Platform]]:
 
 
 async def _open(url: str, clock: VirtualClock, stack: AsyncExitStack) -> Platform:
-    settings = Settings(data_dir=Path(), project_ref=PROJECT)
+    settings = Settings(data_dir=Path(), project_ref=PROJECT, encryption_key=keys.TEXT)
     server = await open_server(settings, clock=clock, db=open_database(url))
     stack.callback(server.units.db.close)
     app = build(server)
@@ -39,7 +39,7 @@ async def _open(url: str, clock: VirtualClock, stack: AsyncExitStack) -> Platfor
     http = httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://127.0.0.1:8030",
-        headers={"authorization": f"Bearer {server.local.environment.secret_key}"},
+        headers={"authorization": f"Bearer {server.secret_key_of(server.local.environment)}"},
     )
     return Platform(server, clock, await stack.enter_async_context(http))
 

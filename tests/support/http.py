@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from support import keys
 from trigger_core.clock import VirtualClock
 from trigger_platform.app import build, open_server
 from trigger_platform.engine import due
@@ -31,7 +32,7 @@ class Platform:
     @property
     def key(self) -> str:
         """The environment's secret key."""
-        return self.server.local.environment.secret_key
+        return self.server.secret_key_of(self.server.local.environment)
 
     async def trigger(self, task: str = "task", payload: Any = None, **options: Any) -> str:
         """Trigger a run."""
@@ -71,10 +72,12 @@ class Platform:
 async def serving(address: str = MEMORY, **settings: Any) -> AsyncIterator[Platform]:
     """A platform with its loops running, in memory unless told otherwise."""
     clock = VirtualClock()
-    given = Settings.model_validate({"project_ref": PROJECT} | settings)
+    given = Settings.model_validate(
+        {"project_ref": PROJECT, "encryption_key": keys.TEXT} | settings
+    )
     server = await open_server(given, clock=clock, db=open_database(address))
     app = build(server)
-    headers = {"authorization": f"Bearer {server.local.environment.secret_key}"}
+    headers = {"authorization": f"Bearer {server.secret_key_of(server.local.environment)}"}
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from trigger_core.errors import UsageError
-from trigger_platform.store.rows import EnvironmentRow
 
 __all__ = ["LIFE_S", "BlobStore", "Method", "Place", "checked"]
 
@@ -20,10 +19,11 @@ _LONGEST = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a blob lies: a path that belongs to one environment."""
+    """Where a blob lies: a path that belongs to one environment, whose secret key signs addresses."""
 
-    environment: EnvironmentRow
+    environment_id: str
     path: str
+    secret_key: str = field(repr=False)
 
 
 class BlobStore(Protocol):

@@ -18,7 +18,6 @@ from urllib.parse import quote, urlencode
 
 from trigger_core.errors import PayloadTooLargeError, PermissionDeniedError
 from trigger_platform.blobs.blob_store import LIFE_S, Method, Place
-from trigger_platform.store.rows import EnvironmentRow
 
 __all__ = ["FolderBlobs"]
 
@@ -43,7 +42,7 @@ class FolderBlobs:
         """Return an address below ``base_url``."""
         expires = now_ms // 1000 + LIFE_S[method]
         query = {"expires": expires, "signature": _sign(method, place, expires)}
-        path = f"/blobs/{place.environment.id}/{quote(place.path)}"
+        path = f"/blobs/{place.environment_id}/{quote(place.path)}"
         return f"{base_url}{path}?{urlencode(query)}"
 
     @staticmethod
@@ -58,7 +57,9 @@ class FolderBlobs:
         if not is_number or not hmac.compare_digest(good.encode(), signature.encode()):
             raise PermissionDeniedError("the address is not valid", status=403)
         if int(expires) * 1000 < now_ms:
-            raise PermissionDeniedError("the address has expired", status=403, code="ADDRESS_EXPIRED")
+            raise PermissionDeniedError(
+                "the address has expired", status=403, code="ADDRESS_EXPIRED"
+            )
 
     def file(self, environment_id: str, path: str) -> Path:
         """Return where a blob lies."""
@@ -66,14 +67,14 @@ class FolderBlobs:
         return self._folder / environment_id / digest[:2] / digest
 
     async def write(
-        self, environment: EnvironmentRow, path: str, body: AsyncIterator[bytes], limit: int
+        self, environment_id: str, path: str, body: AsyncIterator[bytes], limit: int
     ) -> int:
         """Take an upload; return its size. Until all of it is there, what was there stays.
 
         Raises:
             PayloadTooLargeError: it is over the limit.
         """
-        target = self.file(environment.id, path)
+        target = self.file(environment_id, path)
         partial = self._partial() / secrets.token_hex(16)
         for folder in (target.parent, partial.parent):
             folder.mkdir(parents=True, exist_ok=True)
@@ -126,6 +127,6 @@ class FolderBlobs:
 
 def _sign(method: Method, place: Place, expires: int) -> str:
     """Sign with the environment's key: an address of one environment opens nothing of another."""
-    message = f"blob:{method}:{expires}:{place.environment.id}:{place.path}"
-    key = place.environment.secret_key.encode()
+    message = f"blob:{method}:{expires}:{place.environment_id}:{place.path}"
+    key = place.secret_key.encode()
     return hmac.new(key, message.encode(), hashlib.sha256).hexdigest()

@@ -40,7 +40,7 @@ class S3Blobs:
 
     def address(self, method: Method, place: Place, *, base_url: str, now_ms: int) -> str:  # noqa: ARG002
         """Return an address of the object store, wherever this server is."""
-        url = self._bucket.url(place.environment.id, place.path)
+        url = self._bucket.url(place.environment_id, place.path)
         return sigv4.presign(
             self._bucket.credentials, method, url, life_s=LIFE_S[method], moment_ms=now_ms
         )

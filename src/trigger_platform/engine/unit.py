@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from trigger_core.clock import Clock
+from trigger_platform.key_ring import KeyRing
 from trigger_platform.store.database import Database, Tx
 from trigger_platform.store.notice import Notice
 from trigger_platform.store.rows import EventRow, as_params
@@ -21,6 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _NOTHING = Notice()
+_NO_KEYS = KeyRing()
 
 
 @dataclass(slots=True)
@@ -31,15 +33,19 @@ class Unit:
         tx: the open transaction.
         now: the moment of the whole unit, in ms since the epoch.
         rng: the source of chance.
+        keys: what secrets are sealed with.
+        access: whether this unit changes who may do what.
     """
 
     tx: Tx
     now: int
     rng: random.Random
+    keys: KeyRing = _NO_KEYS
     events: list[EventRow] = field(default_factory=list)
     runnable: set[str] = field(default_factory=set)
     boots: set[str] = field(default_factory=set)
     changed: set[tuple[str, str]] = field(default_factory=set)
+    access: bool = False
     due: int | None = None
 
     def emit(self, environment_id: str, kind: str, subject_id: str, sequence: int) -> None:
@@ -70,14 +76,18 @@ class Unit:
             due=self.due,
             outbox=bool(self.events),
             changed=frozenset(self.changed),
+            access=self.access,
         )
 
 
 class Units:
     """Opens units on a database and calls engine functions with them."""
 
-    def __init__(self, db: Database, clock: Clock, rng: random.Random) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, rng: random.Random, keys: KeyRing = _NO_KEYS
+    ) -> None:
         self.db = db
+        self.keys = keys
         self.clock = clock
         self._rng = rng
         self._listeners: list[Callable[[Notice], None]] = []
@@ -121,13 +131,15 @@ class Units:
     ) -> T:
         """Run a function that only reads on a snapshot."""
         now = self.clock.now()
-        return await self.db.read(lambda tx: function(Unit(tx, now, self._rng), *args, **kwargs))
+        return await self.db.read(
+            lambda tx: function(Unit(tx, now, self._rng, self.keys), *args, **kwargs)
+        )
 
     def _work(
         self, function: Callable[Concatenate[Unit, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Callable[[Tx], tuple[Unit, T]]:
         def work(tx: Tx) -> tuple[Unit, T]:
-            u = Unit(tx, self.clock.now(), self._rng)
+            u = Unit(tx, self.clock.now(), self._rng, self.keys)
             result = function(u, *args, **kwargs)
             _flush(u)
             return u, result

@@ -14,14 +14,13 @@ from starlette.routing import Route
 
 from trigger_core.errors import ApiError, PayloadTooLargeError, TriggerError, UsageError
 from trigger_core.schemas.base import WireModel
-from trigger_platform.blobs.blob_store import Place
 from trigger_platform.engine import request as sent
 from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import problems
 from trigger_platform.http.auth import Access, Principal, identify
 from trigger_platform.http.server import Server
-from trigger_platform.store.rows import EnvironmentRow
+from trigger_platform.store.rows import EnvironmentRow, ProjectRow
 
 __all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body", "refuse_length"]
 
@@ -48,6 +47,13 @@ class Incoming(Generic[B]):
     def environment_id(self) -> str:
         """The environment the caller works in."""
         return self.principal.environment.id
+
+    @property
+    def project(self) -> ProjectRow:
+        """The project that the path names."""
+        if self.principal.project is None:
+            raise LookupError("a route without a project asks for one")
+        return self.principal.project
 
     async def body_bytes(self, limit: int = BODY_LIMIT) -> bytes:
         """Read the body as it is, giving up as soon as it is too large.
@@ -105,7 +111,7 @@ class Incoming(Generic[B]):
         """Return where to download a packet that lies elsewhere; ``None`` if there is no place for any."""
         if self.server.blobs is None:
             return None
-        place = Place(self.principal.environment, path)
+        place = self.server.blob_place(self.principal.environment, path)
         now = self.server.units.clock.now()
         return self.server.blobs.address("GET", place, base_url=self.base_url, now_ms=now)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
-from trigger_platform.blobs.blob_store import BlobStore
+from trigger_platform.blobs.blob_store import BlobStore, Place
+from trigger_platform.engine import secret_key
 from trigger_platform.engine.project import Ensured
 from trigger_platform.engine.unit import Unit, Units
+from trigger_platform.http.known_keys import KnownKeys
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings
 from trigger_platform.store.rows import EnvironmentRow
@@ -29,6 +31,15 @@ class Server:
     url: str = ""
     settings: Settings = Settings()  # noqa: RUF009 - frozen
     blobs: BlobStore | None = None
+    keys: KnownKeys = field(default_factory=KnownKeys)
+
+    def secret_key_of(self, environment: EnvironmentRow) -> str:
+        """Return an environment's secret key."""
+        return secret_key.read(self.units.keys, environment)
+
+    def blob_place(self, environment: EnvironmentRow, path: str) -> Place:
+        """Return where a blob of an environment lies."""
+        return Place(environment.id, path, self.secret_key_of(environment))
 
     async def write(
         self,

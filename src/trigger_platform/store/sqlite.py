@@ -238,6 +238,9 @@ def _open(path: str, *, durable: bool) -> sqlite3.Connection:
         connection.execute("pragma temp_store = memory")
         connection.execute("pragma cache_size = -65536")
         connection.execute("pragma foreign_keys = off")
+        connection.execute(
+            "pragma secure_delete = fast"
+        )  # what was replaced does not linger in its page
         connection.execute("pragma wal_autocheckpoint = 4000")
         migrate.migrate(connection, statements.migrations(DIALECT))
     except sqlite3.Error as error:

@@ -58,8 +58,8 @@ Items = list[tuple[int, BatchItem | Refused]]
 async def create_batch(call: Incoming[CreateBatch]) -> Reply:
     """Create a batch that its items will be streamed into; a parent that waits, waits from now on."""
     created = await call.once(BatchCreated, _open, call.body)
-    environment, now = call.principal.environment, call.server.units.clock.now()
-    headers = public_token.headers_for_batch(environment, created.id, now)
+    environment, units = call.principal.environment, call.server.units
+    headers = public_token.headers_for_batch(units.keys, environment, created.id, units.clock.now())
     return Reply(created, headers, 200 if created.is_cached else 202)
 
 
@@ -119,9 +119,10 @@ async def trigger_batch(call: Incoming[TriggerBatch]) -> Reply:
 async def trigger_small_batch(call: Incoming[TriggerBatch]) -> Reply:
     """Create runs at once, all or none, and answer with their number (older clients)."""
     made = await _create(call)
-    environment, now = call.principal.environment, call.server.units.clock.now()
+    environment, units = call.principal.environment, call.server.units
     created = BatchCreated(id=made.id, run_count=len(made.runs))
-    return Reply(created, public_token.headers_for_batch(environment, made.id, now), 202)
+    headers = public_token.headers_for_batch(units.keys, environment, made.id, units.clock.now())
+    return Reply(created, headers, 202)
 
 
 class _Totals:

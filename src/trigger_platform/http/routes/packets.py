@@ -73,10 +73,10 @@ async def upload(call: Incoming[None]) -> Response:
     blobs, place = await _addressed(call, "PUT")
     limit = call.server.settings.blob_limit
     refuse_length(call.request, limit)
-    size = await blobs.write(place.environment, place.path, call.request.stream(), limit)
+    size = await blobs.write(place.environment_id, place.path, call.request.stream(), limit)
     given = call.request.headers.get("content-type", "")
     kind = given if _TYPE.match(given) else _UNKNOWN_TYPE
-    await call.server.write(blob.uploaded, place.environment.id, place.path, kind, size)
+    await call.server.write(blob.uploaded, place.environment_id, place.path, kind, size)
     return Response(headers={"access-control-allow-origin": "*"})
 
 
@@ -84,10 +84,10 @@ async def upload(call: Incoming[None]) -> Response:
 async def download(call: Incoming[None]) -> FileResponse:
     """Return a packet as it was uploaded; the address is the permission."""
     blobs, place = await _addressed(call, "GET")
-    found: BlobRow = await call.server.read(blob.find, place.environment.id, place.path)
+    found: BlobRow = await call.server.read(blob.find, place.environment_id, place.path)
     if found.type is None:
         raise NotFoundError("Not found", status=404, because="nothing was uploaded there yet")
-    file = blobs.file(place.environment.id, place.path)
+    file = blobs.file(place.environment_id, place.path)
     return FileResponse(file, headers=_FOREIGN | {"content-type": found.type})
 
 
@@ -115,7 +115,7 @@ def _store(call: Incoming[None]) -> BlobStore:
 
 
 def _address(call: Incoming[None], store: BlobStore, method: Method, path: str) -> str:
-    place = Place(call.principal.environment, path)
+    place = call.server.blob_place(call.principal.environment, path)
     now = call.server.units.clock.now()
     return store.address(method, place, base_url=call.base_url, now_ms=now)
 
@@ -126,7 +126,7 @@ async def _addressed(call: Incoming[None], method: Method) -> tuple[FolderBlobs,
     environment = await call.server.units.read(_environment, call.path("environment_id"))
     if not isinstance(blobs, FolderBlobs) or environment is None:
         raise NotFoundError("Not found", status=404)
-    place = Place(environment, call.path("name"))
+    place = call.server.blob_place(environment, call.path("name"))
     blobs.verify(
         method,
         place,

@@ -32,6 +32,8 @@ async def trigger_task(call: Incoming[TriggerTask]) -> Reply:
         key=call.request_key(),
         one_time_token=caller.public.once if caller.public else None,
     )
-    now = call.server.units.clock.now()
-    headers = public_token.headers_for_run(call.principal.environment, created.id, now)
+    units = call.server.units
+    headers = public_token.headers_for_run(
+        units.keys, caller.environment, created.id, units.clock.now()
+    )
     return Reply(Triggered(id=created.id, is_cached=created.is_cached), headers)
