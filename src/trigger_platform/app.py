@@ -38,6 +38,7 @@ from trigger_platform.http.routes import (
     packets,
     projects,
     queues,
+    realtime,
     runs,
     schedules,
     tasks,
@@ -50,6 +51,7 @@ from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.reconciler import Reconciler
 from trigger_platform.loops.retention import Retention
 from trigger_platform.loops.timers import Timers
+from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings, variable_of
 from trigger_platform.store.database import Database
@@ -72,6 +74,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     runs.read_snapshots,
     runs.explain_run,
     runs.follow_run,
+    realtime.follow_one,
+    realtime.follow_tags,
+    realtime.follow_batch,
     runs.cancel_run,
     runs.replay_run,
     runs.reschedule_run,
@@ -147,7 +152,7 @@ async def open_server(
     hub = Hub()
     units.subscribe(hub.notice)
     blobs = open_blobs(settings, units.clock.now)
-    server = Server(units, hub, local, settings=settings, blobs=blobs)
+    server = Server(units, hub, local, Feeds(units), settings=settings, blobs=blobs)
     units.subscribe(server.keys.notice)
     return server
 
@@ -161,6 +166,7 @@ def build(server: Server) -> Starlette:
         running = (
             Timers(server.units),
             Outbox(server.units),
+            server.feeds,
             Reconciler(server.units),
             Retention(server.units, server.settings.periods, server.blobs),
         )
@@ -168,7 +174,7 @@ def build(server: Server) -> Starlette:
         try:
             yield
         finally:
-            server.hub.close()
+            server.close()
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
@@ -217,7 +223,7 @@ async def serve(
     await instance.up.wait()
     announce(server)
     await until.wait()
-    server.hub.close()
+    server.close()
     instance.should_exit = True
     await serving
     server.units.db.close()

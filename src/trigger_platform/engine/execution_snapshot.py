@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trigger_core.errors import ConflictingWriteError, EngineError
+from trigger_platform.engine import tags
 from trigger_platform.engine.states import (
     HOLDING_STATES,
     LEASED_STATES,
@@ -111,6 +112,7 @@ def apply(u: Unit, moves: Sequence[Move]) -> None:
 def create(u: Unit, runs: Sequence[tuple[RunRow, str]]) -> None:
     """Write new runs with their first snapshot; each comes with a sentence for its history."""
     u.insert("run_insert", [run for run, _ in runs])
+    u.record("run_tag_insert", [tag for run, _ in runs if run.tags for tag in tags.of(run)])
     _record(u, [Move(0, run, description) for run, description in runs])
     for run, _ in runs:
         _announce(u, run)

@@ -28,7 +28,7 @@ class Credential(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a credential with scopes must allow: an action on the thing that a parameter of the path names."""
+    """What a credential with scopes must allow: an action on what a parameter of path or query names."""
 
     action: str
     type: str
@@ -71,6 +71,12 @@ class Access(Enum):
         "who may trigger the task", _SCOPED, need=Need("trigger", "tasks", "task_id")
     )
     BATCH_READER = Rule("who may read the batch", _SCOPED, need=Need("read", "batch", "batch_id"))
+    TAG_READER = Rule(
+        "who may read runs, or one of the tags", _SCOPED, need=Need("read", "tags", "tags")
+    )
+    INPUT_SENDER = Rule(
+        "who may write the run's input", _SCOPED, need=Need("write", "inputStreams", "run_id")
+    )
     WAITPOINT_COMPLETER = Rule(
         "who may complete the token", _SCOPED, need=Need("write", "waitpoints", "token_id")
     )

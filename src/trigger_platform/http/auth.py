@@ -109,8 +109,9 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
     if asked.token.startswith(("tr_pat_", "tr_oat_")):
         return await _token(server, rule, asked)
     if asked.token.count(".") == 2 and rule.need is not None:
-        subject = str(request.path_params[rule.need.parameter])
-        return await _public(server, rule.need, asked.token, subject)
+        named = rule.need.parameter
+        subject = request.path_params.get(named) or request.query_params.get(named, "")
+        return await _public(server, rule.need, asked.token, str(subject))
     return await _key(server, rule, asked)
 
 
@@ -240,6 +241,12 @@ async def _public(server: Server, need: Need, token: str, subject: str) -> Princ
 def _resources(u: Unit, found: EnvironmentRow, kind: str, subject: str) -> list[Resource]:
     """Return what a scope may name to reach the subject; a run is reached by task, tag and batch too."""
     resources = [Resource(kind, subject)]
+    if kind == "tags":
+        return [
+            Resource("runs"),
+            Resource("tags"),
+            *(Resource("tags", tag) for tag in subject.split(",")),
+        ]
     if kind == "batch":
         return [*resources, Resource("runs")]
     run = (

@@ -1,4 +1,4 @@
-"""What every route can use: the units, the hub, and who this server is."""
+"""What every route can use: the units, those who wait, and who this server is."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from trigger_platform.engine import secret_key
 from trigger_platform.engine.project import Ensured
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.http.known_keys import KnownKeys
+from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings
 from trigger_platform.store.rows import EnvironmentRow
@@ -28,6 +29,7 @@ class Server:
     units: Units
     hub: Hub
     local: Ensured
+    feeds: Feeds
     url: str = ""
     settings: Settings = Settings()  # noqa: RUF009 - frozen
     blobs: BlobStore | None = None
@@ -40,6 +42,11 @@ class Server:
     def blob_place(self, environment: EnvironmentRow, path: str) -> Place:
         """Return where a blob of an environment lies."""
         return Place(environment.id, path, self.secret_key_of(environment))
+
+    def close(self) -> None:
+        """Let everybody who waits go: the server is ending."""
+        self.hub.close()
+        self.feeds.close()
 
     async def write(
         self,

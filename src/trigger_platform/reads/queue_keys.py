@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trigger_platform.engine import queue
+from trigger_platform.engine import pool, queue
 from trigger_platform.engine.queue import Kind
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow
@@ -39,6 +39,7 @@ def page(
         NotFoundError: the environment has no such queue.
     """
     found = queue.find(u, environment, kind, name).queue
-    place = {"environment_id": environment.id, "queue": found.name}
-    keys = u.tx.all("queue_keys", KeyRow, **place, limit=size, offset=(number - 1) * size)
-    return KeyRows(keys, int(u.tx.scalar("queue_keys_count", **place)))
+    where = {"queue": found.name, "pools": pool.everything(u, environment)}
+    page = {"limit": size, "offset": (number - 1) * size}
+    keys = u.tx.all("queue_keys", KeyRow, environment_id=environment.id, **where, **page)
+    return KeyRows(keys, int(u.tx.scalar("queue_keys_count", **where)))

@@ -30,11 +30,14 @@ __all__ = [
     "QueueRow",
     "RunMoveRow",
     "RunRow",
+    "RunTagRow",
+    "RunVersionRow",
     "ScheduleInstanceRow",
     "ScheduleRow",
     "SignalRow",
     "SlotsRow",
     "SnapshotRow",
+    "StreamNameRow",
     "TaskRow",
     "TimerRow",
     "UserRow",
@@ -444,6 +447,33 @@ class OutputRow:
 
     id: str
     output: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunTagRow:
+    """A run has a tag."""
+
+    environment_id: str
+    tag: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunVersionRow:
+    """How often a run has changed; the number only grows."""
+
+    id: str
+    environment_id: str
+    version: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamNameRow:
+    """A run has a stream."""
+
+    run_id: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
