@@ -23,6 +23,7 @@ class Credential(Enum):
     PUBLIC_TOKEN = "a public token"  # noqa: S105 - a name
     USER_TOKEN = "a personal access token"  # noqa: S105
     ORGANIZATION_TOKEN = "an organisation's access token"  # noqa: S105
+    METRICS_TOKEN = "the token for metrics; where none is set, nothing on this machine"  # noqa: S105
     BROWSER = "a browser on this machine (the guard checks Host and Origin)"
 
 
@@ -80,6 +81,8 @@ class Access(Enum):
     WAITPOINT_COMPLETER = Rule(
         "who may complete the token", _SCOPED, need=Need("write", "waitpoints", "token_id")
     )
+
+    METRICS = Rule("who has the token for metrics", frozenset({Credential.METRICS_TOKEN}))
 
     USER = Rule("a user, or an organisation", _TOKEN)
     PROJECT_VIEWER = Rule("a member of the project", _TOKEN, Role.VIEWER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
@@ -166,9 +167,14 @@ class Endpoint:
 
     def route(self, server: Server) -> Route:
         """Return the Starlette route."""
+        observe = server.metrics.request
 
         async def serve(request: Request) -> Response:
-            return await self._serve(server, request)
+            began = time.perf_counter()
+            response = await self._serve(server, request)
+            seconds = time.perf_counter() - began
+            observe(self.method, self.path, response.status_code, seconds)
+            return response
 
         return Route(self.path, serve, methods=[self.method])
 

@@ -23,6 +23,7 @@ class Retention:
 
     def __init__(self, units: Units, periods: Periods, blob_store: BlobStore | None = None) -> None:
         self._units = units
+        self.passed_at: int | None = None
         self._periods = periods
         self._blob_store = blob_store
 
@@ -44,6 +45,7 @@ class Retention:
             while (count := await self._sweep(name)) > 0:
                 removed[name] += count
         await self._remove_blobs()
+        self.passed_at = self._units.clock.now()
         return removed
 
     async def _remove_blobs(self) -> None:

@@ -67,6 +67,7 @@ class Feeds:
         self._must_look = False
         self._looked_at = units.clock.now()
         self._closed = False
+        self.passed_at: int | None = None
         units.subscribe(self.notice)
 
     def __len__(self) -> int:
@@ -98,6 +99,7 @@ class Feeds:
                     look_at = loop.time() + self._look_every_s
                     await self.look()
                 await self._deliver_noted()
+                self.passed_at = self._units.clock.now()
             except Exception:  # noqa: BLE001 - a loop outlives its errors
                 _log.exception("telling the followers of runs failed")
                 self._must_look = True

@@ -78,7 +78,7 @@ class Hub:
         self, environment_id: str, boot_id: str, *, wants_work: bool
     ) -> AsyncIterator[WorkWaiter]:
         """Be woken for work or signals while in this block."""
-        waiter = WorkWaiter(environment_id, boot_id, wants_work)
+        waiter = WorkWaiter(environment_id, boot_id, wants_work, ended=self.closed.is_set())
         self._waiters.add(waiter)
         try:
             yield waiter
