@@ -33,6 +33,7 @@ from trigger_platform.http.routes import (
     environments,
     health,
     idempotency,
+    otlp,
     packets,
     projects,
     queues,
@@ -115,6 +116,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     schedules.deactivate_schedule,
     schedules.next_ticks,
     schedules.list_timezones,
+    otlp.export_traces,
+    otlp.export_logs,
+    otlp.export_metrics,
     worker.connect_worker,
     worker.register_worker,
     projects.public_claims,
@@ -139,7 +143,8 @@ async def open_server(
         EncryptionError: there is no key for its secrets, or it is not the right one.
     """
     database = db or _open_database(settings)
-    units = Units(database, clock or database.clock, random.Random())  # noqa: S311 - ids, no secrets
+    rng = random.SystemRandom()  # whoever knows many ids must not be able to tell the next one
+    units = Units(database, clock or database.clock, rng)
     try:
         units.keys = await _key_ring(settings, units)
         await units.write(secret_key.seal_plain_ones)

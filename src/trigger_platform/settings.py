@@ -159,6 +159,7 @@ class Settings(BaseModel):
     s3_access_key_id: str | None = Field(None, description="Who signs for the object store.")
     s3_secret_access_key: SecretStr | None = Field(
         None, description="The secret of the object store."
+    )
     max_connections: int = Field(
         10_000, ge=1, description="How many connections there may be at once; more are refused."
     )

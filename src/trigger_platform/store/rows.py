@@ -37,8 +37,10 @@ __all__ = [
     "SignalRow",
     "SlotsRow",
     "SnapshotRow",
+    "SpanRow",
     "StreamNameRow",
     "TaskRow",
+    "TelemetryRow",
     "TimerRow",
     "UserRow",
     "WaitpointRow",
@@ -418,6 +420,36 @@ class LogRow:
     span_id: str | None = None
     lease: int = 0
     number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpanRow:
+    """A span of a run's own code; one without an end is announced. Moments in ns."""
+
+    run_id: str
+    span_id: str
+    trace_id: str
+    parent_id: str | None
+    name: str
+    started_ns: int
+    ended_ns: int | None
+    is_error: int
+    message: str | None
+    attributes: str | None
+    events: str | None
+    links: str | None
+    bytes: int
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryRow:
+    """How much a run has told over OpenTelemetry, and how much was refused."""
+
+    run_id: str
+    records: int
+    bytes: int
+    refused: int
 
 
 @dataclass(frozen=True, slots=True)
