@@ -38,7 +38,9 @@ __all__ = [
     "SlotsRow",
     "SnapshotRow",
     "SpanRow",
+    "StreamChunkRow",
     "StreamNameRow",
+    "StreamRow",
     "TaskRow",
     "TelemetryRow",
     "TimerRow",
@@ -498,6 +500,27 @@ class RunVersionRow:
     environment_id: str
     version: int
     updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    """A stream of a run: how many values went through it, and how many bytes they have."""
+
+    run_id: str
+    name: str
+    length: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChunkRow:
+    """A value of a stream, as JSON."""
+
+    run_id: str
+    name: str
+    position: int
+    data: str
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)
