@@ -23,6 +23,7 @@ from trigger_platform.engine import (
     pool,
     queue_front,
     queue_name,
+    trace,
     ttl,
 )
 from trigger_platform.engine import environment as locking
@@ -285,6 +286,7 @@ def _assignment(u: Unit, run: RunRow, payload: PayloadRow | None) -> Assignment:
         batch_id=run.batch_id,
         version=run.version or "",
         priority=run.priority_ms / 1000,
+        traceparent=trace.attempt_context(run, run.attempt + is_next).traceparent,
         checkpoint=restoring.checkpoint if restoring else None,
         waits=restoring.waits if restoring else [],
     )

@@ -12,6 +12,7 @@ __all__ = [
     "AccessTokenRow",
     "BatchItemRow",
     "BatchRow",
+    "BlobRow",
     "CheckpointRow",
     "Count",
     "DebounceRow",
@@ -36,8 +37,12 @@ __all__ = [
     "SignalRow",
     "SlotsRow",
     "SnapshotRow",
+    "SpanRow",
+    "StreamChunkRow",
     "StreamNameRow",
+    "StreamRow",
     "TaskRow",
+    "TelemetryRow",
     "TimerRow",
     "UserRow",
     "WaitpointRow",
@@ -190,6 +195,18 @@ class WorkerRow:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionRow:
+    """All that was said of a version when it was registered; ``metadata`` is JSON."""
+
+    id: str
+    version: str
+    content_hash: str
+    sdk_version: str
+    metadata: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerQueueRow:
     """A queue of one version, with the limit its code declares."""
 
@@ -221,17 +238,21 @@ class TaskRow:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentRow:
-    """An immutable build of the user's code."""
+    """An immutable build of the user's code; of one that is UNMANAGED somebody else runs the machines."""
 
     id: str
     environment_id: str
     version: str
     short_code: str
     content_hash: str
+    type: str
     status: str
     worker_id: str | None
     external_id: str | None
     image_reference: str | None
+    image_platform: str
+    runtime: str | None
+    triggered_via: str | None
     git: str | None
     error: str | None
     due_at: int | None
@@ -420,12 +441,54 @@ class LogRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SpanRow:
+    """A span of a run's own code; one without an end is announced. Moments in ns."""
+
+    run_id: str
+    span_id: str
+    trace_id: str
+    parent_id: str | None
+    name: str
+    started_ns: int
+    ended_ns: int | None
+    is_error: int
+    message: str | None
+    attributes: str | None
+    events: str | None
+    links: str | None
+    bytes: int
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryRow:
+    """How much a run has told over OpenTelemetry, and how much was refused."""
+
+    run_id: str
+    records: int
+    bytes: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class PayloadRow:
     """What a run was triggered with, as a packet."""
 
     run_id: str
     type: str
     data: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRow:
+    """A packet that lies elsewhere; type and size are known once it was uploaded through this server."""
+
+    environment_id: str
+    path: str
+    type: str | None
+    size: int | None
+    created_at: int
+    removed_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,6 +516,27 @@ class RunVersionRow:
     environment_id: str
     version: int
     updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    """A stream of a run: how many values went through it, and how many bytes they have."""
+
+    run_id: str
+    name: str
+    length: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChunkRow:
+    """A value of a stream, as JSON."""
+
+    run_id: str
+    name: str
+    position: int
+    data: str
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)
