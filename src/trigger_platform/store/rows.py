@@ -12,6 +12,7 @@ __all__ = [
     "AccessTokenRow",
     "BatchItemRow",
     "BatchRow",
+    "BlobRow",
     "CheckpointRow",
     "Count",
     "DebounceRow",
@@ -37,7 +38,9 @@ __all__ = [
     "SlotsRow",
     "SnapshotRow",
     "SpanRow",
+    "StreamChunkRow",
     "StreamNameRow",
+    "StreamRow",
     "TaskRow",
     "TelemetryRow",
     "TimerRow",
@@ -193,6 +196,18 @@ class WorkerRow:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionRow:
+    """All that was said of a version when it was registered; ``metadata`` is JSON."""
+
+    id: str
+    version: str
+    content_hash: str
+    sdk_version: str
+    metadata: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerQueueRow:
     """A queue of one version, with the limit its code declares."""
 
@@ -224,17 +239,21 @@ class TaskRow:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentRow:
-    """An immutable build of the user's code."""
+    """An immutable build of the user's code; of one that is UNMANAGED somebody else runs the machines."""
 
     id: str
     environment_id: str
     version: str
     short_code: str
     content_hash: str
+    type: str
     status: str
     worker_id: str | None
     external_id: str | None
     image_reference: str | None
+    image_platform: str
+    runtime: str | None
+    triggered_via: str | None
     git: str | None
     error: str | None
     due_at: int | None
@@ -482,6 +501,18 @@ class PayloadRow:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobRow:
+    """A packet that lies elsewhere; type and size are known once it was uploaded through this server."""
+
+    environment_id: str
+    path: str
+    type: str | None
+    size: int | None
+    created_at: int
+    removed_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class OutputRow:
     """What a run returned."""
 
@@ -506,6 +537,27 @@ class RunVersionRow:
     environment_id: str
     version: int
     updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    """A stream of a run: how many values went through it, and how many bytes they have."""
+
+    run_id: str
+    name: str
+    length: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChunkRow:
+    """A value of a stream, as JSON."""
+
+    run_id: str
+    name: str
+    position: int
+    data: str
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)
