@@ -20,6 +20,7 @@ from trigger_core.clock import Clock
 from trigger_core.errors import EncryptionError, StoreError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform import key_file
+from trigger_platform.blobs.opening import open_blobs
 from trigger_platform.dashboard import pages
 from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
@@ -32,11 +33,13 @@ from trigger_platform.http.routes import (
     account,
     batches,
     branches,
+    deployments,
     environments,
     health,
     idempotency,
     organizations,
     otlp,
+    packets,
     projects,
     public_tokens,
     queues,
@@ -45,6 +48,7 @@ from trigger_platform.http.routes import (
     schedules,
     streams,
     tasks,
+    traces,
     waits,
     worker,
     worker_groups,
@@ -76,6 +80,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     runs.read_result,
     runs.read_logs,
     runs.read_snapshots,
+    traces.read_trace,
+    traces.read_events,
+    traces.read_span,
     runs.explain_run,
     runs.follow_run,
     realtime.follow_one,
@@ -106,9 +113,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     waits.call_back,
     waits.wait_for_duration,
     waits.wait_for_token,
+    packets.create_packet,
+    packets.create_named_packet,
+    packets.find_packet,
+    packets.find_packet_v2,
+    packets.upload,
+    packets.download,
     waits.await_input,
     queues.list_queues,
     queues.retrieve_queue,
+    queues.list_keys,
     queues.pause_queue,
     queues.override_queue,
     queues.reset_queue,
@@ -124,6 +138,21 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     schedules.deactivate_schedule,
     schedules.next_ticks,
     schedules.list_timezones,
+    deployments.list_deployments,
+    deployments.current_deployment,
+    deployments.latest_deployment,
+    deployments.read_deployment,
+    deployments.initialize_deployment,
+    deployments.index_deployment,
+    deployments.deployment_progress,
+    deployments.cancel_deployment,
+    deployments.fail_deployment,
+    deployments.finalize_deployment,
+    deployments.finalize_deployment_v2,
+    deployments.finalize_deployment_v1,
+    deployments.registry_credentials,
+    deployments.promote_deployment,
+    deployments.read_worker,
     otlp.export_traces,
     otlp.export_logs,
     otlp.export_metrics,
@@ -198,7 +227,8 @@ async def open_server(
         raise
     hub = Hub()
     units.subscribe(hub.notice)
-    server = Server(units, hub, local, Feeds(units), settings=settings)
+    blobs = open_blobs(settings, units.clock.now)
+    server = Server(units, hub, local, Feeds(units), settings=settings, blobs=blobs)
     units.subscribe(server.keys.notice)
     return server
 
@@ -214,7 +244,7 @@ def build(server: Server) -> Starlette:
             "outbox": Outbox(server.units),
             "feeds": server.feeds,
             "reconciler": Reconciler(server.units),
-            "retention": Retention(server.units, server.settings.periods),
+            "retention": Retention(server.units, server.settings.periods, server.blobs),
         }
         loops = [asyncio.create_task(loop.run()) for loop in server.loops.values()]
         try:
@@ -245,7 +275,7 @@ def build(server: Server) -> Starlette:
 
 def _open_database(settings: Settings) -> Database:
     if settings.database is not None:
-        return open_database(settings.database, durable=settings.durable)
+        return open_database(settings.database, durable=settings.durable, migrates=settings.migrate)
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
