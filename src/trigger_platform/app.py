@@ -31,6 +31,7 @@ from trigger_platform.http.guard import Guard
 from trigger_platform.http.routes import (
     batches,
     bulk_actions,
+    deployments,
     environments,
     health,
     idempotency,
@@ -131,6 +132,21 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     schedules.deactivate_schedule,
     schedules.next_ticks,
     schedules.list_timezones,
+    deployments.list_deployments,
+    deployments.current_deployment,
+    deployments.latest_deployment,
+    deployments.read_deployment,
+    deployments.initialize_deployment,
+    deployments.index_deployment,
+    deployments.deployment_progress,
+    deployments.cancel_deployment,
+    deployments.fail_deployment,
+    deployments.finalize_deployment,
+    deployments.finalize_deployment_v2,
+    deployments.finalize_deployment_v1,
+    deployments.registry_credentials,
+    deployments.promote_deployment,
+    deployments.read_worker,
     otlp.export_traces,
     otlp.export_logs,
     otlp.export_metrics,
@@ -219,7 +235,7 @@ def build(server: Server) -> Starlette:
 
 def _open_database(settings: Settings) -> Database:
     if settings.database is not None:
-        return open_database(settings.database, durable=settings.durable)
+        return open_database(settings.database, durable=settings.durable, migrates=settings.migrate)
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from trigger_core import clock, duration
-from trigger_core.errors import InvalidDurationError, UsageError
 from trigger_core.schemas.bulk_actions import BulkFilter, BulkQueue
 from trigger_platform.engine import queue_name
 from trigger_platform.engine.run_filter import RunFilter
-from trigger_platform.http import present
+from trigger_platform.http import present, query
 from trigger_platform.http.endpoint import Incoming
 from trigger_platform.reads.runs import Filters
 
@@ -23,20 +21,20 @@ def of_query(call: Incoming[Any]) -> Filters:
         UsageError: one of them means nothing.
     """
     return Filters(
-        statuses=present.internal_statuses(_texts(call, "status")),
-        tasks=_texts(call, "taskIdentifier"),
-        versions=_texts(call, "version"),
-        tags=_texts(call, "tag"),
-        queues=_texts(call, "queue"),
-        machines=_texts(call, "machine"),
-        regions=_texts(call, "region"),
+        statuses=present.internal_statuses(query.texts(call, "filter[status]")),
+        tasks=query.texts(call, "filter[taskIdentifier]"),
+        versions=query.texts(call, "filter[version]"),
+        tags=query.texts(call, "filter[tag]"),
+        queues=query.texts(call, "filter[queue]"),
+        machines=query.texts(call, "filter[machine]"),
+        regions=query.texts(call, "filter[region]"),
         batch=call.query("filter[batch]"),
         schedule=call.query("filter[schedule]"),
         bulk_action=call.query("filter[bulkAction]"),
-        is_test=_flag(call, "isTest"),
-        is_root=_flag(call, "rootOnly") is True,
-        created_from=_oldest(call),
-        created_to=_moment("filter[createdAt][to]", call.query("filter[createdAt][to]")),
+        is_test=query.flag(call, "filter[isTest]"),
+        is_root=query.flag(call, "filter[rootOnly]") is True,
+        created_from=query.since(call, "filter[createdAt][period]", "filter[createdAt][from]"),
+        created_to=query.moment(call, "filter[createdAt][to]"),
         size=call.number("page[size]", 25, low=1, high=100),
         after=call.query("page[after]"),
         before=call.query("page[before]"),
@@ -62,8 +60,10 @@ def of_body(given: BulkFilter, now: int) -> RunFilter:
         schedule=given.schedule or "",
         bulk_action=given.bulk_action or "",
         is_test=given.is_test,
-        created_from=_since(given.period, now) or _moment("from", given.from_),
-        created_to=_moment("to", given.to),
+        created_from=query.read_since("period", given.period, now)
+        if given.period
+        else query.read_moment("from", _text(given.from_)),
+        created_to=query.read_moment("to", _text(given.to)),
     )
 
 
@@ -75,43 +75,5 @@ def _list(given: str | list[str] | None) -> list[str]:
     return [given] if isinstance(given, str) else given or []
 
 
-def _texts(call: Incoming[Any], name: str) -> list[str]:
-    return [text for text in call.query(f"filter[{name}]").split(",") if text]
-
-
-def _flag(call: Incoming[Any], name: str) -> bool | None:
-    text = call.query(f"filter[{name}]")
-    if text not in {"", "true", "false"}:
-        raise _bad(f"filter[{name}]", text, "true or false")
-    return text == "true" if text else None
-
-
-def _oldest(call: Incoming[Any]) -> int | None:
-    """Return the moment before which runs are too old: a moment, or a period until now."""
-    name = "filter[createdAt][from]"
-    period = call.query("filter[createdAt][period]")
-    return _since(period, call.server.units.clock.now()) or _moment(name, call.query(name))
-
-
-def _since(period: str | None, now: int) -> int | None:
-    if not period:
-        return None
-    try:
-        return now - duration.parse_ms(period)
-    except InvalidDurationError as error:
-        raise _bad("period", period, "a duration such as 7d") from error
-
-
-def _moment(name: str, given: str | int | None) -> int | None:
-    if given is None or given == "":
-        return None
-    if isinstance(given, int) or given.isdecimal():
-        return int(given)
-    try:
-        return clock.from_iso(given)
-    except ValueError as error:
-        raise _bad(name, given, "a moment in ISO 8601 or in ms since the epoch") from error
-
-
-def _bad(name: str, text: str, expected: str) -> UsageError:
-    return UsageError(f"Query Error: {name} must be {expected}, not {text!r}", code="INVALID_QUERY")
+def _text(given: str | int | None) -> str:
+    return "" if given is None else str(given)
