@@ -37,6 +37,7 @@ __all__ = [
     "TaskRow",
     "TimerRow",
     "UserRow",
+    "VariableRow",
     "WaitpointRow",
     "WorkerQueueRow",
     "WorkerRow",
@@ -147,6 +148,7 @@ class EnvironmentRow:
     type: str
     secret_key_hash: str
     secret_key_sealed: str
+    secrets_version: int
     concurrency_limit: int
     burst_factor: float
     paused: int
@@ -174,6 +176,20 @@ class PlainKeyRow:
     id: str
     parent_id: str | None
     secret_key_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class VariableRow:
+    """A variable of an environment; its value is sealed."""
+
+    environment_id: str
+    name: str
+    sealed: str
+    is_secret: int
+    version: int
+    source: str | None
+    created_at: int
+    updated_at: int
 
 
 @dataclass(frozen=True, slots=True)
