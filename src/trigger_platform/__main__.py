@@ -30,6 +30,7 @@ def main() -> None:
             host=options.host,
             port=options.port,
             database=options.database,
+            drain_grace=0,
             encryption_key=os.environ.get(variable_of("encryption_key")) or None,
             key_file=options.data_dir / key_file.FILE,
         )

@@ -36,7 +36,7 @@ Network = IPv4Network | IPv6Network
 
 def _milliseconds(value: Any) -> int:
     try:
-        return value if isinstance(value, int) else duration.parse_ms(value)
+        return 0 if value == 0 else duration.parse_ms(value)
     except InvalidDurationError as error:
         raise ValueError(error.what) from error
 
@@ -126,11 +126,32 @@ class Settings(BaseModel):
         description="Encrypts secrets at rest: `openssl rand -base64 32`. Needed with PostgreSQL and on a"
         " public address; else a file `secret.key` is made. Several are written newest first, with commas.",
     )
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="Who passes it may read `/metrics`. Without one a public server shows them to nobody.",
+    )
     keep_runs: _Period = Field(
         30 * 86_400_000, description="For how long runs are kept after their end."
     )
     keep_logs: _Period = Field(
         14 * 86_400_000, description="For how long lines that runs wrote are kept."
+    )
+    max_connections: int = Field(
+        10_000, ge=1, description="How many connections there may be at once; more are refused."
+    )
+    header_timeout: _Period = Field(
+        10_000, description="How long the headers of a request may take to arrive."
+    )
+    body_timeout: _Period = Field(
+        300_000, description="How long the body of a request may send nothing."
+    )
+    drain_delay: _Period = Field(
+        0,
+        description="For how long a server that is told to end still takes requests while `/readyz`"
+        " says that it is ending: as long as your load balancer needs to notice.",
+    )
+    drain_grace: _Period = Field(
+        20_000, description="How long requests under way may take once the server takes no more."
     )
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="How log lines are written; `auto` is text on a terminal, else JSON."

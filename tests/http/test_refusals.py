@@ -29,7 +29,7 @@ async def test_every_guarded_route_refuses_wrong_credentials(
     answer = await platform.http.request(endpoint.method, _path(endpoint), headers=headers)
 
     assert answer.status_code == 401
-    assert isinstance(answer.json()["error"], str)
+    assert endpoint.method == "HEAD" or isinstance(answer.json()["error"], str)
 
 
 @pytest.mark.parametrize(

@@ -154,23 +154,30 @@ class Engine:
 
     def in_production(self) -> Engine:
         """The same engine, seen from a production environment of the project."""
-        values = {"id": "env-prod", "slug": "prod", "type": "PRODUCTION"}
+        return self._in_environment("prod", "PRODUCTION")
+
+    def in_staging(self) -> Engine:
+        """The same engine, seen from a staging environment of the project."""
+        return self._in_environment("staging", "STAGING")
+
+    def _in_environment(self, slug: str, kind: str) -> Engine:
+        values = {"id": f"env-{slug}", "slug": slug, "type": kind}
 
         def create(u: Unit) -> EnvironmentRow:
             u.tx.run(
                 "environment_insert",
                 **values,
-                **as_params(secret_key.stored(u.keys, "env-prod", "tr_prod_x")),
+                **as_params(secret_key.stored(u.keys, values["id"], f"tr_{slug}_x")),
                 project_id=self.environment.project_id,
                 concurrency_limit=100,
                 burst_factor=1.0,
                 default_ttl_ms=None,
                 now=u.now,
             )
-            return u.tx.one("environment_by_id", EnvironmentRow, id="env-prod")
+            return u.tx.one("environment_by_id", EnvironmentRow, id=values["id"])
 
         engine = Engine(self.db, self.clock, self.units, self.call(create))
-        engine.connect("boot-prod")
+        engine.connect(f"boot-{slug}")
         return engine
 
     def begin_deployment(self, content_hash: str = "v1", **options: Any) -> DeploymentRow:

@@ -19,6 +19,7 @@ from trigger_platform.store.opening import open_database
 from trigger_platform.store.sqlite import MEMORY
 
 PROJECT = "proj_abcdefghijklmnopqrst"
+METRICS_TOKEN = "m3Tr1cs-Xn5vZk3b7Rt1Ww9Yc2Lm8Pd4"
 
 
 @dataclass
@@ -73,7 +74,8 @@ async def serving(address: str = MEMORY, **settings: Any) -> AsyncIterator[Platf
     """A platform with its loops running, in memory unless told otherwise."""
     clock = VirtualClock()
     given = Settings.model_validate(
-        {"project_ref": PROJECT, "encryption_key": keys.TEXT} | settings
+        {"project_ref": PROJECT, "encryption_key": keys.TEXT, "metrics_token": METRICS_TOKEN}
+        | settings
     )
     server = await open_server(given, clock=clock, db=open_database(address))
     app = build(server)

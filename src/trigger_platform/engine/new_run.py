@@ -9,8 +9,9 @@ from typing import Any
 from trigger_core import duration, ids, metadata
 from trigger_core.errors import InvalidDurationError, UsageError
 from trigger_core.schemas.trigger import BatchItem, TriggerOptions
-from trigger_platform.engine import idempotency, queue_name, tags
+from trigger_platform.engine import idempotency, queue_name, tags, trace
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
+from trigger_platform.engine.trace import Caller
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, PayloadRow, RunRow, TaskRow, WorkerRow
 
@@ -53,6 +54,7 @@ class Origin:
         source: what is recorded as the origin: ``sdk``, ``api``, ``cli``, ``schedule``, ``dashboard``.
         order: breaks ties between runs of one moment.
         ticked: the tick it stands for, if a schedule triggers it.
+        caller: the trace it is triggered from.
     """
 
     parent: RunRow | None = None
@@ -65,6 +67,7 @@ class Origin:
     source: str = "api"
     order: int = 0
     ticked: Ticked | None = None
+    caller: Caller | None = None
 
 
 def make(
@@ -181,6 +184,8 @@ def _annotations(origin: Origin, options: TriggerOptions) -> str:
         mine["waits"] = True
     if options.debounce is not None:
         mine["debounceKey"] = options.debounce.key
+    if origin.caller is not None or origin.waits:
+        mine |= trace.notes(origin.caller, origin.parent, waits=origin.waits)
     return json.dumps(mine)
 
 

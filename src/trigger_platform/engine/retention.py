@@ -57,6 +57,12 @@ class _OldRun:
 
 
 @dataclass(frozen=True, slots=True)
+class _Removable:
+    id: str
+    environment_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Line:
     id: int
     time: int
@@ -77,7 +83,10 @@ class _Debounce:
 
 
 def runs(u: Unit, periods: Periods, place: Place) -> Slice:
-    """Remove ended runs, children before parents; one with many lines loses some of them at a time."""
+    """Remove ended runs, children before parents; one with many lines loses some of them at a time.
+
+    Who follows one of them hears that it is gone.
+    """
     page = u.tx.all(
         "old_runs",
         _OldRun,
@@ -87,13 +96,18 @@ def runs(u: Unit, periods: Periods, place: Place) -> Slice:
         limit=_RUNS,
     )
     old = json.dumps([one.id for one in page])
-    ids = [one.id for one in u.tx.all("removable_runs", _Old, ids=old, now=u.now)]
+    removable = u.tx.all("removable_runs", _Removable, ids=old, now=u.now)
+    ids = [one.id for one in removable]
     gone = json.dumps(ids)
-    for statement in ("remove_logs_of_runs", "remove_spans_of_runs"):
-        if u.tx.run(statement, ids=gone, limit=_LINES) == _LINES:
+    for many in ("remove_logs_of_runs", "remove_spans_of_runs", "remove_stream_chunks"):
+        if u.tx.run(many, ids=gone, limit=_LINES) == _LINES:
             return Slice(0, place)
     for statement in (
         "remove_telemetry",
+        "remove_streams",
+        "remove_stream_writers",
+        "remove_stream_waits",
+        "remove_run_tags",
         "remove_payloads",
         "remove_snapshots",
         "remove_checkpoints",
@@ -102,6 +116,7 @@ def runs(u: Unit, periods: Periods, place: Place) -> Slice:
         "remove_runs",
     ):
         u.tx.run(statement, ids=gone)
+    u.changed.update((one.environment_id, one.id) for one in removable)
     last = {"at": page[-1].completed_at, "after": page[-1].id} if len(page) == _RUNS else None
     return Slice(len(ids), last)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -33,6 +34,7 @@ class Unit:
         tx: the open transaction.
         now: the moment of the whole unit, in ms since the epoch.
         rng: the source of chance.
+        steps: what runs became, as execution status and status, for who counts.
         keys: what secrets are sealed with.
         access: whether this unit changes who may do what.
     """
@@ -45,8 +47,10 @@ class Unit:
     runnable: set[str] = field(default_factory=set)
     boots: set[str] = field(default_factory=set)
     changed: set[tuple[str, str]] = field(default_factory=set)
+    streams: set[str] = field(default_factory=set)
     access: bool = False
     due: int | None = None
+    steps: list[tuple[str, str]] = field(default_factory=list)
 
     def emit(self, environment_id: str, kind: str, subject_id: str, sequence: int) -> None:
         """Put a fact into the outbox, in this transaction."""
@@ -76,6 +80,7 @@ class Unit:
             due=self.due,
             outbox=bool(self.events),
             changed=frozenset(self.changed),
+            streams=frozenset(self.streams),
             access=self.access,
         )
 
@@ -91,6 +96,8 @@ class Units:
         self.clock = clock
         self._rng = rng
         self._listeners: list[Callable[[Notice], None]] = []
+        self.steps: Counter[tuple[str, str]] = Counter()
+        """How many steps of each kind this process has committed."""
 
     def subscribe(self, listener: Callable[[Notice], None]) -> None:
         """Call ``listener`` after every commit that concerns others, on the writer's event loop."""
@@ -147,7 +154,10 @@ class Units:
         return work
 
     def _committed(self, outcome: tuple[Unit, Any]) -> None:
-        notice = outcome[0].notice()
+        u = outcome[0]
+        for step in u.steps:
+            self.steps[step] += 1
+        notice = u.notice()
         if notice != _NOTHING:
             self._tell(notice)
 

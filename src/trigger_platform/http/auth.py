@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -106,12 +107,29 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
     if Credential.BROWSER in rule.takes:
         return Principal(server.local.environment)
     asked = _Asked.of(request)
+    if Credential.METRICS_TOKEN in rule.takes:
+        _may_read_metrics(server, asked.token)
+        return Principal()
     if asked.token.startswith(("tr_pat_", "tr_oat_")):
         return await _token(server, rule, asked)
     if asked.token.count(".") == 2 and rule.need is not None:
-        subject = str(request.path_params[rule.need.parameter])
-        return await _public(server, rule.need, asked.token, subject)
+        named = rule.need.parameter
+        subject = request.path_params.get(named) or request.query_params.get(named, "")
+        return await _public(server, rule.need, asked.token, str(subject))
     return await _key(server, rule, asked)
+
+
+def _may_read_metrics(server: Server, token: str) -> None:
+    wanted = server.settings.metrics_token
+    if wanted is None and not server.settings.is_public:
+        return
+    given = "" if wanted is None else wanted.get_secret_value()
+    if not given or not hmac.compare_digest(token.encode(), given.encode()):
+        raise AuthenticationError(
+            "Invalid or Missing Token for Metrics",
+            status=401,
+            hint="set TRIGGER_METRICS_TOKEN, and pass it: Authorization: Bearer …",
+        )
 
 
 async def _key(server: Server, rule: Rule, asked: _Asked) -> Principal:
@@ -240,6 +258,12 @@ async def _public(server: Server, need: Need, token: str, subject: str) -> Princ
 def _resources(u: Unit, found: EnvironmentRow, kind: str, subject: str) -> list[Resource]:
     """Return what a scope may name to reach the subject; a run is reached by task, tag and batch too."""
     resources = [Resource(kind, subject)]
+    if kind == "tags":
+        return [
+            Resource("runs"),
+            Resource("tags"),
+            *(Resource("tags", tag) for tag in subject.split(",")),
+        ]
     if kind == "batch":
         return [*resources, Resource("runs")]
     run = (

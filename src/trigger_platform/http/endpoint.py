@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -156,9 +157,14 @@ class Endpoint:
 
     def route(self, server: Server) -> Route:
         """Return the Starlette route."""
+        observe = server.metrics.request
 
         async def serve(request: Request) -> Response:
-            return await self._serve(server, request)
+            began = time.perf_counter()
+            response = await self._serve(server, request)
+            seconds = time.perf_counter() - began
+            observe(self.method, self.path, response.status_code, seconds)
+            return response
 
         return Route(self.path, serve, methods=[self.method])
 

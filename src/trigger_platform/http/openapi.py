@@ -21,6 +21,7 @@ _SCHEMES = {
     Credential.PUBLIC_TOKEN: "publicToken",
     Credential.USER_TOKEN: "accessToken",
     Credential.ORGANIZATION_TOKEN: "accessToken",
+    Credential.METRICS_TOKEN: "metricsToken",
 }
 
 
@@ -44,6 +45,7 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
                 "secretKey": bearer,
                 "publicToken": bearer,
                 "accessToken": bearer,
+                "metricsToken": bearer,
             },
         },
     }

@@ -36,10 +36,17 @@ _TOKEN_LIFE_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class PublicToken:
-    """What a token allows; ``once`` tells a token that triggers a single run from others."""
+    """What a token allows.
+
+    Attributes:
+        scopes: which actions on what.
+        once: tells a token that triggers a single run from others.
+        skip_columns: what its holder may not see of runs that it follows.
+    """
 
     scopes: tuple[str, ...]
     once: str | None = None
+    skip_columns: tuple[str, ...] = ()
 
 
 def headers_for_run(
@@ -112,7 +119,9 @@ def verify(keys: KeyRing, token: str, environment: EnvironmentRow) -> PublicToke
             "the public access token is not valid", status=401, because=str(error)
         ) from error
     once = _fingerprint(token) if claims.get("otu") is True else None
-    return PublicToken(tuple(claims.get("scopes", ())), once)
+    realtime = claims.get("realtime")
+    skipped = realtime.get("skipColumns", ()) if isinstance(realtime, dict) else ()
+    return PublicToken(tuple(claims.get("scopes", ())), once, tuple(map(str, skipped)))
 
 
 def _fingerprint(token: str) -> str:

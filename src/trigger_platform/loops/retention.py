@@ -21,6 +21,7 @@ class Retention:
 
     def __init__(self, units: Units, periods: Periods) -> None:
         self._units = units
+        self.passed_at: int | None = None
         self._periods = periods
 
     async def run(self) -> None:
@@ -40,6 +41,7 @@ class Retention:
         for name in SWEEPS:
             while (count := await self._sweep(name)) > 0:
                 removed[name] += count
+        self.passed_at = self._units.clock.now()
         return removed
 
     async def _sweep(self, name: str) -> int:

@@ -29,12 +29,19 @@ __all__ = [
     "QueueRow",
     "RunMoveRow",
     "RunRow",
+    "RunTagRow",
+    "RunVersionRow",
     "ScheduleInstanceRow",
     "ScheduleRow",
     "SignalRow",
     "SlotsRow",
     "SnapshotRow",
+    "SpanRow",
+    "StreamChunkRow",
+    "StreamNameRow",
+    "StreamRow",
     "TaskRow",
+    "TelemetryRow",
     "TimerRow",
     "UserRow",
     "VariableRow",
@@ -433,6 +440,36 @@ class LogRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SpanRow:
+    """A span of a run's own code; one without an end is announced. Moments in ns."""
+
+    run_id: str
+    span_id: str
+    trace_id: str
+    parent_id: str | None
+    name: str
+    started_ns: int
+    ended_ns: int | None
+    is_error: int
+    message: str | None
+    attributes: str | None
+    events: str | None
+    links: str | None
+    bytes: int
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryRow:
+    """How much a run has told over OpenTelemetry, and how much was refused."""
+
+    run_id: str
+    records: int
+    bytes: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class PayloadRow:
     """What a run was triggered with, as a packet."""
 
@@ -447,6 +484,54 @@ class OutputRow:
 
     id: str
     output: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunTagRow:
+    """A run has a tag."""
+
+    environment_id: str
+    tag: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunVersionRow:
+    """How often a run has changed; the number only grows."""
+
+    id: str
+    environment_id: str
+    version: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    """A stream of a run: how many values went through it, and how many bytes they have."""
+
+    run_id: str
+    name: str
+    length: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChunkRow:
+    """A value of a stream, as JSON."""
+
+    run_id: str
+    name: str
+    position: int
+    data: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamNameRow:
+    """A run has a stream."""
+
+    run_id: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from trigger_core.clock import Clock, SystemClock
 from trigger_core.errors import StoreError
 from trigger_platform.store import migrate, statements
-from trigger_platform.store.group_writer import GroupWriter, Job
+from trigger_platform.store.group_writer import GroupWriter, Job, Tally
 from trigger_platform.store.notice import Notice
 from trigger_platform.store.rows import columns
 from trigger_platform.store.statements import Dialect
@@ -145,6 +145,11 @@ class SqliteDatabase:
 
     def listen(self, hear: Callable[[Notice], None]) -> None:
         """Do nothing: a file has one process."""
+
+    @property
+    def tally(self) -> Tally:
+        """What was committed since it was opened."""
+        return self._writer.tally
 
     def submit(
         self, work: Callable[[SqliteTx], T], on_commit: Callable[[T], None] | None = None

@@ -26,6 +26,7 @@ from trigger_platform.http import ndjson, present, public_token
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 from trigger_platform.http.ndjson import Line
+from trigger_platform.http.trace_headers import caller_of
 from trigger_platform.reads import batches as reads
 from trigger_platform.store.rows import BatchRow, EnvironmentRow, RunRow
 
@@ -137,7 +138,11 @@ class _Totals:
     async def add(self, chunk: Items) -> None:
         """Add items in one transaction."""
         added: Added = await self._call.server.write(
-            batch_items.stream, self._call.environment_id, self._batch_id, chunk
+            batch_items.stream,
+            self._call.environment_id,
+            self._batch_id,
+            chunk,
+            caller=caller_of(self._call.request),
         )
         self._accepted += added.accepted
         self._repeated += added.repeated
@@ -162,7 +167,11 @@ async def _create(call: Incoming[TriggerBatch]) -> BatchTriggered:
     tasks = sorted({item.task for item in call.body.items})
     digest = hashlib.sha256("\n".join(tasks).encode()).hexdigest()
     return await call.server.write(
-        trigger.create_batch, call.environment_id, call.body, key=call.request_key(f"#{digest}")
+        trigger.create_batch,
+        call.environment_id,
+        call.body,
+        key=call.request_key(f"#{digest}"),
+        caller=caller_of(call.request),
     )
 
 
