@@ -20,6 +20,7 @@ from trigger_core.clock import Clock
 from trigger_core.errors import EncryptionError, StoreError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform import key_file
+from trigger_platform.blobs.opening import open_blobs
 from trigger_platform.dashboard import pages
 from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
@@ -29,11 +30,13 @@ from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.guard import Guard
 from trigger_platform.http.routes import (
     batches,
+    deployments,
     environments,
     envvars,
     health,
     idempotency,
     otlp,
+    packets,
     projects,
     queues,
     realtime,
@@ -101,9 +104,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     waits.call_back,
     waits.wait_for_duration,
     waits.wait_for_token,
+    packets.create_packet,
+    packets.create_named_packet,
+    packets.find_packet,
+    packets.find_packet_v2,
+    packets.upload,
+    packets.download,
     waits.await_input,
     queues.list_queues,
     queues.retrieve_queue,
+    queues.list_keys,
     queues.pause_queue,
     queues.override_queue,
     queues.reset_queue,
@@ -118,6 +128,21 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     schedules.deactivate_schedule,
     schedules.next_ticks,
     schedules.list_timezones,
+    deployments.list_deployments,
+    deployments.current_deployment,
+    deployments.latest_deployment,
+    deployments.read_deployment,
+    deployments.initialize_deployment,
+    deployments.index_deployment,
+    deployments.deployment_progress,
+    deployments.cancel_deployment,
+    deployments.fail_deployment,
+    deployments.finalize_deployment,
+    deployments.finalize_deployment_v2,
+    deployments.finalize_deployment_v1,
+    deployments.registry_credentials,
+    deployments.promote_deployment,
+    deployments.read_worker,
     otlp.export_traces,
     otlp.export_logs,
     otlp.export_metrics,
@@ -166,7 +191,8 @@ async def open_server(
         raise
     hub = Hub()
     units.subscribe(hub.notice)
-    server = Server(units, hub, local, Feeds(units), settings=settings)
+    blobs = open_blobs(settings, units.clock.now)
+    server = Server(units, hub, local, Feeds(units), settings=settings, blobs=blobs)
     units.subscribe(server.keys.notice)
     return server
 
@@ -182,7 +208,7 @@ def build(server: Server) -> Starlette:
             "outbox": Outbox(server.units),
             "feeds": server.feeds,
             "reconciler": Reconciler(server.units),
-            "retention": Retention(server.units, server.settings.periods),
+            "retention": Retention(server.units, server.settings.periods, server.blobs),
         }
         loops = [asyncio.create_task(loop.run()) for loop in server.loops.values()]
         try:

@@ -12,6 +12,7 @@ __all__ = [
     "AccessTokenRow",
     "BatchItemRow",
     "BatchRow",
+    "BlobRow",
     "CheckpointRow",
     "Count",
     "DebounceRow",
@@ -210,6 +211,18 @@ class WorkerRow:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionRow:
+    """All that was said of a version when it was registered; ``metadata`` is JSON."""
+
+    id: str
+    version: str
+    content_hash: str
+    sdk_version: str
+    metadata: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerQueueRow:
     """A queue of one version, with the limit its code declares."""
 
@@ -241,17 +254,21 @@ class TaskRow:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentRow:
-    """An immutable build of the user's code."""
+    """An immutable build of the user's code; of one that is UNMANAGED somebody else runs the machines."""
 
     id: str
     environment_id: str
     version: str
     short_code: str
     content_hash: str
+    type: str
     status: str
     worker_id: str | None
     external_id: str | None
     image_reference: str | None
+    image_platform: str
+    runtime: str | None
+    triggered_via: str | None
     git: str | None
     error: str | None
     due_at: int | None
@@ -476,6 +493,18 @@ class PayloadRow:
     run_id: str
     type: str
     data: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRow:
+    """A packet that lies elsewhere; type and size are known once it was uploaded through this server."""
+
+    environment_id: str
+    path: str
+    type: str | None
+    size: int | None
+    created_at: int
+    removed_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
