@@ -44,6 +44,7 @@ from trigger_platform.http.routes import (
     schedules,
     streams,
     tasks,
+    traces,
     waits,
     worker,
 )
@@ -74,6 +75,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     runs.read_result,
     runs.read_logs,
     runs.read_snapshots,
+    traces.read_trace,
+    traces.read_events,
+    traces.read_span,
     runs.explain_run,
     runs.follow_run,
     realtime.follow_one,
@@ -239,7 +243,7 @@ def build(server: Server) -> Starlette:
 
 def _open_database(settings: Settings) -> Database:
     if settings.database is not None:
-        return open_database(settings.database, durable=settings.durable)
+        return open_database(settings.database, durable=settings.durable, migrates=settings.migrate)
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

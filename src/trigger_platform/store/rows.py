@@ -44,6 +44,7 @@ __all__ = [
     "TaskRow",
     "TelemetryRow",
     "TimerRow",
+    "TraceRunRow",
     "UserRow",
     "VariableRow",
     "WaitpointRow",
@@ -474,6 +475,26 @@ class SpanRow:
     links: str | None
     bytes: int
     received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRunRow:
+    """What the trace shows of a run."""
+
+    id: str
+    parent_id: str | None
+    task: str
+    status: str
+    attempt: int
+    version: str | None
+    queue: str
+    machine: str | None
+    created_at: int
+    started_at: int | None
+    completed_at: int | None
+    usage_ms: int
+    annotations: str | None
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
