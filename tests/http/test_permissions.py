@@ -234,6 +234,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "MetadataUpdate": {"metadata": {"stolen": True}},
     "RegisterWorker": REGISTRATION,
     "IndexDeployment": REGISTRATION,
+    "CreateVariable": {"name": "STOLEN", "value": "v"},
+    "UpdateVariable": {"value": "v"},
+    "ImportVariables": {"variables": {"STOLEN": "v"}},
     "FailDeployment": {"error": {"name": "n", "message": "m"}},
 }
 """Bodies that the routes would take; a model that is not listed has nothing that is required."""
@@ -273,6 +276,8 @@ async def _fill(platform: Platform, tenant: Tenant) -> None:
     things["token_id"] = (await post("/api/v1/waitpoints/tokens", {}, own))["id"]
     schedule = {"task": "theirs", "cron": "0 * * * *", "deduplicationKey": "theirs"}
     things["schedule"] = (await post("/api/v1/schedules", schedule, own))["id"]
+    bulk = {"action": "cancel", "runIds": [batch["runs"][0]["id"]]}
+    things["bulk_action_id"] = (await post("/api/v1/bulk-actions", bulk, own))["id"]
     deployment = await post("/api/v1/deployments", {"contentHash": "x"}, own)
     things["deployment_id"], things["version"] = deployment["id"], deployment["version"]
     queues = await http.get("/api/v1/queues", headers=own)
