@@ -142,6 +142,7 @@ class Endpoint:
     returns: type[BaseModel] | None
     body_limit: int
     is_body_optional: bool
+    statuses: tuple[int, ...]
 
     @property
     def summary(self) -> str:
@@ -215,12 +216,15 @@ def endpoint(
     returns: type[BaseModel] | None = None,
     body_limit: int = BODY_LIMIT,
     is_body_optional: bool = False,
+    statuses: tuple[int, ...] = (200,),
 ) -> Callable[[Callable[[Incoming[B]], Awaitable[Any]]], Endpoint]:
-    """Describe a route; the decorated function is called with what came in."""
+    """Describe a route; the function is called with what came in, and answers with one of ``statuses``."""
 
     def describe(handler: Callable[[Incoming[B]], Awaitable[Any]]) -> Endpoint:
         function = cast("Handler", handler)
-        return Endpoint(method, path, access, function, body, returns, body_limit, is_body_optional)
+        return Endpoint(
+            method, path, access, function, body, returns, body_limit, is_body_optional, statuses
+        )
 
     return describe
 
