@@ -13,6 +13,7 @@ __all__ = [
     "BatchItemRow",
     "BatchRow",
     "BlobRow",
+    "BulkActionRow",
     "CheckpointRow",
     "Count",
     "DebounceRow",
@@ -44,7 +45,9 @@ __all__ = [
     "TaskRow",
     "TelemetryRow",
     "TimerRow",
+    "TraceRunRow",
     "UserRow",
+    "VariableRow",
     "WaitpointRow",
     "WorkerQueueRow",
     "WorkerRow",
@@ -155,6 +158,7 @@ class EnvironmentRow:
     type: str
     secret_key_hash: str
     secret_key_sealed: str
+    secrets_version: int
     concurrency_limit: int
     burst_factor: float
     paused: int
@@ -182,6 +186,20 @@ class PlainKeyRow:
     id: str
     parent_id: str | None
     secret_key_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class VariableRow:
+    """A variable of an environment; its value is sealed."""
+
+    environment_id: str
+    name: str
+    sealed: str
+    is_secret: int
+    version: int
+    source: str | None
+    created_at: int
+    updated_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -461,6 +479,26 @@ class SpanRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceRunRow:
+    """What the trace shows of a run."""
+
+    id: str
+    parent_id: str | None
+    task: str
+    status: str
+    attempt: int
+    version: str | None
+    queue: str
+    machine: str | None
+    created_at: int
+    started_at: int | None
+    completed_at: int | None
+    usage_ms: int
+    annotations: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TelemetryRow:
     """How much a run has told over OpenTelemetry, and how much was refused."""
 
@@ -489,6 +527,24 @@ class BlobRow:
     size: int | None
     created_at: int
     removed_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BulkActionRow:
+    """Something that is done to many runs: ``chosen`` is a filter or ids, ``below`` how far it came."""
+
+    id: str
+    environment_id: str
+    name: str | None
+    type: str
+    status: str
+    chosen: str
+    below: str
+    total: int
+    success: int
+    failure: int
+    created_at: int
+    completed_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
