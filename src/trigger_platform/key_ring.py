@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from trigger_core.errors import EncryptionError
+from trigger_core.redaction import Hidden
 
 __all__ = ["Key", "KeyRing", "fresh_key", "key_of", "parse_keys"]
 
@@ -61,7 +62,10 @@ def key_of(sealed: str) -> str:
 
 
 class KeyRing:
-    """Seals and opens; what holds the keys may be asked again, because they change while servers run."""
+    """Seals and opens; what holds the keys may be asked again, because they change while servers run.
+
+    ``hidden`` is what this process has opened and must not write about.
+    """
 
     def __init__(
         self, keys: Sequence[Key] = (), renew: Callable[[], Sequence[Key]] | None = None
@@ -69,6 +73,7 @@ class KeyRing:
         self._renew = renew
         self._keys: tuple[Key, ...] = ()
         self._ciphers: dict[str, AESGCM] = {}
+        self.hidden = Hidden()
         self._take(keys)
 
     @property
@@ -85,19 +90,21 @@ class KeyRing:
             )
         return self._keys[0].id
 
-    def seal(self, text: str, place: str) -> str:
-        """Encrypt a text for its place.
+    def seal(self, text: str, place: str, *, hide: bool = False) -> str:
+        """Encrypt a text for its place; with ``hide`` this process keeps it out of its log from now on.
 
         Raises:
             EncryptionError: there is no key.
         """
         key_id = self.current
+        if hide:
+            self.hidden.add(text)
         nonce = os.urandom(_NONCE_BYTES)
         body = nonce + self._ciphers[key_id].encrypt(nonce, text.encode(), place.encode())
         return f"{_FORMAT}.{key_id}.{urlsafe_b64encode(body).decode()}"
 
-    def open(self, sealed: str, place: str) -> str:
-        """Decrypt a text in its place.
+    def open(self, sealed: str, place: str, *, hide: bool = False) -> str:
+        """Decrypt a text in its place; with ``hide`` this process keeps it out of its log from now on.
 
         Raises:
             EncryptionError: its key is not on the ring, or it was altered or belongs elsewhere.
@@ -109,7 +116,10 @@ class KeyRing:
             )
         except InvalidTag:
             raise _damaged(f"it does not open with the key {key_id} in {place}") from None
-        return clear.decode()
+        text = clear.decode()
+        if hide:
+            self.hidden.add(text)
+        return text
 
     def _cipher(self, key_id: str) -> AESGCM:
         if key_id not in self._ciphers:

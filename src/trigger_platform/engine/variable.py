@@ -20,6 +20,7 @@ __all__ = [
     "RESERVED",
     "Changes",
     "VariablesError",
+    "all_of",
     "create",
     "delete",
     "find",
@@ -27,7 +28,6 @@ __all__ = [
     "read",
     "rows",
     "update",
-    "values",
 ]
 
 RESERVED = "TRIGGER_"
@@ -66,14 +66,19 @@ class Changes:
 
 def rows(u: Unit, environment: EnvironmentRow) -> list[VariableRow]:
     """Return the variables of an environment in the order of their names, with those it inherits."""
-    found = u.tx.all(
-        "variables_of",
-        VariableRow,
-        environment_id=environment.id,
-        parent_id=environment.parent_id or environment.id,
-    )
+    found = all_of(u, environment.id, environment.parent_id)
     own = {row.name for row in found if row.environment_id == environment.id}
     return [row for row in found if row.environment_id == environment.id or row.name not in own]
+
+
+def all_of(u: Unit, environment_id: str, parent_id: str | None) -> list[VariableRow]:
+    """Return the variables of an environment and of its parent, those too that it has instead."""
+    return u.tx.all(
+        "variables_of",
+        VariableRow,
+        environment_id=environment_id,
+        parent_id=parent_id or environment_id,
+    )
 
 
 def find(u: Unit, environment: EnvironmentRow, name: str) -> VariableRow:
@@ -88,18 +93,14 @@ def find(u: Unit, environment: EnvironmentRow, name: str) -> VariableRow:
     raise _unknown(name)
 
 
-def values(u: Unit, environment: EnvironmentRow) -> dict[str, str]:
-    """Return the values of an environment's variables by name, secrets too."""
-    return {row.name: read(u.keys, row) for row in rows(u, environment)}
-
-
 def read(keys: KeyRing, row: VariableRow) -> str:
     """Return a variable's value.
 
     Raises:
         EncryptionError: the ring lacks the key that sealed it.
     """
-    return keys.open(row.sealed, place(row.environment_id, row.name))
+    where = place(row.environment_id, row.name)
+    return keys.open(row.sealed, where, hide=bool(row.is_secret))
 
 
 def create(
@@ -184,7 +185,9 @@ def _row(
     made = VariableRow(
         environment_id=environment.id,
         name=name,
-        sealed=u.keys.seal(changes.variables[name], place(environment.id, name)),
+        sealed=u.keys.seal(
+            changes.variables[name], place(environment.id, name), hide=changes.is_secret
+        ),
         is_secret=int(changes.is_secret),
         version=1,
         source=changes.source,
