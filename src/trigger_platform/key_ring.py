@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from trigger_core.errors import EncryptionError
 from trigger_core.redaction import Hidden
 
-__all__ = ["Key", "KeyRing", "fresh_key", "key_of", "parse_keys"]
+__all__ = ["Key", "KeyRing", "fresh_key", "key_of", "parse_keys", "span_of"]
 
 _FORMAT = "s1"
 _NONCE_BYTES = 12
@@ -61,6 +61,11 @@ def key_of(sealed: str) -> str:
     return _parts(sealed)[0]
 
 
+def span_of(key_id: str) -> tuple[str, str]:
+    """Return what everything that a key has sealed sorts from, and what it sorts before."""
+    return f"{_FORMAT}.{key_id}.", f"{_FORMAT}.{key_id}/"
+
+
 class KeyRing:
     """Seals and opens; what holds the keys may be asked again, because they change while servers run.
 
@@ -90,6 +95,11 @@ class KeyRing:
             )
         return self._keys[0].id
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the keys, newest first."""
+        return tuple(key.id for key in self._keys)
+
     def seal(self, text: str, place: str, *, hide: bool = False) -> str:
         """Encrypt a text for its place; with ``hide`` this process keeps it out of its log from now on.
 
@@ -101,7 +111,7 @@ class KeyRing:
             self.hidden.add(text)
         nonce = os.urandom(_NONCE_BYTES)
         body = nonce + self._ciphers[key_id].encrypt(nonce, text.encode(), place.encode())
-        return f"{_FORMAT}.{key_id}.{urlsafe_b64encode(body).decode()}"
+        return span_of(key_id)[0] + urlsafe_b64encode(body).decode()
 
     def open(self, sealed: str, place: str, *, hide: bool = False) -> str:
         """Decrypt a text in its place; with ``hide`` this process keeps it out of its log from now on.
@@ -140,8 +150,9 @@ class KeyRing:
             self._take(self._renew())
 
     def _take(self, keys: Sequence[Key]) -> None:
+        """Use these from now on; who held a value of a key that is dropped can open it to the end."""
         if self._keys != tuple(keys):
-            self._ciphers = {key.id: AESGCM(key.secret) for key in keys}
+            self._ciphers |= {key.id: AESGCM(key.secret) for key in keys}
             self._keys = tuple(keys)
 
 

@@ -14,7 +14,7 @@ from trigger_core.errors import ConflictError, NotFoundError, UsageError
 from trigger_platform.engine import environment as locking
 from trigger_platform.engine.unit import Unit
 from trigger_platform.key_ring import KeyRing
-from trigger_platform.store.rows import EnvironmentRow, VariableRow, as_params
+from trigger_platform.store.rows import EnvironmentRow, SealedVariableRow, VariableRow, as_params
 
 __all__ = [
     "RESERVED",
@@ -26,6 +26,7 @@ __all__ = [
     "find",
     "put",
     "read",
+    "reseal",
     "rows",
     "update",
 ]
@@ -101,6 +102,12 @@ def read(keys: KeyRing, row: VariableRow) -> str:
     """
     where = place(row.environment_id, row.name)
     return keys.open(row.sealed, where, hide=bool(row.is_secret))
+
+
+def reseal(keys: KeyRing, row: SealedVariableRow) -> str:
+    """Return a sealed value as the newest key seals it."""
+    where = place(row.environment_id, row.name)
+    return keys.seal(keys.open(row.sealed, where), where)
 
 
 def create(
