@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextvars import ContextVar
 from typing import TextIO
 
 from trigger_core import clock
 from trigger_core.redaction import Hidden
 
-__all__ = ["Hiding", "JsonLines", "configure", "hide"]
+__all__ = ["Hiding", "JsonLines", "configure", "hide", "request_id"]
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The number of the request that is being answered."""
 
 _TEXT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 _PLAIN = logging.Formatter()
@@ -33,7 +37,7 @@ class Hiding(logging.Filter):
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as an object with ``time``, ``level``, ``logger``, ``message``, perhaps ``error``."""
+    """Formats a record as an object: ``time, level, logger, message``, perhaps ``request, error``."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -43,6 +47,9 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        number = request_id.get()
+        if number:
+            line["request"] = number
         if record.exc_info:
             line["error"] = record.exc_text or self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
