@@ -45,8 +45,7 @@ class Running:
     process: subprocess.Popen[str]
     ready: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def http(self) -> httpx.Client:
+    def client(self) -> httpx.Client:
         """A client with the key of its environment."""
         headers = {"authorization": f"Bearer {self.ready['secretKey']}"}
         return httpx.Client(base_url=self.ready["url"], headers=headers, timeout=30)
@@ -151,7 +150,7 @@ class _Load:
         self.written: dict[str, str] = {}
         self.rounds = 0
         self._stop = threading.Event()
-        self._http = server.http
+        self._http = server.client()
         self._thread = threading.Thread(target=self._work)
 
     def __enter__(self) -> Self:
@@ -208,7 +207,7 @@ def test_a_rotation_that_is_killed_goes_on_later_while_a_server_works(server: Ru
     assert done["changed"] < MANY
     ring = _ring(server.address, NEW)
     assert set(_look(server.address, ring, _sealed)) == {again["key"]}
-    with server.http as http:
+    with server.client() as http:
         found = http.get(ENVVARS).json()["variables"]
     assert {name: found[name] for name in load.written} == load.written
     assert len([name for name in found if name.startswith("V")]) == MANY
@@ -223,12 +222,12 @@ def test_after_a_rotation_the_old_key_is_not_needed(address: str) -> None:
     file = KeyFile(Path(address).with_name("secret.key"))
     with _running(address, old) as first:
         key = first.ready["secretKey"]
-        first.http.post(f"{ENVVARS}/dev", json={"name": "A", "value": "of-before"})
+        _write(first)
         before = KEYS if is_server(address) else file.read()
         done = first.rotate(keys=both)
         forgotten = first.rotate("--forget", keys=both)
         if not is_server(address):
-            assert first.http.get(ENVVARS).json()["variables"]["A"] == "of-before"
+            assert _read(first) == "of-before"
             assert forgotten["forgotten"] == [before[0].id]
             assert [one.id for one in file.read()] == [done["key"]]
             assert file.path.stat().st_mode & 0o077 == 0
@@ -237,7 +236,18 @@ def test_after_a_rotation_the_old_key_is_not_needed(address: str) -> None:
     assert refused.value.code == "ENCRYPTION_KEY_UNKNOWN"
     with _running(address, new) as second:
         assert second.ready["secretKey"] == key
-        assert second.http.get(ENVVARS).json()["variables"]["A"] == "of-before"
+        assert _read(second) == "of-before"
+
+
+def _write(server: Running) -> None:
+    with server.client() as http:
+        answer = http.post(f"{ENVVARS}/dev", json={"name": "A", "value": "of-before"})
+        assert answer.status_code == 200
+
+
+def _read(server: Running) -> str:
+    with server.client() as http:
+        return str(http.get(ENVVARS).json()["variables"]["A"])
 
 
 def test_a_value_of_an_unknown_key_stops_the_rotation(tmp_path: Path) -> None:
