@@ -225,3 +225,26 @@ async def test_a_public_token_reads_the_trace_of_its_run_alone(
         mine = await platform.http.get(f"/api/v1/runs/{own}/{path}", headers=headers)
         other = await platform.http.get(f"/api/v1/runs/{told}/{path}", headers=headers)
         assert (mine.status_code, other.status_code) == (200, 403)
+
+
+async def test_the_page_of_a_run_shows_its_trace(platform: Platform, told: str) -> None:
+    """Spans and lines with their bars, within what the page's policy allows; a child's name is a link."""
+    child = await platform.trigger("task", parentRunId=told)
+    platform.clock.advance(20)
+    page = (await platform.http.get(f"/runs/{told}", headers={"authorization": ""})).text
+
+    for text in ("Attempt 1", "outer", "inner", "hello"):
+        assert f">{text}<" in page.replace("<i></i>", ">")
+    assert f'<a href="/runs/{child}">task</a>' in page
+    assert '<rect x="0" y="2" width="1000" height="6"/>' in page
+    assert "style=" not in page
+
+
+async def test_names_of_spans_are_shown_and_not_executed(platform: Platform, told: str) -> None:
+    """Anybody whose code runs can name one."""
+    evil = otlp.span("c" * 16, "<script>alert(1)</script>")
+    await platform.http.post("/otel/v1/traces", json=otlp.traces({"ctx.run.id": told}, evil))
+    page = (await platform.http.get(f"/runs/{told}", headers={"authorization": ""})).text
+
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
