@@ -248,3 +248,20 @@ async def test_names_of_spans_are_shown_and_not_executed(platform: Platform, tol
 
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
+
+
+async def test_where_a_run_was_triggered_from_is_told_with_its_span(platform: Platform) -> None:
+    """The headers of a program outside, the link to a task."""
+    outside = await _trigger(platform, traceparent=CALLER, tracestate="vendor=1")
+    linked = await _trigger(
+        platform,
+        traceparent=CALLER,
+        x_trigger_worker="true",
+        x_trigger_span_parent_as_link="1",
+    )
+    root = trace_context.root_span_id
+    first = (await platform.http.get(f"/api/v1/runs/{outside}/spans/{root(outside)}")).json()
+    second = (await platform.http.get(f"/api/v1/runs/{linked}/spans/{root(linked)}")).json()
+
+    assert first["properties"] == {"trigger.traceparent": CALLER, "trigger.tracestate": "vendor=1"}
+    assert second["links"] == [{"traceId": otlp.TRACE, "spanId": "00f067aa0ba902b7"}]

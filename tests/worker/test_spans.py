@@ -50,6 +50,12 @@ def waits() -> None:
         pass
 
 @task
+def triggers() -> str:
+    with tracer.start_as_current_span("asks") as span:
+        again.trigger_sync()
+        return format(span.get_span_context().span_id, "016x")
+
+@task
 def from_a_thread() -> None:
     thread = threading.Thread(target=lambda: tracer.start_span("elsewhere").end())
     thread.start()
@@ -164,6 +170,19 @@ def test_spans_before_and_after_a_wait_and_from_threads_are_kept(pair: Pair) -> 
     tree = _get(pair, f"/api/v1/runs/{other.id}/trace")["trace"]["rootSpan"]
     attempt = next(one for one in tree["children"] if one["data"]["message"] == "Attempt 1")
     assert found["elsewhere"]["spanId"] in [one["id"] for one in attempt["children"]]
+
+
+def test_a_run_that_a_task_triggers_is_linked_to_its_span(pair: Pair) -> None:
+    """And has a trace of its own."""
+    asker = pair.run("triggers")
+    listed = _get(pair, "/api/v1/runs?filter[taskIdentifier]=again&page[size]=1")["data"]
+    made = listed[0]["id"]
+    root = _get(pair, f"/api/v1/runs/{made}/trace")["trace"]
+    span = _get(pair, f"/api/v1/runs/{made}/spans/{root['rootSpan']['id']}")
+    trace_id = _get(pair, f"/api/v1/runs/{asker.id}/trace")["trace"]["traceId"]
+
+    assert span["links"] == [{"traceId": trace_id, "spanId": asker.output}]
+    assert root["traceId"] != trace_id
 
 
 def test_the_projects_own_provider_keeps_its_exporters(tmp_path: Path) -> None:

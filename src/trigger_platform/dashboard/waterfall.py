@@ -66,14 +66,31 @@ def draw(tree: Tree) -> Waterfall:
     start = tree.root.started_ns
     end = max(_end(tree, node) for _, node in walk(tree.root))
     scale = _Scale(start, max(1, end - start))
-    rows = [row for depth, node in walk(tree.root) for row in _rows(tree, scale, depth, node)]
+    rows = list(_rows(tree, scale))
     return Waterfall(rows[:_ROWS], tree.is_whole and len(rows) <= _ROWS)
 
 
-def _rows(tree: Tree, scale: _Scale, depth: int, node: Node) -> Iterator[Row]:
+def _rows(tree: Tree, scale: _Scale) -> Iterator[Row]:
+    """Yield spans from the top down, each with what is below it in the order it began, lines among it."""
+    todo: list[tuple[int, Node | LineRow]] = [(0, tree.root)]
+    while todo:
+        depth, one = todo.pop()
+        if isinstance(one, LineRow):
+            yield _line(scale, depth, one)
+            continue
+        yield _span(tree, scale, depth, one)
+        below: list[Node | LineRow] = [*one.children, *one.lines[:_LINES]]
+        todo += [(depth + 1, item) for item in sorted(below, key=_began, reverse=True)]
+
+
+def _began(one: Node | LineRow) -> int:
+    return one.time * _NS if isinstance(one, LineRow) else one.started_ns
+
+
+def _span(tree: Tree, scale: _Scale, depth: int, node: Node) -> Row:
     end = _end(tree, node)
     x, width = scale.place(node.started_ns, end)
-    yield Row(
+    return Row(
         kind=node.kind,
         depth=min(depth, 20),
         text=node.message,
@@ -84,8 +101,6 @@ def _rows(tree: Tree, scale: _Scale, depth: int, node: Node) -> Iterator[Row]:
         is_open=node.ended_ns is None,
         run_id=node.run.id if node.kind == "run" and node.parent is not None else None,
     )
-    for line in node.lines[:_LINES]:
-        yield _line(scale, depth + 1, line)
 
 
 def _line(scale: _Scale, depth: int, line: LineRow) -> Row:

@@ -19,6 +19,7 @@ from trigger_core.schemas.traces import (
     TraceSpan,
     TriggeredRun,
 )
+from trigger_platform.engine import trace
 from trigger_platform.engine.why import public_status
 from trigger_platform.reads.trace_tree import LineRow, Node, Tree, walk
 from trigger_platform.store.rows import SpanRow
@@ -54,8 +55,8 @@ def tree(found: Tree) -> RunTrace:
         )
     root = made[id(found.root)]
     more = None if found.is_whole else True
-    trace = Trace.model_construct(trace_id=found.trace_id, root_span=root, truncated=more)
-    return RunTrace.model_construct(trace=trace)
+    whole = Trace.model_construct(trace_id=found.trace_id, root_span=root, truncated=more)
+    return RunTrace.model_construct(trace=whole)
 
 
 def events(found: Tree, run_id: str) -> RunEvents:
@@ -80,6 +81,8 @@ def detail(found: Tree, node: Node, stored: SpanRow | None) -> SpanDetail:
         happened = json.loads(stored.events) if stored.events else []
         happened = [_moment(event) for event in happened] + [_line(line) for line in node.lines]
         links = json.loads(stored.links) if stored.links else None
+    elif node.kind == "run":
+        properties, links = _origin(node)
     return SpanDetail(
         span_id=node.span_id,
         parent_id=_parent_id(found, node),
@@ -165,6 +168,15 @@ def _moment(event: dict[str, Any]) -> dict[str, Any]:
 def _line(line: LineRow) -> dict[str, Any]:
     properties = {"level": line.level, "source": line.source, "message": line.message}
     return {"name": "log", "time": clock.to_iso(line.time), "properties": properties}
+
+
+def _origin(node: Node) -> tuple[dict[str, Any], list[dict[str, Any]] | None]:
+    """Return the trace a caller from outside belongs to, and the span that a run is linked to."""
+    place = trace.of_run(node.run)
+    properties = {f"trigger.{name}": value for name, value in (place.external or {}).items()}
+    if place.link is None:
+        return properties, None
+    return properties, [{"traceId": place.link.trace_id, "spanId": place.link.span_id}]
 
 
 def _triggered(node: Node) -> TriggeredRun:
