@@ -11,6 +11,7 @@ import pytest
 from support import otlp
 from support.http import Platform
 from trigger_core import trace_context
+from trigger_core.schemas.traces import RunEvents, RunTrace
 
 CALLER = f"00-{otlp.TRACE}-00f067aa0ba902b7-01"
 SPAN = {"id", "runId", "data", "children"}
@@ -104,6 +105,7 @@ async def test_the_items_of_a_batch_belong_to_the_trace_of_its_caller(platform: 
 async def test_a_trace_is_a_tree_with_every_required_key(platform: Platform, told: str) -> None:
     """Absent is not null; what is long is left to whoever asks for the span."""
     trace = await _trace(platform, told)
+    assert RunTrace.model_validate({"trace": trace}).to_wire() == {"trace": trace}
     root = trace["rootSpan"]
     [attempt] = root["children"]
     [outer] = attempt["children"]
@@ -147,6 +149,7 @@ async def test_events_come_in_the_order_they_began(platform: Platform, told: str
     """Spans and lines."""
     answer = await platform.http.get(f"/api/v1/runs/{told}/events")
     events = answer.json()["events"]
+    assert RunEvents.model_validate(answer.json()).to_wire() == answer.json()
 
     assert [(one["kind"], one["message"]) for one in events] == [
         ("RUN", "task"),
