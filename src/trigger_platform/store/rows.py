@@ -13,6 +13,7 @@ __all__ = [
     "BatchItemRow",
     "BatchRow",
     "BlobRow",
+    "BulkActionRow",
     "CheckpointRow",
     "Count",
     "DebounceRow",
@@ -46,6 +47,7 @@ __all__ = [
     "TimerRow",
     "TraceRunRow",
     "UserRow",
+    "VariableRow",
     "WaitpointRow",
     "WorkerQueueRow",
     "WorkerRow",
@@ -156,6 +158,7 @@ class EnvironmentRow:
     type: str
     secret_key_hash: str
     secret_key_sealed: str
+    secrets_version: int
     concurrency_limit: int
     burst_factor: float
     paused: int
@@ -183,6 +186,20 @@ class PlainKeyRow:
     id: str
     parent_id: str | None
     secret_key_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class VariableRow:
+    """A variable of an environment; its value is sealed."""
+
+    environment_id: str
+    name: str
+    sealed: str
+    is_secret: int
+    version: int
+    source: str | None
+    created_at: int
+    updated_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -510,6 +527,24 @@ class BlobRow:
     size: int | None
     created_at: int
     removed_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BulkActionRow:
+    """Something that is done to many runs: ``chosen`` is a filter or ids, ``below`` how far it came."""
+
+    id: str
+    environment_id: str
+    name: str | None
+    type: str
+    status: str
+    chosen: str
+    below: str
+    total: int
+    success: int
+    failure: int
+    created_at: int
+    completed_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
