@@ -31,6 +31,7 @@ from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.guard import Guard
 from trigger_platform.http.routes import (
     batches,
+    dev,
     environments,
     idempotency,
     projects,
@@ -101,6 +102,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     schedules.deactivate_schedule,
     schedules.next_ticks,
     schedules.list_timezones,
+    dev.dequeue_run,
+    dev.start_attempt,
+    dev.complete_attempt,
+    dev.latest_snapshot,
+    dev.heartbeat_run,
+    dev.log_debug,
+    dev.read_config,
+    dev.keep_presence,
+    dev.disconnect,
     worker.connect_worker,
     worker.register_worker,
     projects.public_claims,

@@ -97,6 +97,15 @@ class Hub:
         finally:
             self._subscriptions.discard(subscription)
 
+    async def closes_within(self, seconds: float) -> bool:
+        """Wait, at most so long, for the end of the server; tell whether it has come."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.closed.wait()
+        except TimeoutError:
+            return False
+        return True
+
     def _publish(self, runs: frozenset[tuple[str, str]]) -> None:
         environments = {environment_id for environment_id, _ in runs}
         for subscription in self._subscriptions:
