@@ -26,6 +26,7 @@ __all__ = [
     "deployment_id",
     "environment_id",
     "is_run_id",
+    "organization_id",
     "project_ref",
     "queue_id",
     "run_id",
@@ -35,6 +36,7 @@ __all__ = [
     "sequence_of_snapshot",
     "short_code",
     "snapshot_id",
+    "user_id",
     "waitpoint_id",
     "worker_id",
 ]
@@ -95,6 +97,16 @@ def worker_id(now: int, rng: random.Random) -> WorkerId:
 def environment_id(now: int, rng: random.Random) -> EnvironmentId:
     """Return a fresh environment id; environments carry no prefix on the wire."""
     return EnvironmentId(_body(now, rng))
+
+
+def organization_id(now: int, rng: random.Random) -> str:
+    """Return a fresh organisation id."""
+    return "org_" + _body(now, rng)
+
+
+def user_id(now: int, rng: random.Random) -> str:
+    """Return a fresh user id."""
+    return "user_" + _body(now, rng)
 
 
 def queue_id(now: int, rng: random.Random) -> str:

@@ -137,7 +137,9 @@ async def open_server(
     await units.write(heartbeat.grant_grace)
     hub = Hub()
     units.subscribe(hub.notice)
-    return Server(units, hub, local, settings=settings)
+    server = Server(units, hub, local, settings=settings)
+    units.subscribe(server.keys.notice)
+    return server
 
 
 def build(server: Server) -> Starlette:

@@ -37,6 +37,7 @@ class ActiveRun:
     waits: dict[str, Wait] = field(default_factory=dict)
     early: dict[str, WaitResult] = field(default_factory=dict)
     result: tuple[int, TaskError | None] | None = None
+    lines: int = 0
     _timers: list[asyncio.TimerHandle] = field(default_factory=list)
     _active_s: float = 0.0
     _active_since: float | None = None

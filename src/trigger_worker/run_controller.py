@@ -231,7 +231,10 @@ class RunController:
     def _log(self, run: ActiveRun, process: ExecutorProcess, record: Message) -> None:
         self._tell_start(run, process)
         line = LogRecord.model_validate(record | {"attempt": run.assignment.attempt})
-        self._outbox.logs.append(LogLine(run_id=run.run_id, record=line))
+        run.lines += 1
+        self._outbox.logs.append(
+            LogLine(run_id=run.run_id, record=line, lease=run.assignment.lease, number=run.lines)
+        )
         self._outbox.touch()
         if self._outbox.is_full:
             process.pause()

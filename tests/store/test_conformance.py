@@ -9,13 +9,7 @@ import pytest
 
 from trigger_core.errors import StoreError
 from trigger_platform.store.database import Database, Tx
-
-
-@dataclass(frozen=True, slots=True)
-class _Project:
-    id: str
-    ref: str
-    name: str
+from trigger_platform.store.rows import ProjectRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +20,19 @@ class _Wrong:
 
 
 def _insert(tx: Tx, ref: str) -> None:
-    tx.run("project_insert", id=f"id-{ref}", ref=ref, name=ref, now=1)
+    tx.run(
+        "project_insert",
+        id=f"id-{ref}",
+        ref=ref,
+        name=ref,
+        organization_id=None,
+        slug=ref,
+        now=1,
+    )
 
 
 def _exists(tx: Tx, ref: str) -> bool:
-    return tx.maybe("project_by_ref", _Project, ref=ref) is not None
+    return tx.maybe("project_by_ref", ProjectRow, ref=ref) is not None
 
 
 async def test_a_write_is_visible_once_it_is_answered(db: Database) -> None:
@@ -182,7 +184,7 @@ async def test_a_row_type_that_does_not_fit_is_refused(db: Database) -> None:
 async def test_one_says_when_there_is_none(db: Database) -> None:
     """And names the statement."""
     with pytest.raises(LookupError, match="project_by_ref"):
-        await db.read(lambda tx: tx.one("project_by_ref", _Project, ref="nobody"))
+        await db.read(lambda tx: tx.one("project_by_ref", ProjectRow, ref="nobody"))
 
 
 def test_closing_finishes_what_was_accepted_and_refuses_the_rest(db: Database) -> None:

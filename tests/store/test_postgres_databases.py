@@ -19,6 +19,7 @@ from trigger_platform.store.opening import open_database
 from trigger_platform.store.postgres import address, tx
 from trigger_platform.store.postgres.clock import ServerClock
 from trigger_platform.store.postgres.database import PostgresDatabase
+from trigger_platform.store.rows import LogRow, as_params
 
 
 @pytest.fixture
@@ -116,9 +117,8 @@ def test_a_missing_driver_is_answered_by_the_line_that_installs_it(
 def test_a_nul_in_a_text_is_kept_as_a_mark() -> None:
     """PostgreSQL has none; a line of a log must not stop a worker's report."""
     db = open_database(postgres.emptied_database())
-    line = {"run_id": "r", "attempt": 1, "time": 1, "level": "INFO", "source": "s"}
-    row = line | {"message": "a\0b", "attributes": '{"x": "\\u0000"}'}
-    db.submit(lambda one: one.many("log_insert", [row])).result(timeout=5)
+    row = LogRow("r", 1, 1, "INFO", "s", message="a\0b", attributes='{"x": "\\u0000"}')
+    db.submit(lambda one: one.many("log_insert", [as_params(row)])).result(timeout=5)
     db.submit(lambda one: one.run("setting_set", name="a", value="\0")).result(timeout=5)
     db.close()
     with psycopg.connect(postgres.shared_database()) as connection:

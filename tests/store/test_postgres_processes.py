@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from queue import Queue
 
 import psycopg
@@ -25,21 +24,23 @@ from trigger_platform.engine.request import RequestKey
 from trigger_platform.store.database import Tx
 from trigger_platform.store.notice import LOOK, Notice
 from trigger_platform.store.postgres.database import PostgresDatabase
-
-
-@dataclass(frozen=True, slots=True)
-class _Project:
-    id: str
-    ref: str
-    name: str
+from trigger_platform.store.rows import ProjectRow
 
 
 def _insert(tx: Tx, ref: str) -> None:
-    tx.run("project_insert", id=f"id-{ref}", ref=ref, name=ref, now=1)
+    tx.run(
+        "project_insert",
+        id=f"id-{ref}",
+        ref=ref,
+        name=ref,
+        organization_id=None,
+        slug=ref,
+        now=1,
+    )
 
 
 def _exists(tx: Tx, ref: str) -> bool:
-    return tx.maybe("project_by_ref", _Project, ref=ref) is not None
+    return tx.maybe("project_by_ref", ProjectRow, ref=ref) is not None
 
 
 @pytest.fixture

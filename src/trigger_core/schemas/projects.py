@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trigger_core.schemas.base import WireModel
 
-__all__ = ["EnvironmentPause", "ProjectEnvironment", "Whoami"]
+__all__ = ["EnvironmentPause", "ProjectEnvironment", "Whoami", "WhoamiProject"]
 
 
 class ProjectEnvironment(WireModel):
@@ -16,12 +16,21 @@ class ProjectEnvironment(WireModel):
     project_id: str
 
 
+class WhoamiProject(WireModel):
+    """A project that the asker named and may see."""
+
+    name: str
+    url: str
+    org_title: str
+
+
 class Whoami(WireModel):
     """The answer of ``GET /api/v2/whoami``."""
 
     user_id: str
     email: str
     dashboard_url: str
+    project: WhoamiProject | None = None
 
 
 class EnvironmentPause(WireModel):

@@ -216,16 +216,18 @@ class SnapshotPage(WireModel):
 class LogRecord(WireModel):
     """One line a run wrote.
 
-    ``source`` tells stdout, stderr, the standard library's ``logging`` and the SDK's ``logger`` apart.
+    ``source`` tells stdout, stderr, the standard library's ``logging``, the SDK's ``logger`` and what came
+    over OpenTelemetry apart; ``span_id`` is the span in which it was written.
     """
 
     id: int = 0
     attempt: int
     time: str
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-    source: Literal["stdout", "stderr", "logging", "logger", "system"]
+    source: Literal["stdout", "stderr", "logging", "logger", "system", "otel"]
     message: str
     attributes: dict[str, Any] | None = None
+    span_id: str | None = None
 
 
 class LogPage(WireModel):

@@ -382,10 +382,16 @@ class StartRetry(WireModel):
 
 
 class LogLine(WireModel):
-    """A line written by a run."""
+    """A line written by a run.
+
+    ``number`` is the worker's own count of the lines of a lease: one that is reported again is not
+    written again.
+    """
 
     run_id: str
     record: LogRecord
+    lease: int = 0
+    number: int | None = None
 
 
 class Report(WireModel):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
-from trigger_core import clock
 from trigger_core.errors import ConflictingWriteError, TriggerError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_core.schemas.workers import (
     Connect,
     Connected,
     GivenUp,
-    LogLine,
     Poll,
     Polled,
     Report,
@@ -33,6 +30,7 @@ from trigger_platform.engine import (
     heartbeat,
     metadata,
     run_attempt,
+    run_log,
     signals,
     wait,
 )
@@ -40,7 +38,7 @@ from trigger_platform.engine import environment as locking
 from trigger_platform.engine.execution_snapshot import LEASE_MS, Move
 from trigger_platform.engine.states import ExecutionStatus
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import EnvironmentRow, InstanceRow, LogRow, RunRow
+from trigger_platform.store.rows import EnvironmentRow, InstanceRow, RunRow
 
 __all__ = ["connect", "poll", "report"]
 
@@ -82,7 +80,7 @@ def poll(u: Unit, environment: EnvironmentRow, request: Poll) -> Polled:
 def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
     """Write down what happened to runs, then hand out new ones if asked to; all in this transaction."""
     boot_id = request.boot_id
-    _write_logs(u, environment, request.logs)
+    run_log.write(u, environment.id, request.logs)
     _begin(u, boot_id, request)
     flushed = metadata.flush(u, environment, boot_id, request.metadata)
     waits = _wait(u, environment, request)
@@ -197,22 +195,3 @@ def _waiting_run(u: Unit, boot_id: str, run_id: str, lease: int) -> RunRow | Non
         execution_snapshot.apply(u, [step])
         run = step.run
     return None if run.execution_status == ExecutionStatus.PENDING_CANCEL else run
-
-
-def _write_logs(u: Unit, environment: EnvironmentRow, lines: Sequence[LogLine]) -> None:
-    for run_id in {line.run_id for line in lines}:
-        u.emit(environment.id, "run.logged", run_id, 0)
-    u.record("log_insert", [_log_row(line) for line in lines])
-
-
-def _log_row(line: LogLine) -> LogRow:
-    record = line.record
-    return LogRow(
-        run_id=line.run_id,
-        attempt=record.attempt,
-        time=clock.from_iso(record.time),
-        level=record.level,
-        source=record.source,
-        message=record.message,
-        attributes=json.dumps(record.attributes) if record.attributes else None,
-    )

@@ -111,7 +111,11 @@ def _charge(
 
 def _contender(u: Unit, environment: EnvironmentRow, limit: int) -> Contender:
     held = u.tx.scalar("slots_of_environment", environment_id=environment.id)
-    room = 0 if environment.paused else concurrency.burst(environment) - held
+    room = (
+        0
+        if environment.paused or environment.archived_at
+        else concurrency.burst(environment) - held
+    )
     found = 0
     if room > 0:
         found = u.tx.scalar(
@@ -123,7 +127,7 @@ def _contender(u: Unit, environment: EnvironmentRow, limit: int) -> Contender:
 def _claim(
     u: Unit, environment: EnvironmentRow, boot_id: str, workers: Sequence[str], limit: int
 ) -> list[RunRow]:
-    if environment.paused:
+    if environment.paused or environment.archived_at is not None:
         return []
     free = concurrency.room(u, environment)
     versions = _Versions(u, environment, workers)

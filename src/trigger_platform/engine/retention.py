@@ -27,7 +27,10 @@ Place = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Periods:
-    """For how long what has ended is kept, in ms: runs 30 days, lines 14 days, answers to requests a day."""
+    """For how long what has ended is kept, in ms.
+
+    Runs 30 days, their lines and spans 14 days, answers to requests a day.
+    """
 
     runs_ms: int = 30 * _DAY_MS
     logs_ms: int = 14 * _DAY_MS
@@ -86,9 +89,11 @@ def runs(u: Unit, periods: Periods, place: Place) -> Slice:
     old = json.dumps([one.id for one in page])
     ids = [one.id for one in u.tx.all("removable_runs", _Old, ids=old, now=u.now)]
     gone = json.dumps(ids)
-    if u.tx.run("remove_logs_of_runs", ids=gone, limit=_LINES) == _LINES:
-        return Slice(0, place)
+    for statement in ("remove_logs_of_runs", "remove_spans_of_runs"):
+        if u.tx.run(statement, ids=gone, limit=_LINES) == _LINES:
+            return Slice(0, place)
     for statement in (
+        "remove_telemetry",
         "remove_payloads",
         "remove_snapshots",
         "remove_checkpoints",
@@ -138,6 +143,15 @@ def logs(u: Unit, periods: Periods, _place: Place) -> Slice:
     return Slice(removed, {} if removed else None)
 
 
+def spans(u: Unit, periods: Periods, _place: Place) -> Slice:
+    """Remove the oldest spans, likewise."""
+    page = u.tx.all("oldest_spans", _Line, limit=_LINES)
+    if not page:
+        return Slice(0, None)
+    removed = u.tx.run("remove_spans", last=page[-1].id, before=u.now - periods.logs_ms)
+    return Slice(removed, {} if removed else None)
+
+
 def requests(u: Unit, periods: Periods, place: Place) -> Slice:
     """Remove answers to requests that nobody repeats any more."""
     start = {"environment_id": "", "scope": "", "token": ""} | dict(place)
@@ -163,6 +177,7 @@ def _after(page: list[_Old], size: int) -> Place | None:
 
 SWEEPS: Mapping[str, Callable[[Unit, Periods, Place], Slice]] = {
     "logs": logs,
+    "spans": spans,
     "runs": runs,
     "batches": batches,
     "waitpoints": waitpoints,

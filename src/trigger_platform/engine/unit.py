@@ -31,6 +31,7 @@ class Unit:
         tx: the open transaction.
         now: the moment of the whole unit, in ms since the epoch.
         rng: the source of chance.
+        access: whether this unit changes who may do what.
     """
 
     tx: Tx
@@ -40,6 +41,7 @@ class Unit:
     runnable: set[str] = field(default_factory=set)
     boots: set[str] = field(default_factory=set)
     changed: set[tuple[str, str]] = field(default_factory=set)
+    access: bool = False
     due: int | None = None
 
     def emit(self, environment_id: str, kind: str, subject_id: str, sequence: int) -> None:
@@ -70,6 +72,7 @@ class Unit:
             due=self.due,
             outbox=bool(self.events),
             changed=frozenset(self.changed),
+            access=self.access,
         )
 
 

@@ -19,7 +19,7 @@ from trigger_platform.engine.unit import Unit
 from trigger_platform.http import problems
 from trigger_platform.http.auth import Access, Principal, identify
 from trigger_platform.http.server import Server
-from trigger_platform.store.rows import EnvironmentRow
+from trigger_platform.store.rows import EnvironmentRow, ProjectRow
 
 __all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body"]
 
@@ -46,6 +46,13 @@ class Incoming(Generic[B]):
     def environment_id(self) -> str:
         """The environment the caller works in."""
         return self.principal.environment.id
+
+    @property
+    def project(self) -> ProjectRow:
+        """The project that the path names."""
+        if self.principal.project is None:
+            raise LookupError("a route without a project asks for one")
+        return self.principal.project
 
     async def body_bytes(self, limit: int = BODY_LIMIT) -> bytes:
         """Read the body as it is, giving up as soon as it is too large.

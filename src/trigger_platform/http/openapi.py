@@ -9,24 +9,18 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from trigger_platform.http.auth import Access
+from trigger_platform.http.access import Credential, Rule
 from trigger_platform.http.endpoint import Endpoint
 
 __all__ = ["describe"]
 
 _PARAMETER = re.compile(r"{(\w+)}")
 _REF = "#/components/schemas/{model}"
-_SECURITY: dict[Access, list[dict[str, list[str]]]] = {
-    Access.OPEN: [],
-    Access.LOCAL: [],
-    Access.ENVIRONMENT: [{"secretKey": []}],
-    Access.RUN_READER: [{"secretKey": []}, {"publicToken": []}],
-    Access.RUN_WRITER: [{"secretKey": []}, {"publicToken": []}],
-    Access.TASK_TRIGGER: [{"secretKey": []}, {"publicToken": []}],
-    Access.BATCH_READER: [{"secretKey": []}, {"publicToken": []}],
-    Access.WAITPOINT_COMPLETER: [{"secretKey": []}, {"publicToken": []}],
-    Access.USER: [{"accessToken": []}],
-    Access.ENVIRONMENT_OR_USER: [{"secretKey": []}, {"accessToken": []}],
+_SCHEMES = {
+    Credential.ROOT_KEY: "secretKey",
+    Credential.PUBLIC_TOKEN: "publicToken",
+    Credential.USER_TOKEN: "accessToken",
+    Credential.ORGANIZATION_TOKEN: "accessToken",
 }
 
 
@@ -59,7 +53,7 @@ def _operation(one: Endpoint) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": one.handler.__name__,
         "summary": one.summary,
-        "security": _SECURITY[one.access],
+        "security": _security(one.access.value),
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in _PARAMETER.findall(one.path)
@@ -69,6 +63,11 @@ def _operation(one: Endpoint) -> dict[str, Any]:
     if one.body is not None:
         operation["requestBody"] = {"required": True} | _content(one.body)
     return operation
+
+
+def _security(rule: Rule) -> list[dict[str, list[str]]]:
+    names = sorted({_SCHEMES[one] for one in rule.takes if one in _SCHEMES})
+    return [{name: []} for name in names]
 
 
 def _content(model: type[BaseModel] | None) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def queue(view: View) -> QueueDetail:
 
 def run_page(rows: RunPageRows, environment: EnvironmentRow) -> RunPage:
     """Return a page of an environment's runs."""
-    env = RunEnvironment(id=environment.id, name=environment.slug)
+    env = RunEnvironment(id=environment.id, name=environment.word)
     return RunPage(
         data=[summary(run).model_copy(update={"env": env}) for run in rows.runs],
         pagination=Page(next=rows.next, previous=rows.previous),
@@ -174,6 +174,7 @@ def log_page(rows: list[LogRow], after: int) -> LogPage:
                     "source": row.source,
                     "message": row.message,
                     "attributes": json.loads(row.attributes) if row.attributes else None,
+                    "span_id": row.span_id,
                 }
             )
             for row in rows

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
 from trigger_platform.engine.project import Ensured
 from trigger_platform.engine.unit import Unit, Units
+from trigger_platform.http.known_keys import KnownKeys
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings
 from trigger_platform.store.rows import EnvironmentRow
@@ -27,6 +28,7 @@ class Server:
     local: Ensured
     url: str = ""
     settings: Settings = Settings()  # noqa: RUF009 - frozen
+    keys: KnownKeys = field(default_factory=KnownKeys)
 
     async def write(
         self,

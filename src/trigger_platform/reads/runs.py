@@ -56,6 +56,7 @@ class LogRow:
     source: str
     message: str
     attributes: str | None
+    span_id: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class Notice:
         due: the earliest deadline that was set (ms), if any.
         outbox: whether events wait in the outbox.
         changed: pairs of environment and subject whose change was published.
+        access: whether it changed who may do what.
         look: whether more may have happened than is said here: look at everything.
     """
 
@@ -30,12 +31,13 @@ class Notice:
     due: int | None = None
     outbox: bool = False
     changed: frozenset[tuple[str, str]] = frozenset()
+    access: bool = False
     look: bool = False
 
     @property
     def concerns_others(self) -> bool:
         """Whether another process has to hear of it: deadlines and the outbox are kept by the sender."""
-        return bool(self.runnable or self.boots or self.changed or self.look)
+        return bool(self.runnable or self.boots or self.changed or self.access or self.look)
 
     def to_message(self, sender: str) -> str:
         """Return what other processes are told; too much of it becomes :data:`LOOK`."""
@@ -43,6 +45,7 @@ class Notice:
         if self.look:
             return json.dumps(content | {"look": True})
         content |= {"runnable": sorted(self.runnable), "boots": sorted(self.boots)}
+        content |= {"access": True} if self.access else {}
         text = json.dumps(content | {"changed": sorted(self.changed)}, separators=(",", ":"))
         return text if len(text) <= _LONGEST_BYTES else LOOK.to_message(sender)
 
@@ -58,6 +61,7 @@ class Notice:
             runnable=frozenset(content["runnable"]),
             boots=frozenset(content["boots"]),
             changed=frozenset((one, other) for one, other in content["changed"]),
+            access=content.get("access", False),
         )
 
 
@@ -74,5 +78,6 @@ def merge(notices: Iterable[Notice]) -> Notice:
         due=min((one.due for one in given if one.due is not None), default=None),
         outbox=any(one.outbox for one in given),
         changed=frozenset().union(*(one.changed for one in given)),
+        access=any(one.access for one in given),
         look=any(one.look for one in given),
     )

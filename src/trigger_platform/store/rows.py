@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
 __all__ = [
+    "AccessTokenRow",
     "BatchItemRow",
     "BatchRow",
     "CheckpointRow",
@@ -20,6 +21,7 @@ __all__ = [
     "EventRow",
     "InstanceRow",
     "LogRow",
+    "OrganizationRow",
     "OutputRow",
     "PayloadRow",
     "ProjectRow",
@@ -33,12 +35,15 @@ __all__ = [
     "SnapshotRow",
     "TaskRow",
     "TimerRow",
+    "UserRow",
     "WaitpointRow",
     "WorkerQueueRow",
     "WorkerRow",
     "as_params",
     "columns",
 ]
+
+_WORDS = {"DEVELOPMENT": "dev", "STAGING": "staging", "PRODUCTION": "prod", "PREVIEW": "preview"}
 
 
 def columns(kind: type[Any]) -> tuple[str, ...]:
@@ -70,17 +75,70 @@ def _reader(kind: Hashable) -> tuple[tuple[str, ...], attrgetter[tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class OrganizationRow:
+    """An organisation: what projects and tokens belong to."""
+
+    id: str
+    slug: str
+    title: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    """A user."""
+
+    id: str
+    email: str
+    name: str | None
+    password_hash: str | None
+    external_id: str | None
+    is_admin: int
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectRow:
-    """A project."""
+    """A project of an organisation."""
 
     id: str
     ref: str
     name: str
+    organization_id: str
+    slug: str
+    initialized_at: int | None
+    deleted_at: int | None
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessTokenRow:
+    """A token of a user, or of an organisation with a role in it; ``hint`` shows its ends."""
+
+    id: str
+    token_hash: str
+    name: str
+    user_id: str | None
+    organization_id: str | None
+    role: str | None
+    hint: str
+    expires_at: int | None
+    last_used_at: int | None
+    revoked_at: int | None
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentRow:
-    """One environment of a project: its key, its limits, and the version that is current in it."""
+    """One environment of a project: its key, its limits, and the version that is current in it.
+
+    Attributes:
+        slug: unique in the project.
+        owner_id: whose it is, if it is one of development.
+        parent_id: the environment whose branch it is; the parent's key opens both.
+        branch: the branch's name.
+        tokens_since: public tokens that were signed earlier are refused.
+    """
 
     id: str
     project_id: str
@@ -96,6 +154,15 @@ class EnvironmentRow:
     current_worker_id: str | None
     served: int
     archived_at: int | None
+    owner_id: str | None
+    parent_id: str | None
+    branch: str | None
+    tokens_since: int
+
+    @property
+    def word(self) -> str:
+        """What a path calls it; a project has several of development, and branches of some."""
+        return _WORDS[self.type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +391,7 @@ class EventRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """A line that a run wrote."""
+    """A line that a run wrote; ``number`` tells lines of a lease apart, so that each is written once."""
 
     run_id: str
     attempt: int
@@ -333,6 +400,9 @@ class LogRow:
     source: str
     message: str
     attributes: str | None
+    span_id: str | None = None
+    lease: int = 0
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from trigger_core.errors import NotFoundError
 from trigger_core.schemas.projects import EnvironmentPause
 from trigger_platform.engine import environment_limit
 from trigger_platform.http.auth import Access
@@ -15,8 +14,8 @@ __all__ = ["pause_environment", "resume_environment"]
 
 @endpoint(
     "POST",
-    "/api/v1/projects/{project_ref}/{slug}/pause",
-    access=Access.ENVIRONMENT_OR_USER,
+    "/api/v1/projects/{project_ref}/{env}/pause",
+    access=Access.ENVIRONMENT_OR_ADMIN,
     returns=EnvironmentPause,
 )
 async def pause_environment(call: Incoming[None]) -> EnvironmentPause:
@@ -26,8 +25,8 @@ async def pause_environment(call: Incoming[None]) -> EnvironmentPause:
 
 @endpoint(
     "POST",
-    "/api/v1/projects/{project_ref}/{slug}/resume",
-    access=Access.ENVIRONMENT_OR_USER,
+    "/api/v1/projects/{project_ref}/{env}/resume",
+    access=Access.ENVIRONMENT_OR_ADMIN,
     returns=EnvironmentPause,
 )
 async def resume_environment(call: Incoming[None]) -> EnvironmentPause:
@@ -36,10 +35,5 @@ async def resume_environment(call: Incoming[None]) -> EnvironmentPause:
 
 
 async def _pause(call: Incoming[Any], *, paused: bool) -> EnvironmentPause:
-    local = call.server.local
-    if call.path("project_ref") != local.project.ref:
-        raise NotFoundError("Project not found", status=404, code="PROJECT_NOT_FOUND")
-    if call.path("slug") != call.principal.environment.slug:
-        raise NotFoundError("Environment not found", status=404, code="ENVIRONMENT_NOT_FOUND")
     changed = await call.server.write(environment_limit.pause, call.environment_id, paused=paused)
-    return EnvironmentPause(id=changed.id, slug=changed.slug, paused=bool(changed.paused))
+    return EnvironmentPause(id=changed.id, slug=changed.word, paused=bool(changed.paused))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from trigger_core.errors import NotFoundError
 from trigger_core.schemas.auth import PublicClaims
 from trigger_core.schemas.base import WireModel
-from trigger_core.schemas.projects import ProjectEnvironment, Whoami
-from trigger_platform.http.auth import Access
+from trigger_core.schemas.projects import ProjectEnvironment, Whoami, WhoamiProject
+from trigger_platform.engine import organization, project, user
+from trigger_platform.engine.unit import Unit
+from trigger_platform.http.auth import Access, Principal
 from trigger_platform.http.endpoint import Incoming, endpoint
 
 __all__ = ["health", "public_claims", "read_environment", "whoami"]
-
-_SLUGS = {"dev", "staging", "prod", "preview"}
 
 
 class Health(WireModel):
@@ -29,29 +28,25 @@ async def health(_call: Incoming[None]) -> Health:
 @endpoint("GET", "/api/v2/whoami", access=Access.USER, returns=Whoami)
 async def whoami(call: Incoming[None]) -> Whoami:
     """Say whose token this is."""
-    return Whoami(user_id="local", email="local@example.com", dashboard_url=call.server.url)
+    return await call.server.units.read(
+        _who, call.principal, call.query("projectRef"), call.server.url
+    )
 
 
 @endpoint(
     "GET",
-    "/api/v1/projects/{project_ref}/{slug}",
+    "/api/v1/projects/{project_ref}/{env}",
     access=Access.ENVIRONMENT_OR_USER,
     returns=ProjectEnvironment,
 )
 async def read_environment(call: Incoming[None]) -> ProjectEnvironment:
     """Return an environment's key and address."""
-    local = call.server.local
-    if call.path("project_ref") != local.project.ref:
-        raise NotFoundError("Project not found", status=404, code="PROJECT_NOT_FOUND")
-    if call.path("slug") != "dev":
-        known = call.path("slug") in _SLUGS
-        what = "Environment not found" if known else "Invalid Params"
-        raise NotFoundError(what, status=404 if known else 400, code="ENVIRONMENT_NOT_FOUND")
+    named = call.project
     return ProjectEnvironment(
-        api_key=local.environment.secret_key,
-        name=local.project.name,
+        api_key=call.principal.environment.secret_key,
+        name=named.name,
         api_url=call.server.url,
-        project_id=local.project.id,
+        project_id=named.id,
     )
 
 
@@ -59,3 +54,25 @@ async def read_environment(call: Incoming[None]) -> ProjectEnvironment:
 async def public_claims(call: Incoming[None]) -> PublicClaims:
     """Return what a client needs to sign public tokens itself."""
     return PublicClaims(sub=call.environment_id, pub=True)
+
+
+def _who(u: Unit, caller: Principal, ref: str, url: str) -> Whoami:
+    person = user.by_id(u, caller.user_id) if caller.user_id else None
+    return Whoami(
+        user_id=person.id if person else caller.organization_id or "",
+        email=person.email if person else f"{caller.organization_id}@organization.example",
+        dashboard_url=url,
+        project=_named(u, caller, ref, url) if ref else None,
+    )
+
+
+def _named(u: Unit, caller: Principal, ref: str, url: str) -> WhoamiProject | None:
+    found = project.by_ref(u, ref)
+    if found is None:
+        return None
+    home = organization.by_id(u, found.organization_id)
+    is_seen = caller.organization_id == home.id or (
+        caller.user_id and organization.role_of(u, home.id, caller.user_id)
+    )
+    address = f"{url}/projects/{found.ref}"
+    return WhoamiProject(name=found.name, url=address, org_title=home.title) if is_seen else None

@@ -21,7 +21,7 @@ from trigger_core.schemas.tokens import (
     WaitForStarted,
     WaitpointId,
 )
-from trigger_platform.engine import idempotency, token, wait
+from trigger_platform.engine import environment, idempotency, token, wait
 from trigger_platform.engine.token import Made
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present, public_token
@@ -61,8 +61,9 @@ async def create_token(call: Incoming[CreateToken]) -> Reply:
         return TokenCreated(id=made.token.id, is_cached=made.is_cached, url=url)
 
     created = await call.once(TokenCreated, work)
-    environment, now = call.principal.environment, call.server.units.clock.now()
-    return Reply(created, public_token.headers_for_token(environment, created.id, now))
+    now = call.server.units.clock.now()
+    headers = public_token.headers_for_token(call.principal.environment, created.id, now)
+    return Reply(created, headers)
 
 
 @endpoint("GET", "/api/v1/waitpoints/tokens", access=Access.ENVIRONMENT, returns=TokenPage)
@@ -116,9 +117,9 @@ async def call_back(call: Incoming[None]) -> Done:
     if "content-length" not in call.request.headers:
         raise ApiError("Content-Length is required", status=411)
     body = await call.body_bytes()
-    environment = await call.server.units.read(_environment_of, call.path("token_id"))
-    token.verify(environment, call.path("token_id"), call.path("hash"))
-    await _complete(call, environment.id, _json_or_empty(body))
+    home = await call.server.units.read(_environment_of, call.path("token_id"))
+    token.verify(home, call.path("token_id"), call.path("hash"))
+    await _complete(call, home.id, _json_or_empty(body))
     return Done()
 
 
@@ -186,7 +187,9 @@ def _environment_of(u: Unit, token_id: str) -> EnvironmentRow:
     found = u.tx.maybe("waitpoint_any", WaitpointRow, id=token_id)
     if found is None or found.type != "MANUAL":
         raise NotFoundError(f"there is no token {token_id}", status=404, code="WAITPOINT_NOT_FOUND")
-    return u.tx.one("environment_by_id", EnvironmentRow, id=found.environment_id)
+    signer = environment.signer(u, found.environment_id)
+    assert signer is not None
+    return signer
 
 
 def _wait_until(

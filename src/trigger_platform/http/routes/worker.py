@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from trigger_core.errors import NotFoundError
 from trigger_core.schemas.workers import (
     Connect,
     Connected,
@@ -76,11 +75,4 @@ async def connect_worker(call: Incoming[Connect]) -> Connected:
 )
 async def register_worker(call: Incoming[RegisterWorker]) -> Registered:
     """Register a version of the user's code and make it current."""
-    ref = call.path("project_ref")
-    if ref != call.server.local.project.ref:
-        raise NotFoundError(
-            "Project not found",
-            status=404,
-            because=f"this platform serves {call.server.local.project.ref}, not {ref}",
-        )
     return await call.server.write(worker_version.register, call.environment_id, call.body)

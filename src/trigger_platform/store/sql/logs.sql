@@ -1,3 +1,3 @@
 -- name: log_insert
--- A line a run wrote.
-insert into run_log ({LogRow}) values ({:LogRow});
+-- Lines a run wrote; one that is there already stays as it is.
+insert into run_log ({LogRow}) values ({:LogRow}) on conflict do nothing;

@@ -9,7 +9,7 @@ on conflict (name) do update set value = excluded.value;
 
 -- name: project_by_ref
 -- A project by its reference.
-select {ProjectRow} from project where ref = :ref;
+select {ProjectRow} from project where ref = :ref and deleted_at is null;
 
 -- name: project_by_id
 -- A project by its id.
@@ -17,7 +17,8 @@ select {ProjectRow} from project where id = :id;
 
 -- name: project_insert
 -- A new project.
-insert into project (id, ref, name, created_at) values (:id, :ref, :name, :now);
+insert into project (id, ref, name, organization_id, slug, created_at)
+values (:id, :ref, :name, :organization_id, :slug, :now);
 
 -- name: environment_insert
 -- A new environment.
@@ -27,9 +28,28 @@ insert into environment (
     :id, :project_id, :slug, :type, :secret_key, :concurrency_limit, :burst_factor, :default_ttl_ms, :now
 );
 
+-- name: environment_belongs
+-- Whose an environment is, or whose branch.
+update environment set owner_id = :owner_id, parent_id = :parent_id, branch = :branch, updated_at = :now
+where id = :id;
+
 -- name: environment_by_key
 -- The environment a secret key opens.
-select {EnvironmentRow} from environment where secret_key = :secret_key;
+select {EnvironmentRow} from environment where secret_key = :secret_key and archived_at is null;
+
+-- name: environment_branch
+-- A branch of an environment.
+select {EnvironmentRow} from environment where parent_id = :parent_id and branch = :branch;
+
+-- name: environment_of_type
+-- The environment of a type that all members of a project share.
+select {EnvironmentRow} from environment
+where project_id = :project_id and type = :type and parent_id is null and owner_id is null;
+
+-- name: environment_of_owner
+-- A user's own environment of development.
+select {EnvironmentRow} from environment
+where project_id = :project_id and owner_id = :owner_id and parent_id is null;
 
 -- name: environment_by_id
 -- An environment by its id.
@@ -62,11 +82,3 @@ update environment set current_worker_id = :worker_id where id = :id;
 -- name: environment_archive
 -- Take an environment out of service, or back into it.
 update environment set archived_at = :archived_at where id = :id;
-
--- name: access_token_insert
--- A personal access token, as its hash.
-insert into access_token (id, token_hash, name, created_at) values (:id, :token_hash, :name, :now);
-
--- name: access_token_find
--- Whether a token exists.
-select id from access_token where token_hash = :token_hash;

@@ -50,7 +50,7 @@ order by sequence;
 
 -- name: read_logs
 -- What a run wrote, after a line.
-select id, attempt, time, level, source, message, attributes
+select id, attempt, time, level, source, message, attributes, span_id
 from run_log
 where run_id = :run_id and id > :after
 order by id

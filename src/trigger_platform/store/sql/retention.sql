@@ -10,6 +10,8 @@ union all select 'execution_snapshot', count(*) from execution_snapshot
 union all select 'waitpoint', count(*) from waitpoint
 union all select 'edge', count(*) from edge
 union all select 'run_log', count(*) from run_log
+union all select 'span', count(*) from span
+union all select 'telemetry', count(*) from telemetry
 union all select 'batch', count(*) from batch
 union all select 'batch_item', count(*) from batch_item
 union all select 'checkpoint', count(*) from checkpoint
@@ -44,6 +46,16 @@ order by r.id{lock};
 delete from run_log where id in (
     select id from run_log where run_id in (select value from {each :ids}) limit :limit
 );
+
+-- name: remove_spans_of_runs
+-- Some of the spans of runs.
+delete from span where id in (
+    select id from span where run_id in (select value from {each :ids}) limit :limit
+);
+
+-- name: remove_telemetry
+-- How much runs had told.
+delete from telemetry where run_id in (select value from {each :ids});
 
 -- name: remove_payloads
 -- What runs were triggered with.
@@ -115,6 +127,14 @@ select id, time from run_log order by id limit :limit;
 -- name: remove_logs
 -- Some lines.
 delete from run_log where id <= :last and time < :before;
+
+-- name: oldest_spans
+-- The spans that came first.
+select id, received_at as time from span order by id limit :limit;
+
+-- name: remove_spans
+-- Some spans.
+delete from span where id <= :last and received_at < :before;
 
 -- name: requests_page
 -- Remembered answers, from a place on.

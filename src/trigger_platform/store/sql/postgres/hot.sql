@@ -28,8 +28,8 @@ insert into execution_snapshot ({SnapshotRow}) select {SnapshotRow} from {rows S
 insert into payload ({PayloadRow}) select {PayloadRow} from {rows PayloadRow};
 
 -- name: log_insert
--- Lines that runs wrote.
-insert into run_log ({LogRow}) select {LogRow} from {rows LogRow};
+-- Lines that runs wrote; those that are there already stay as they are.
+insert into run_log ({LogRow}) select {LogRow} from {rows LogRow} on conflict do nothing;
 
 -- name: outbox_insert
 -- Things the rest of the server wants to hear about.
