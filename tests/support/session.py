@@ -105,7 +105,8 @@ class Session:
 
     def wait_for_token(self, run_id: str, token_id: str) -> None:
         """Let a run wait for a token."""
-        self.engine.call(lambda u: wait.for_token(u, self.engine.run(run_id), token_id, token_id))
+        run = self.engine.run(run_id)
+        self.engine.call(wait.for_token, run, token_id, token_id)
 
     def _complete(self, sequence: int, what: Any, change: MetadataUpdate | None) -> Ended:
         return self.engine.call(  # type: ignore[no-any-return]
