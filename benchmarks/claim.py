@@ -23,6 +23,7 @@ from trigger_core.schemas.workers import (
 )
 from trigger_platform.engine import channel, project, worker_version
 from trigger_platform.engine.unit import Units
+from trigger_platform.key_ring import KeyRing, fresh_key
 from trigger_platform.store.sqlite import open_database
 
 TOGETHER = 32
@@ -85,7 +86,7 @@ class Bench:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.db = open_database(path, durable=False)
-        self.units = Units(self.db, SystemClock(), random.Random(1))
+        self.units = Units(self.db, SystemClock(), random.Random(1), KeyRing((fresh_key(),)))
         self.environment = self.units.write_sync(project.ensure, "proj_claim").environment
         metadata = WorkerMetadata(
             package_version="0",

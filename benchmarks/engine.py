@@ -38,6 +38,7 @@ from trigger_core.schemas.workers import (
 )
 from trigger_platform.engine import channel, due, project, trigger, worker_version
 from trigger_platform.engine.unit import Units
+from trigger_platform.key_ring import KeyRing, fresh_key
 from trigger_platform.store.opening import open_database
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -73,7 +74,9 @@ class Seat:
     def __init__(self, address: str | Path, tasks: int = 1, clock: Clock | None = None) -> None:
         self.address = address
         self.db = open_database(address, durable=True)
-        self.units = Units(self.db, clock or self.db.clock, random.Random(1))
+        self.units = Units(
+            self.db, clock or self.db.clock, random.Random(1), KeyRing((fresh_key(),))
+        )
         self.environment = self._call(project.ensure, "proj_engine").environment
         declared = [TaskDeclaration(id=f"noop{n}", file_path="noop.py") for n in range(tasks)]
         metadata = WorkerMetadata(package_version="0", content_hash="x", tasks=declared)

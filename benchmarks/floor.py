@@ -21,6 +21,7 @@ from trigger_core.schemas.workers import (
 )
 from trigger_platform.engine import channel, project, trigger, worker_version
 from trigger_platform.engine.unit import Units
+from trigger_platform.key_ring import KeyRing, fresh_key
 from trigger_platform.store.opening import open_database
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -34,7 +35,7 @@ TOGETHER = 32
 def measure(address: str | Path, *, durable: bool) -> dict[str, float]:
     """Run 5,000 lifecycles; return rates per second."""
     db = open_database(address, durable=durable)
-    units = Units(db, db.clock, random.Random())
+    units = Units(db, db.clock, random.Random(), KeyRing((fresh_key(),)))
     environment = units.write_sync(project.ensure, "proj_floor").environment
     metadata = WorkerMetadata(
         package_version="0",

@@ -20,6 +20,7 @@ TriggerError
 ├── StoreError                 the database file cannot be used
 │   ├── StoreTooNewError
 │   └── StoreDamagedError
+├── EncryptionError            a secret cannot be encrypted or decrypted: its key is not at hand
 └── EngineError                a transition the engine refuses
     ├── StaleLeaseError        the worker no longer owns the run
     └── ConflictingWriteError  another writer moved the run first
@@ -39,6 +40,7 @@ __all__ = [
     "ConflictError",
     "ConflictingWriteError",
     "ConnectionFailedError",
+    "EncryptionError",
     "EngineError",
     "ExitCode",
     "InvalidDurationError",
@@ -285,6 +287,12 @@ class StoreDamagedError(StoreError):
     """The database file is damaged; it is never recreated silently."""
 
     code = "STORE_DAMAGED"
+
+
+class EncryptionError(TriggerError):
+    """A secret cannot be encrypted or decrypted."""
+
+    code = "ENCRYPTION_FAILED"
 
 
 class EngineError(TriggerError):

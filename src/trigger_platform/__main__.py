@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from trigger_core.errors import TriggerError
-from trigger_platform import foreground
+from trigger_platform import foreground, key_file
 from trigger_platform.http.server import Server
-from trigger_platform.settings import Settings, require_loopback
+from trigger_platform.settings import Settings, require_loopback, variable_of
 
 __all__ = ["main"]
 
@@ -30,6 +30,9 @@ def main() -> None:
             host=options.host,
             port=options.port,
             database=options.database,
+            drain_grace=0,
+            encryption_key=os.environ.get(variable_of("encryption_key")) or None,
+            key_file=options.data_dir / key_file.FILE,
         )
         require_loopback(settings)
         foreground.run(settings, _announce, _watch_stdin)
@@ -54,7 +57,7 @@ def _announce(server: Server) -> None:
         {
             "event": "ready",
             "url": server.url,
-            "secretKey": server.local.environment.secret_key,
+            "secretKey": server.secret_key_of(server.local.environment),
             "accessToken": server.local.access_token,
             "projectRef": server.local.project.ref,
         }

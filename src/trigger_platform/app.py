@@ -1,16 +1,13 @@
-"""Putting a server together, and running it."""
+"""Putting a server together."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import random
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -20,10 +17,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from trigger_core.clock import Clock
-from trigger_core.errors import StoreError, TriggerError
+from trigger_core.errors import EncryptionError, StoreError
 from trigger_core.schemas.errors import ErrorBody
+from trigger_platform import key_file
+from trigger_platform.blobs.opening import open_blobs
 from trigger_platform.dashboard import pages
-from trigger_platform.engine import heartbeat, project
+from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
 from trigger_platform.http import openapi, problems
 from trigger_platform.http.auth import Access
@@ -33,26 +32,33 @@ from trigger_platform.http.routes import (
     batches,
     dev,
     environments,
+    health,
     idempotency,
+    otlp,
+    packets,
     projects,
     queues,
+    realtime,
     runs,
     schedules,
+    streams,
     tasks,
     waits,
     worker,
 )
 from trigger_platform.http.server import Server
+from trigger_platform.key_ring import KeyRing, parse_keys
 from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.reconciler import Reconciler
 from trigger_platform.loops.retention import Retention
 from trigger_platform.loops.timers import Timers
+from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
-from trigger_platform.settings import Settings
+from trigger_platform.settings import Settings, variable_of
 from trigger_platform.store.database import Database
 from trigger_platform.store.opening import open_database
 
-__all__ = ["ENDPOINTS", "build", "open_server", "serve"]
+__all__ = ["ENDPOINTS", "build", "open_server"]
 
 # The routes of the hot path stand first: they are tried in order.
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -69,6 +75,17 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     runs.read_snapshots,
     runs.explain_run,
     runs.follow_run,
+    realtime.follow_one,
+    realtime.follow_tags,
+    realtime.follow_batch,
+    streams.declare_stream,
+    streams.send_input,
+    streams.write_stream,
+    streams.append_part,
+    streams.last_chunk,
+    streams.read_input,
+    streams.read_stream,
+    streams.read_target,
     runs.cancel_run,
     runs.replay_run,
     runs.reschedule_run,
@@ -86,8 +103,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     waits.call_back,
     waits.wait_for_duration,
     waits.wait_for_token,
+    packets.create_packet,
+    packets.create_named_packet,
+    packets.find_packet,
+    packets.find_packet_v2,
+    packets.upload,
+    packets.download,
+    waits.await_input,
     queues.list_queues,
     queues.retrieve_queue,
+    queues.list_keys,
     queues.pause_queue,
     queues.override_queue,
     queues.reset_queue,
@@ -111,12 +136,17 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     dev.read_config,
     dev.keep_presence,
     dev.disconnect,
+    otlp.export_traces,
+    otlp.export_logs,
+    otlp.export_metrics,
     worker.connect_worker,
     worker.register_worker,
     projects.public_claims,
     projects.whoami,
     projects.read_environment,
-    projects.health,
+    health.alive,
+    health.ready,
+    health.read_metrics,
     *pages.ENDPOINTS,
 )
 
@@ -130,14 +160,24 @@ async def open_server(
 
     Raises:
         StoreError: the database cannot be used; the subclass says why.
+        EncryptionError: there is no key for its secrets, or it is not the right one.
     """
     database = db or _open_database(settings)
-    units = Units(database, clock or database.clock, random.Random())  # noqa: S311 - ids, no secrets
-    local = await units.write(project.ensure, settings.project_ref)
-    await units.write(heartbeat.grant_grace)
+    rng = random.SystemRandom()  # whoever knows many ids must not be able to tell the next one
+    units = Units(database, clock or database.clock, rng)
+    try:
+        units.keys = await _key_ring(settings, units)
+        await units.write(secret_key.seal_plain_ones)
+        local = await units.write(project.ensure, settings.project_ref)
+        secret_key.read(units.keys, local.environment)  # the key is the right one, or say so now
+        await units.write(heartbeat.grant_grace)
+    except BaseException:
+        database.close()
+        raise
     hub = Hub()
     units.subscribe(hub.notice)
-    server = Server(units, hub, local, settings=settings)
+    blobs = open_blobs(settings, units.clock.now)
+    server = Server(units, hub, local, Feeds(units), settings=settings, blobs=blobs)
     units.subscribe(server.keys.notice)
     return server
 
@@ -148,17 +188,18 @@ def build(server: Server) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         server.units.listen()
-        running = (
-            Timers(server.units),
-            Outbox(server.units),
-            Reconciler(server.units),
-            Retention(server.units, server.settings.periods),
-        )
-        loops = [asyncio.create_task(loop.run()) for loop in running]
+        server.loops = {
+            "timers": Timers(server.units),
+            "outbox": Outbox(server.units),
+            "feeds": server.feeds,
+            "reconciler": Reconciler(server.units),
+            "retention": Retention(server.units, server.settings.periods, server.blobs),
+        }
+        loops = [asyncio.create_task(loop.run()) for loop in server.loops.values()]
         try:
             yield
         finally:
-            server.hub.close()
+            server.close()
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
@@ -181,56 +222,6 @@ def build(server: Server) -> Starlette:
     )
 
 
-async def serve(
-    settings: Settings, *, announce: Callable[[Server], None], until: asyncio.Event
-) -> None:
-    """Serve until told to stop; ``announce`` is called once requests are answered.
-
-    Raises:
-        TriggerError: the port is taken, or the database cannot be used.
-    """
-    listener = _listen(settings)
-    server = await open_server(settings)
-    server.url = settings.public_url or _url(settings.host, listener.getsockname()[1])
-    config = uvicorn.Config(
-        build(server),
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
-        timeout_graceful_shutdown=2,
-    )
-    instance = _Uvicorn(config)
-    serving = asyncio.create_task(instance.serve(sockets=[listener]))
-    await instance.up.wait()
-    announce(server)
-    await until.wait()
-    server.hub.close()
-    instance.should_exit = True
-    await serving
-    server.units.db.close()
-
-
-class _Uvicorn(uvicorn.Server):
-    """Leaves signals to this program, and says when it is up."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.up = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say so."""
-        await super().startup(sockets)
-        self.up.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Install no handlers."""
-        yield
-
-
 def _open_database(settings: Settings) -> Database:
     if settings.database is not None:
         return open_database(settings.database, durable=settings.durable)
@@ -246,48 +237,31 @@ def _open_database(settings: Settings) -> Database:
     return open_database(settings.data_dir / "trigger.db", durable=settings.durable)
 
 
+async def _key_ring(settings: Settings, units: Units) -> KeyRing:
+    """Return the keys of this database; a file of them is made for a database that has no secrets yet."""
+    if settings.encryption_key is not None:
+        given = settings.encryption_key.get_secret_value()
+        return KeyRing(parse_keys(given, at=variable_of("encryption_key")))
+    place = settings.key_file or key_file.beside(settings.database)
+    if place is None:
+        raise EncryptionError(
+            "there is no key for the secrets in the database",
+            code="ENCRYPTION_KEY_MISSING",
+            because="TRIGGER_ENCRYPTION_KEY is not set",
+            hint="set it, the same for every server of this database, and keep a copy; "
+            "make one with: openssl rand -base64 32",
+        )
+    file = key_file.KeyFile(place)
+    if not file.exists() and not await units.read(secret_key.any_sealed):
+        file.create()
+    return file.ring()
+
+
 def _served(settings: Settings) -> tuple[Endpoint, ...]:
     """Return the routes; those without a login are for this machine alone."""
     if not settings.is_public:
         return ENDPOINTS
     return tuple(one for one in ENDPOINTS if one.access is not Access.LOCAL)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    try:
-        family, _, _, _, place = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.create_server(
-            place[:2],
-            family=family,
-            backlog=1024,
-            dualstack_ipv6=place[0] == "::" and socket.has_dualstack_ipv6(),
-        )
-    except OSError as error:
-        raise _cannot_listen(settings, error) from error
-    listener.setblocking(False)
-    return listener
-
-
-def _cannot_listen(settings: Settings, error: OSError) -> TriggerError:
-    if error.errno == errno.EADDRINUSE:
-        return TriggerError(
-            f"port {settings.port} is taken",
-            code="PORT_IN_USE",
-            because=error.strerror,
-            hint="end the program that uses it, or let `--port 0` pick a free one",
-        )
-    return TriggerError(
-        f"this machine cannot listen on {settings.host} port {settings.port}",
-        code="ADDRESS_UNUSABLE",
-        because=error.strerror,
-        hint="listen on 127.0.0.1, on 0.0.0.0, or on another address of this machine",
-    )
-
-
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -56,6 +56,12 @@ def _missing(settings: Settings) -> Iterator[tuple[str, str]]:
             f"set another ({_MAKE_ONE})",
         )
 
+    if settings.metrics_token is not None and _is_guessable(settings.metrics_token):
+        yield (
+            f"TRIGGER_METRICS_TOKEN is no random text of {_SHORTEST} characters or more",
+            f"set another ({_MAKE_ONE})",
+        )
+
 
 def _is_guessable(secret: SecretStr) -> bool:
     """Tell whether somebody wrote it by hand, or copied it from an example."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from trigger_platform.app import serve
+from trigger_core.errors import ExitCode
 from trigger_platform.http.server import Server
+from trigger_platform.serving import serve
 from trigger_platform.settings import Settings
 
 __all__ = ["run"]
@@ -34,8 +37,16 @@ def run(
         TriggerError: the port is taken, or the database cannot be used.
     """
     os.umask(0o077)  # the data holds keys
+    _allow_connections()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings, announce, watch))
+
+
+def _allow_connections() -> None:
+    """Each connection is an open file; systems allow more of them than they do at first."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _serve(
@@ -46,7 +57,7 @@ async def _serve(
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
+        loop.add_signal_handler(number, _end, ended)
     if watch is not None:
         watch(ended)
 
@@ -56,6 +67,14 @@ async def _serve(
 
     await serve(settings, announce=serving, until=ended)
     _log.info("ended")
+
+
+def _end(ended: asyncio.Event) -> None:
+    """End gently; told a second time, at once: what was acknowledged is committed."""
+    if ended.is_set():
+        _log.warning("ended before every request was answered: told twice")
+        os._exit(ExitCode.INTERRUPTED)
+    ended.set()
 
 
 def _loop_factory() -> Any:

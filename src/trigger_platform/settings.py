@@ -36,7 +36,7 @@ Network = IPv4Network | IPv6Network
 
 def _milliseconds(value: Any) -> int:
     try:
-        return value if isinstance(value, int) else duration.parse_ms(value)
+        return 0 if value == 0 else duration.parse_ms(value)
     except InvalidDurationError as error:
         raise ValueError(error.what) from error
 
@@ -88,12 +88,14 @@ class Settings(BaseModel):
     Attributes:
         data_dir: folder of the database of the embedded platform.
         durable: whether acknowledged writes survive a power cut, and not only a crash.
+        key_file: where encryption keys stand when none are given; that of a SQLite file is beside it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data_dir: Path = Path()
     durable: bool = False
+    key_file: Path | None = None
 
     database: Annotated[str | None, PlainSerializer(_without_password)] = Field(
         None, description="The path of a SQLite file, or `postgresql://user:password@host/name`."
@@ -121,14 +123,59 @@ class Settings(BaseModel):
     )
     encryption_key: SecretStr | None = Field(
         None,
-        description="Encrypts secrets at rest. Needed on a public address:"
-        " `openssl rand -base64 32`.",
+        description="Encrypts secrets at rest: `openssl rand -base64 32`. Needed with PostgreSQL and on a"
+        " public address; else a file `secret.key` is made. Several are written newest first, with commas.",
+    )
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="Who passes it may read `/metrics`. Without one a public server shows them to nobody.",
     )
     keep_runs: _Period = Field(
         30 * 86_400_000, description="For how long runs are kept after their end."
     )
     keep_logs: _Period = Field(
         14 * 86_400_000, description="For how long lines that runs wrote are kept."
+    )
+    blob_dir: Path | None = Field(
+        None,
+        description="Folder of large payloads and outputs; by default `blobs` beside the SQLite file."
+        " Processes on one PostgreSQL database need one folder that all of them see, or a bucket.",
+    )
+    blob_limit: int = Field(
+        100 * 1024 * 1024,
+        gt=0,
+        description="The largest blob that is taken into the folder, in bytes.",
+    )
+    s3_bucket: str | None = Field(
+        None,
+        description="A bucket of an S3-compatible object store, instead of the folder. Clients and"
+        " workers upload and download there directly.",
+    )
+    s3_endpoint: Annotated[str | None, BeforeValidator(_origin)] = Field(
+        None,
+        description="Where the object store is reached, such as `https://s3.eu-west-1.amazonaws.com`.",
+    )
+    s3_region: str = Field("us-east-1", description="The region of the bucket.")
+    s3_access_key_id: str | None = Field(None, description="Who signs for the object store.")
+    s3_secret_access_key: SecretStr | None = Field(
+        None, description="The secret of the object store."
+    )
+    max_connections: int = Field(
+        10_000, ge=1, description="How many connections there may be at once; more are refused."
+    )
+    header_timeout: _Period = Field(
+        10_000, description="How long the headers of a request may take to arrive."
+    )
+    body_timeout: _Period = Field(
+        300_000, description="How long the body of a request may send nothing."
+    )
+    drain_delay: _Period = Field(
+        0,
+        description="For how long a server that is told to end still takes requests while `/readyz`"
+        " says that it is ending: as long as your load balancer needs to notice.",
+    )
+    drain_grace: _Period = Field(
+        20_000, description="How long requests under way may take once the server takes no more."
     )
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="How log lines are written; `auto` is text on a terminal, else JSON."

@@ -7,8 +7,6 @@ import random
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -19,11 +17,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from support import postgres
-from support.dev import clean_env, run_cli, until
+from support import keys, postgres
+from support.dev import run_cli, until
+from support.server import Started
 from trigger_core.api.calls import runs as run_calls
 from trigger_core.api.calls import tasks as task_calls
-from trigger_core.api.client import Client
 from trigger_core.clock import SystemClock
 from trigger_core.errors import TriggerError
 from trigger_core.schemas.trigger import TriggerTask
@@ -32,6 +30,7 @@ from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.store.opening import open_database
 
 PROJECT = "proj_abcdefghijklmnopqrst"
+_KEY = "0f" * 32
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def address() -> str:
 
 def _fill(address: str | Path) -> None:
     db = open_database(address)
-    units = Units(db, SystemClock(), random.Random(1))
+    units = Units(db, SystemClock(), random.Random(1), keys.ring())
     local = units.write_sync(project.ensure, PROJECT)
     units.write_sync(trigger.create, local.environment, "task", TriggerTask())
     units.write_sync(_publish_all)
@@ -289,45 +288,22 @@ def test_a_server_needs_to_know_its_database_and_its_project(tmp_path: Path) -> 
     assert "TRIGGER_PROJECT_REF" in shown.stderr
 
 
-class _Started:
-    """A server in a process of its own."""
+def test_a_database_server_needs_a_key_that_is_given(tmp_path: Path) -> None:
+    """It has no folder to keep one in; nothing is written that could not be read again."""
+    shown = run_cli(
+        "server", "start", "--database", postgres.emptied_database(), "--project", PROJECT,
+        "--port", "0", cwd=tmp_path,
+    )  # fmt: skip
 
-    def __init__(self, database: str | Path, *options: str) -> None:
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "trigger_cli.app", "server", "start"),
-                *("--database", str(database), "--project", PROJECT, "--port", "0"),
-                *("--json", "--show-key", *options),
-            ],
-            env=clean_env(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        self.ready: dict[str, str] = json.loads(self.process.stdout.readline() or "{}")
-
-    @property
-    def client(self) -> Client:
-        """A client of it."""
-        return Client(self.ready["url"], self.ready["secretKey"])
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, list[dict[str, str]]]:
-        """End it; return its exit code and what it logged."""
-        self.process.send_signal(number)
-        _, logged = self.process.communicate(timeout=20)
-        return self.process.returncode, [json.loads(line) for line in logged.splitlines()]
-
-    def end(self) -> None:
-        """Kill it if it still runs, and let go of its pipes."""
-        with self.process:
-            self.process.kill()
+    assert shown.returncode == 1
+    assert "error ENCRYPTION_KEY_MISSING" in shown.stderr
+    assert "fix: set it, the same for every server of this database" in shown.stderr
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> Iterator[_Started]:
+def started(tmp_path: Path) -> Iterator[Started]:
     """A server on a new database."""
-    server = _Started(tmp_path / "platform.db")
+    server = Started(tmp_path / "platform.db")
     yield server
     server.end()
 
@@ -339,12 +315,12 @@ def shared() -> str:
 
 
 @pytest.fixture
-def pair(shared: str) -> Iterator[tuple[_Started, _Started]]:
+def pair(shared: str) -> Iterator[tuple[Started, Started]]:
     """Two servers on it."""
     with ExitStack() as stack:
         servers = []
         for _ in range(2):
-            servers.append(_Started(shared))
+            servers.append(Started(shared))
             stack.callback(servers[-1].end)
         yield servers[0], servers[1]
 
@@ -352,7 +328,7 @@ def pair(shared: str) -> Iterator[tuple[_Started, _Started]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_serves_until_it_is_told_to_end(
-    started: _Started, tmp_path: Path, number: signal.Signals
+    started: Started, tmp_path: Path, number: signal.Signals
 ) -> None:
     """It ends with 0, logs JSON lines, and what it accepted is there for the next one."""
     with closing(started.client) as client:
@@ -362,14 +338,14 @@ def test_a_server_serves_until_it_is_told_to_end(
     assert [line["message"].split()[0] for line in lines] == ["serving", "ended"]
     assert {"time", "level", "logger", "message"} == set(lines[0])
 
-    again = _Started(tmp_path / "platform.db")
+    again = Started(tmp_path / "platform.db")
     with closing(again.client) as client:
         assert client.send(run_calls.retrieve(run_id)).status == "QUEUED"
     assert again.stop()[0] == 0
 
 
 @pytest.mark.slow
-def test_the_doctor_looks_at_a_server_that_runs(started: _Started, tmp_path: Path) -> None:
+def test_the_doctor_looks_at_a_server_that_runs(started: Started, tmp_path: Path) -> None:
     """Beside it, and at a copy of its file."""
     with closing(started.client) as client:
         client.send(task_calls.trigger("task", TriggerTask()))
@@ -385,7 +361,7 @@ def test_the_doctor_looks_at_a_server_that_runs(started: _Started, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_what_one_server_accepts_the_other_shows(pair: tuple[_Started, _Started]) -> None:
+def test_what_one_server_accepts_the_other_shows(pair: tuple[Started, Started]) -> None:
     """They serve one project with one key; the doctor looks at the database beside them."""
     one, other = pair
     assert one.ready["secretKey"] == other.ready["secretKey"]
@@ -399,7 +375,7 @@ def test_what_one_server_accepts_the_other_shows(pair: tuple[_Started, _Started]
 
 @pytest.mark.slow
 def test_a_server_that_is_killed_loses_nothing_it_acknowledged(
-    pair: tuple[_Started, _Started], shared: str
+    pair: tuple[Started, Started], shared: str
 ) -> None:
     """It dies in the middle of writes; the other has them all and goes on."""
     killed, other = pair
@@ -423,7 +399,7 @@ def test_a_server_that_is_killed_loses_nothing_it_acknowledged(
 
 
 def _trigger_for_ever(
-    server: _Started, acknowledged: list[str], refused: list[TriggerError]
+    server: Started, acknowledged: list[str], refused: list[TriggerError]
 ) -> None:
     with closing(server.client) as client:
         while not refused:

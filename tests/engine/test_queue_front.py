@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.engine import Engine, open_engine, task
-from trigger_platform.engine import concurrency, queue_front, queue_turns
+from trigger_platform.engine import concurrency, pool, queue_front, queue_turns
 from trigger_platform.engine.queue_turns import Line, Turn
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import RunRow
@@ -72,7 +72,8 @@ def test_the_choice_is_that_of_one_who_read_everything(
     def look(u: Unit) -> Any:
         wanted = queue_turns.turns(_all_lines(u, engine, limit), limit)
         free = concurrency.room(u, engine.environment)
-        found = queue_front.next_runs(u, engine.environment, free, limit)
+        pools = pool.served_by(u, engine.environment, engine.workers)
+        found = queue_front.next_runs(u, engine.environment, pools, free, limit)
         return wanted, [Turn(run.queue, run.concurrency_key) for run in found]
 
     wanted, found = engine.call(look)

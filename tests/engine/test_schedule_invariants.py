@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from support import keys
 from support.engine import Engine, open_engine, scheduled
 from trigger_platform.engine import schedule, schedule_instance
 from trigger_platform.engine.unit import Units
@@ -99,7 +100,7 @@ class SchedulesUnderFire(RuleBasedStateMachine):
         """The server ends and begins again; all it knew is in the database."""
         self.engine.db.close()
         self.engine.db = open_database(self.path, durable=False)
-        self.engine.units = Units(self.engine.db, self.engine.clock, random.Random())
+        self.engine.units = Units(self.engine.db, self.engine.clock, random.Random(), keys.ring())
 
     @rule(key=KEYS, active=st.booleans())
     def switch(self, key: str, *, active: bool) -> None:

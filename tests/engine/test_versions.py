@@ -77,6 +77,69 @@ def test_a_new_run_goes_to_the_current_version_and_to_no_other(prod: Engine) -> 
     assert [one.version for one in prod.claim()] == [new]
 
 
+@pytest.mark.behaviour(116)
+def test_runs_of_another_version_in_front_hold_up_nobody(prod: Engine) -> None:
+    """Five hundred that are bound to the old version, and one for each of the other's pools behind them."""
+    old = prod.deploy(task())
+    first = prod.workers
+    prod.trigger_many(500, lock_to_version=old)
+    new = prod.deploy(task("task", queue="other"))
+    both, prod.workers = prod.workers, prod.workers[1:]
+    prod.clock.advance(1)
+    bound, free = prod.trigger(lock_to_version=new), prod.trigger()
+
+    assert [one.run_id for one in prod.claim(1)] == [bound]
+    assert [one.run_id for one in prod.claim(2)] == [free]
+    assert prod.claim(2) == []
+
+    prod.workers = first
+    assert {one.version for one in prod.claim(60)} == {old}
+    prod.workers = both
+    assert len(prod.claim(100)) == 38  # the environment's limit is 100
+
+
+@pytest.mark.behaviour(116)
+def test_new_runs_in_front_hold_up_nobody_of_an_old_version(prod: Engine) -> None:
+    """What is left for it to do are the runs that began there."""
+    prod.deploy(task())
+    old = prod.workers
+    run_id = prod.trigger()
+    [one] = prod.claim()
+    prod.start(one)
+    prod.fail(one, retry_ms=40_000)
+    prod.deploy(task())
+    prod.trigger_many(500, priority=3_600)
+    prod.advance(40_000)
+
+    prod.workers = old
+    assert [one.run_id for one in prod.claim(10)] == [run_id]
+    assert prod.claim(10) == []
+
+
+@pytest.mark.behaviour(116)
+def test_keys_and_full_queues_of_another_version_hold_up_nobody_either(prod: Engine) -> None:
+    """Though such queues are looked at in another way."""
+    old = prod.deploy(task(queue="narrow", limit=1))
+    prod.trigger_many(50, lock_to_version=old, concurrency_key="a")
+    prod.trigger_many(50, lock_to_version=old)
+    prod.deploy(task(queue="narrow", limit=1), task("wide"))
+    prod.workers = prod.workers[1:]
+    prod.clock.advance(1)
+    narrow, keyed, wide = prod.trigger(), prod.trigger(concurrency_key="a"), prod.trigger("wide")
+
+    assert {one.run_id for one in prod.claim(3)} == {narrow, keyed, wide}
+
+
+def test_a_version_of_another_environment_opens_no_pool(prod: Engine, engine: Engine) -> None:
+    """Whatever ids a worker names."""
+    prod.deploy(task())
+    prod.trigger(lock_to_version=prod.deploy(task()))
+    strange = engine.in_staging()
+    strange.workers = prod.workers
+
+    assert strange.claim() == []
+
+
 def test_what_is_deployed_without_promotion_serves_those_who_lock_to_it(prod: Engine) -> None:
     """And nobody else."""
     current = prod.deploy(task())

@@ -83,13 +83,13 @@ async def test_who_is_no_member_finds_no_project(platform: Platform) -> None:
 async def test_a_key_opens_its_own_environment_alone(platform: Platform) -> None:
     """Also where a path names another."""
     bob = await _settle(platform)
-    his = _as(bob.production.secret_key)
+    his = _as(platform.server.secret_key_of(bob.production))
     run_id = await platform.trigger("mine")
 
     assert (await platform.http.get(f"/api/v3/runs/{run_id}", headers=his)).status_code == 404
     assert (await platform.http.get(f"{bob.path}/prod", headers=his)).json()[
         "apiKey"
-    ] == bob.production.secret_key
+    ] == platform.server.secret_key_of(bob.production)
     assert (await platform.http.get(f"{bob.path}/dev", headers=his)).status_code == 404
     answer = await platform.http.get(f"{LOCAL}/prod", headers=his)
     assert (answer.status_code, answer.json()["error"]) == (404, "Project not found")
@@ -130,9 +130,9 @@ async def test_a_branch_is_an_environment_of_its_own_behind_its_parents_key(
     assert (await platform.http.get(path, headers=unknown)).status_code == 401
     claims = json.loads(made.headers["x-trigger-jwt-claims"])
     now_ms = round(time.time() * 1000)
-    public = _as(sign(claims, parent.secret_key, now_ms=now_ms, life_ms=60_000))
+    public = _as(sign(claims, platform.key, now_ms=now_ms, life_ms=60_000))
     assert (await platform.http.get(path, headers=public)).status_code == 200
-    assert branch.secret_key != parent.secret_key
+    assert platform.server.secret_key_of(branch) != platform.key
 
 
 async def test_a_callback_of_a_branch_completes_its_token(platform: Platform) -> None:

@@ -58,7 +58,7 @@ def _headers(platform: Platform, *scopes: str, **claims: Any) -> dict[str, str]:
     environment = platform.server.local.environment
     full = {"sub": environment.id, "pub": True, "scopes": list(scopes), **claims}
     now_ms = round(time.time() * 1000)
-    token = sign(full, environment.secret_key, now_ms=now_ms, life_ms=HOUR_MS)
+    token = sign(full, platform.key, now_ms=now_ms, life_ms=HOUR_MS)
     return {"authorization": f"Bearer {token}"}
 
 

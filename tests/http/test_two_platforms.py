@@ -12,7 +12,8 @@ import httpx
 import psycopg
 import pytest
 
-from support import postgres
+from support import keys, postgres
+from support.electric import Follower
 from support.http import PROJECT, Platform
 from trigger_core.clock import VirtualClock
 from trigger_platform.app import build, open_server
@@ -31,7 +32,7 @@ async def platforms() -> AsyncIterator[tuple[Platform, Platform]]:
 
 
 async def _open(url: str, clock: VirtualClock, stack: AsyncExitStack) -> Platform:
-    settings = Settings(data_dir=Path(), project_ref=PROJECT)
+    settings = Settings(data_dir=Path(), project_ref=PROJECT, encryption_key=keys.TEXT)
     server = await open_server(settings, clock=clock, db=open_database(url))
     stack.callback(server.units.db.close)
     app = build(server)
@@ -39,7 +40,7 @@ async def _open(url: str, clock: VirtualClock, stack: AsyncExitStack) -> Platfor
     http = httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://127.0.0.1:8030",
-        headers={"authorization": f"Bearer {server.local.environment.secret_key}"},
+        headers={"authorization": f"Bearer {server.secret_key_of(server.local.environment)}"},
     )
     return Platform(server, clock, await stack.enter_async_context(http))
 
@@ -98,6 +99,58 @@ async def test_who_watches_at_one_hears_of_changes_at_the_other(
         assert [await subscription.wait(3) for subscription in watching] == [True, True]
     with psycopg.connect(postgres.shared_database()) as connection:
         assert connection.execute("select count(*) from outbox").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+async def test_who_follows_runs_at_one_is_told_of_changes_through_the_other(
+    platforms: tuple[Platform, Platform], is_heard: bool
+) -> None:
+    """Heard by notice; when the notice is lost, found by looking."""
+    one, other = platforms
+    item = {"task": "task", "options": {"tags": ["a"]}}
+    made = (await one.http.post("/api/v1/tasks/batch", json={"items": [item]})).json()
+    run_id = made["runs"][0]["id"]
+    followers = [
+        Follower(other.http, f"/realtime/v1/runs/{run_id}"),
+        Follower(other.http, "/realtime/v1/runs", {"tags": "a"}),
+        Follower(other.http, f"/realtime/v1/batches/{made['id']}"),
+    ]
+    for follower in followers:
+        assert [row["id"] for row in await follower.rows()] == [run_id]
+    waiting = [follower.waits() for follower in followers]
+    await asyncio.sleep(0.3)
+    if not is_heard:
+        other.server.units._listeners.clear()
+    await one.http.post(f"/api/v2/runs/{run_id}/cancel")
+    if not is_heard:
+        _, pending = await asyncio.wait(waiting, timeout=0.3)
+        assert len(pending) == len(waiting)
+        await other.server.feeds.look()
+
+    async with asyncio.timeout(3):
+        for one_waiting in waiting:
+            assert [row["status"] for row in await one_waiting] == ["CANCELED"]
+
+
+async def test_a_client_that_alternates_between_both_misses_and_repeats_nothing(
+    platforms: tuple[Platform, Platform],
+) -> None:
+    """Behind a balancer that gives each request to another process."""
+    one, other = platforms
+    run_id = await one.trigger("task", tags=["a"])
+    for path, params in ((f"/realtime/v1/runs/{run_id}", {}), ("/realtime/v1/runs", {"tags": "a"})):
+        follower = Follower(one.http, path, params)
+        assert len(await follower.rows()) == 1
+        for step in range(4):
+            follower.http = (one, other)[step % 2].http
+            waiting = follower.waits()
+            _, pending = await asyncio.wait([waiting], timeout=0.2)
+            assert pending, "it was told again what it knew"
+            body = {"metadata": {"step": f"{path} {step}"}}
+            await one.http.put(f"/api/v1/runs/{run_id}/metadata", json=body)
+            async with asyncio.timeout(3):
+                [row] = await waiting
+            assert row["metadata"] == f'{{"step":"{path} {step}"}}'
 
 
 async def _poll(platform: Platform) -> list[dict[str, str]]:

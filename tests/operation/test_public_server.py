@@ -12,7 +12,7 @@ PUBLIC = {
     "host": "0.0.0.0",  # noqa: S104
     "public_url": "https://t.example",
     "allowed_hosts": "platform",
-    "encryption_key": "q0Xn5vZk3b7Rt1Ww9Yc2Lm8Pd4Gf6HsJ",
+    "encryption_key": "q0Xn5vZk3b7Rt1Ww9Yc2Lm8Pd4Gf6HsJq0Xn5vZk3b0=",
 }
 
 

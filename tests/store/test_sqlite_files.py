@@ -102,5 +102,7 @@ def test_looking_for_queues_and_keys_leaps_through_the_index_of_the_queued(
     connection.close()
 
     steps = [row[3] for row in plan if " run" in row[3]]
-    assert steps
-    assert all("INDEX run_claim_by_queue (environment_id=?" in step for step in steps), steps
+    found = "SEARCH run USING INTEGER PRIMARY KEY (rowid=?)"
+    leaps = [step for step in steps if step != found]
+    assert leaps
+    assert all("INDEX run_claim_by_queue (<expr>=?" in step for step in leaps), steps

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from support import keys
 from trigger_core.clock import VirtualClock
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.schedules import CreateSchedule, ScheduleDeclaration
@@ -50,13 +51,13 @@ from trigger_platform.engine import (
     deployment,
     dequeue,
     due,
-    environment,
     environment_limit,
     invariants,
     project,
     queue,
     replay,
     schedule,
+    secret_key,
     trigger,
     why,
     worker_version,
@@ -73,6 +74,7 @@ from trigger_platform.store.rows import (
     RunRow,
     ScheduleInstanceRow,
     ScheduleRow,
+    as_params,
 )
 from trigger_platform.store.sqlite import MEMORY
 
@@ -129,13 +131,18 @@ class Engine:
         )
         registered = self.call(worker_version.register, self.environment, request)
         self.workers = [*(w for w in self.workers if w != registered.id), registered.id]
-        self.environment = self.call(environment.by_secret_key, self.environment.secret_key)
+        self.environment = self.call(self._environment)
         return str(registered.version)
+
+    def _environment(self, u: Unit) -> EnvironmentRow:
+        return u.tx.one("environment_by_id", EnvironmentRow, id=self.environment.id)
 
     def beside(self, address: str, seed: int, *, durable: bool = False) -> Engine:
         """Return a second platform on the same database, for the same worker and with the same clock."""
         db = open_database(address, durable=durable)
-        return replace(self, db=db, units=Units(db, self.clock, random.Random(seed)), _told=[])
+        return replace(
+            self, db=db, units=Units(db, self.clock, random.Random(seed), keys.ring()), _told=[]
+        )
 
     def neighbour(self) -> Engine:
         """Return an engine on another environment of the same database, with a worker of its own."""
@@ -147,22 +154,30 @@ class Engine:
 
     def in_production(self) -> Engine:
         """The same engine, seen from a production environment of the project."""
-        values = {"id": "env-prod", "slug": "prod", "type": "PRODUCTION", "secret_key": "tr_prod_x"}
+        return self._in_environment("prod", "PRODUCTION")
+
+    def in_staging(self) -> Engine:
+        """The same engine, seen from a staging environment of the project."""
+        return self._in_environment("staging", "STAGING")
+
+    def _in_environment(self, slug: str, kind: str) -> Engine:
+        values = {"id": f"env-{slug}", "slug": slug, "type": kind}
 
         def create(u: Unit) -> EnvironmentRow:
             u.tx.run(
                 "environment_insert",
                 **values,
+                **as_params(secret_key.stored(u.keys, values["id"], f"tr_{slug}_x")),
                 project_id=self.environment.project_id,
                 concurrency_limit=100,
                 burst_factor=1.0,
                 default_ttl_ms=None,
                 now=u.now,
             )
-            return u.tx.one("environment_by_id", EnvironmentRow, id="env-prod")
+            return u.tx.one("environment_by_id", EnvironmentRow, id=values["id"])
 
         engine = Engine(self.db, self.clock, self.units, self.call(create))
-        engine.connect("boot-prod")
+        engine.connect(f"boot-{slug}")
         return engine
 
     def begin_deployment(self, content_hash: str = "v1", **options: Any) -> DeploymentRow:
@@ -186,13 +201,13 @@ class Engine:
     def finalize(self, deployment_id: str, **options: Any) -> DeploymentRow:
         """Let a deployment serve."""
         done = self.call(deployment.finalize, self.environment, deployment_id, **options)
-        self.environment = self.call(environment.by_secret_key, self.environment.secret_key)
+        self.environment = self.call(self._environment)
         return done  # type: ignore[no-any-return]
 
     def promote(self, version: str, **options: Any) -> DeploymentRow:
         """Make a deployed version current."""
         done = self.call(deployment.promote, self.environment, version, **options)
-        self.environment = self.call(environment.by_secret_key, self.environment.secret_key)
+        self.environment = self.call(self._environment)
         return done  # type: ignore[no-any-return]
 
     def deploy(
@@ -423,7 +438,7 @@ class Engine:
                 project_id=self.environment.project_id,
                 slug="prod",
                 type="PRODUCTION",
-                secret_key="tr_prod_key",
+                **as_params(secret_key.stored(u.keys, "prod", "tr_prod_key")),
                 concurrency_limit=100,
                 burst_factor=1.0,
                 default_ttl_ms=None,
@@ -484,13 +499,13 @@ class Engine:
                 project_id=self.environment.project_id,
                 slug=slug,
                 type="DEVELOPMENT",
-                secret_key=key,
+                **as_params(secret_key.stored(u.keys, f"env-{slug}", key)),
                 concurrency_limit=limit,
                 burst_factor=1.0,
                 default_ttl_ms=None,
                 now=u.now,
             )
-            return u.tx.one("environment_by_key", EnvironmentRow, secret_key=key)
+            return u.tx.one("environment_by_id", EnvironmentRow, id=f"env-{slug}")
 
         other = Engine(self.db, self.clock, self.units, self.call(work), boot=self.boot)
         other.connect(self.boot)
@@ -602,7 +617,7 @@ def open_engine(db: Database | None = None, seed: int = 1) -> Engine:
     """An engine with one project, a connected worker, and no version yet."""
     database = db or open_database(address())
     clock = VirtualClock()
-    units = Units(database, clock, random.Random(seed))
+    units = Units(database, clock, random.Random(seed), keys.ring())
     ensured = units.write_sync(project.ensure, "proj_abcdefghijklmnopqrst")
     engine = Engine(database, clock, units, ensured.environment)
     engine.connect(BOOT)

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from support import keys
 from trigger_core.clock import VirtualClock
 from trigger_platform.app import build, open_server
 from trigger_platform.engine import due
@@ -18,6 +19,7 @@ from trigger_platform.store.opening import open_database
 from trigger_platform.store.sqlite import MEMORY
 
 PROJECT = "proj_abcdefghijklmnopqrst"
+METRICS_TOKEN = "m3Tr1cs-Xn5vZk3b7Rt1Ww9Yc2Lm8Pd4"
 
 
 @dataclass
@@ -31,7 +33,7 @@ class Platform:
     @property
     def key(self) -> str:
         """The environment's secret key."""
-        return self.server.local.environment.secret_key
+        return self.server.secret_key_of(self.server.local.environment)
 
     async def trigger(self, task: str = "task", payload: Any = None, **options: Any) -> str:
         """Trigger a run."""
@@ -71,10 +73,13 @@ class Platform:
 async def serving(address: str = MEMORY, **settings: Any) -> AsyncIterator[Platform]:
     """A platform with its loops running, in memory unless told otherwise."""
     clock = VirtualClock()
-    given = Settings.model_validate({"project_ref": PROJECT} | settings)
+    given = Settings.model_validate(
+        {"project_ref": PROJECT, "encryption_key": keys.TEXT, "metrics_token": METRICS_TOKEN}
+        | settings
+    )
     server = await open_server(given, clock=clock, db=open_database(address))
     app = build(server)
-    headers = {"authorization": f"Bearer {server.local.environment.secret_key}"}
+    headers = {"authorization": f"Bearer {server.secret_key_of(server.local.environment)}"}
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(

@@ -30,7 +30,7 @@ class Session:
         """Ask for a run."""
         asked = worker or self.engine.workers[-1]
         found = self.engine.call(snapshot_channel.next_run, self.engine.environment, asked)
-        return found[0] if found else None
+        return found[0].run if found else None
 
     def dequeued(self, task: str = "task", **options: Any) -> Assignment:
         """Trigger a run and be given it."""

@@ -126,12 +126,12 @@ def _announce(console: Console, server: Server, *, show_key: bool) -> None:
     local = server.local
     if console.json_output:
         event = {"event": "ready", "url": server.url, "projectRef": local.project.ref}
-        key = {"secretKey": local.environment.secret_key} if show_key else {}
+        key = {"secretKey": server.secret_key_of(local.environment)} if show_key else {}
         console.data(event | key)
         return
     console.text(f"{server.url}  project {local.project.ref}")
     if show_key:
-        console.text(f"TRIGGER_SECRET_KEY={local.environment.secret_key}")
+        console.text(f"TRIGGER_SECRET_KEY={server.secret_key_of(local.environment)}")
 
 
 def _report(console: Console, found: Examination, mended: int) -> None:

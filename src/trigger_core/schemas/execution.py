@@ -245,6 +245,7 @@ class ExecutionEnvironment(WireModel):
     id: str
     slug: str
     type: str
+    branch_name: str | None = None
 
 
 class ExecutionOrganization(WireModel):

@@ -212,6 +212,7 @@ class Assignment(WireModel):
     batch_id: str | None = None
     version: str
     priority: float = 0
+    traceparent: str | None = Field(default=None, description="The span of the attempt (W3C).")
     checkpoint: Checkpoint | None = None
     waits: list[Ended] = []
 

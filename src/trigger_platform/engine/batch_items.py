@@ -17,6 +17,7 @@ from trigger_platform.engine import batch, block, new_run, trigger, waitpoint
 from trigger_platform.engine.block import Wait
 from trigger_platform.engine.new_run import NewRun, Origin
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
+from trigger_platform.engine.trace import Caller
 from trigger_platform.engine.trigger import Created, Triggering
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import BatchItemRow, BatchRow, Count, EnvironmentRow, RunRow
@@ -47,6 +48,8 @@ def stream(
     environment: EnvironmentRow,
     batch_id: str,
     items: Sequence[tuple[int, BatchItem | Refused]],
+    *,
+    caller: Caller | None = None,
 ) -> Added:
     """Add items to a batch that was opened before; a parent that waits, waits for their runs too.
 
@@ -62,7 +65,8 @@ def stream(
     if row.sealed_at is not None:
         return Added(row, accepted=0, repeated=len(items))
     parent = _parent(u, row)
-    return add(u, environment, row, items, parent=parent, blocks=parent is not None)
+    blocks = parent is not None
+    return add(u, environment, row, items, parent=parent, blocks=blocks, caller=caller)
 
 
 def add(
@@ -73,6 +77,7 @@ def add(
     *,
     parent: RunRow | None,
     blocks: bool = False,
+    caller: Caller | None = None,
 ) -> Added:
     """Add items; with ``blocks`` the parent waits for each of their runs.
 
@@ -82,7 +87,9 @@ def add(
     _refuse_beyond(row, items)
     there = {one.count for one in u.tx.all("batch_positions", Count, batch_id=row.id)}
     fresh = {position: item for position, item in items if position not in there}
-    triggering = Triggering(u, environment, batch_id=row.id, waiting=parent, source="sdk")
+    triggering = Triggering(
+        u, environment, batch_id=row.id, waiting=parent, source="sdk", caller=caller
+    )
     made: dict[int, Created] = {}
     refused: dict[int, Refused] = {}
     for position, item in sorted(fresh.items()):

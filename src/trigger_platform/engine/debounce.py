@@ -16,7 +16,7 @@ from typing import Any
 from trigger_core import duration
 from trigger_core.errors import InvalidDurationError, UnprocessableError
 from trigger_core.schemas.trigger import Debounce
-from trigger_platform.engine import execution_snapshot
+from trigger_platform.engine import execution_snapshot, tags
 from trigger_platform.engine.new_run import NewRun
 from trigger_platform.engine.states import ExecutionStatus, RunStatus, is_delayed
 from trigger_platform.engine.unit import Unit
@@ -147,12 +147,12 @@ def _has_room(u: Unit, chosen: Window, run: RunRow) -> bool:
 
 def _is_covered(u: Unit, chosen: Window, run: RunRow, new: NewRun) -> bool:
     """Tell whether the trigger changes nothing; most of a burst ends here, without a lock."""
-    brings_data = chosen.is_trailing and bool(_replacements(run, new) or new.payload.data)
+    brings_data = chosen.is_trailing and bool(_replacements(new) or new.payload.data)
     is_later = _next_moment(u, chosen) > (run.delay_until or 0)
     return not brings_data and not is_later and _has_room(u, chosen, run)
 
 
-def _replacements(run: RunRow, new: NewRun) -> dict[str, Any]:
+def _replacements(new: NewRun) -> dict[str, Any]:
     """Return the columns that a trailing trigger replaces: those it gives."""
     given = {
         name: getattr(new.run, name)
@@ -161,14 +161,17 @@ def _replacements(run: RunRow, new: NewRun) -> dict[str, Any]:
     }
     if new.run.metadata is not None:
         given["seed_metadata"] = given["metadata"] = new.run.metadata
-        given["metadata_version"] = run.metadata_version + 1
     return given
 
 
 def _take_over(u: Unit, run: RunRow, new: NewRun) -> RunRow:
     if new.payload.data is not None:
         u.tx.run("payload_replace", run_id=run.id, type=new.payload.type, data=new.payload.data)
-    after = run._replace(updated_at=u.now, **_replacements(run, new))
+    version = (
+        run.metadata_version + 1
+    )  # counts this change too, so that whoever follows the run sees it
+    after = run._replace(updated_at=u.now, metadata_version=version, **_replacements(new))
+    tags.replace(u, run, after)
     u.tx.run(
         "run_take_over",
         id=run.id,

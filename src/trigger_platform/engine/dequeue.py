@@ -20,8 +20,10 @@ from trigger_platform.engine import (
     execution_snapshot,
     idempotency,
     pending_version,
+    pool,
     queue_front,
     queue_name,
+    trace,
     ttl,
 )
 from trigger_platform.engine import environment as locking
@@ -80,7 +82,7 @@ def claim_across(
     claimed: dict[str, list[RunRow]] = {}
     left = limit
     while left > 0:
-        contenders = [_contender(u, row, left) for row in open_to.values()]
+        contenders = [_contender(u, row, workers[row.id], left) for row in open_to.values()]
         shares = environment_turns.share(contenders, left)
         if not shares:
             break
@@ -109,7 +111,9 @@ def _charge(
     return [replace(row, served=served.get(row.id, row.served)) for row in environments.values()]
 
 
-def _contender(u: Unit, environment: EnvironmentRow, limit: int) -> Contender:
+def _contender(
+    u: Unit, environment: EnvironmentRow, workers: Sequence[str], limit: int
+) -> Contender:
     held = u.tx.scalar("slots_of_environment", environment_id=environment.id)
     room = (
         0
@@ -118,9 +122,9 @@ def _contender(u: Unit, environment: EnvironmentRow, limit: int) -> Contender:
     )
     found = 0
     if room > 0:
-        found = u.tx.scalar(
-            "claimable_at_most", environment_id=environment.id, limit=min(room, limit)
-        )
+        pools = pool.served_by(u, environment, workers)
+        most = min(room, limit)
+        found = min(most, u.tx.scalar("claimable_at_most", pools=pools, limit=most))
     return Contender(environment.id, environment.served, environment.concurrency_limit, found)
 
 
@@ -129,10 +133,11 @@ def _claim(
 ) -> list[RunRow]:
     if environment.paused or environment.archived_at is not None:
         return []
+    pools = pool.served_by(u, environment, workers)
     free = concurrency.room(u, environment)
     versions = _Versions(u, environment, workers)
     moves: list[Move] = []
-    for run in queue_front.next_runs(u, environment, free, limit):
+    for run in queue_front.next_runs(u, environment, pools, free, limit):
         if ttl.is_over(u, run):
             ttl.expire(u, run)
             continue
@@ -177,7 +182,8 @@ class _Versions:
         task = self._task(worker_id, run.task)
         if task is None or worker_id not in self._live or not self._has_queue(task, run.queue):
             return None
-        return _Target(self._worker(worker_id), task)
+        worker = self._worker(worker_id)
+        return _Target(worker, task) if worker.environment_id == run.environment_id else None
 
     def can_wait(self, run: RunRow) -> bool:
         """Tell whether the run waits for another version rather than for another worker."""
@@ -280,6 +286,7 @@ def _assignment(u: Unit, run: RunRow, payload: PayloadRow | None) -> Assignment:
         batch_id=run.batch_id,
         version=run.version or "",
         priority=run.priority_ms / 1000,
+        traceparent=trace.attempt_context(run, run.attempt + is_next).traceparent,
         checkpoint=restoring.checkpoint if restoring else None,
         waits=restoring.waits if restoring else [],
     )

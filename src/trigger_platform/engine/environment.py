@@ -6,12 +6,11 @@ Those of development and preview have branches: environments of their own that t
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from trigger_core import ids
 from trigger_core.errors import NotFoundError, UsageError
+from trigger_platform.engine import secret_key
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import EnvironmentRow, ProjectRow
+from trigger_platform.store.rows import EnvironmentRow, ProjectRow, as_params
 
 __all__ = [
     "TYPES",
@@ -36,7 +35,9 @@ _DEV_TTL_MS = 600_000
 
 def by_secret_key(u: Unit, key: str) -> EnvironmentRow | None:
     """Return the environment a key opens, if there is one."""
-    return u.tx.maybe("environment_by_key", EnvironmentRow, secret_key=key)
+    return u.tx.maybe(
+        "environment_by_key", EnvironmentRow, secret_key_hash=secret_key.fingerprint(key)
+    )
 
 
 def branch_of(u: Unit, parent: EnvironmentRow, branch: str) -> EnvironmentRow | None:
@@ -51,7 +52,7 @@ def signer(u: Unit, environment_id: str) -> EnvironmentRow | None:
     if found is None or found.parent_id is None:
         return found
     parent = u.tx.one("environment_by_id", EnvironmentRow, id=found.parent_id)
-    return replace(found, secret_key=parent.secret_key)
+    return secret_key.lent(parent, found)
 
 
 def find_developers(u: Unit, project: ProjectRow, user_id: str) -> EnvironmentRow | None:
@@ -129,7 +130,7 @@ def _create(
         project_id=project.id,
         slug=slug,
         type=TYPES[word],
-        secret_key=ids.secret_key(_KEY_WORDS[word]),
+        **as_params(secret_key.fresh(u.keys, parent_id or id_, _KEY_WORDS[word])),
         concurrency_limit=_CONCURRENCY,
         burst_factor=1.0,
         default_ttl_ms=_DEV_TTL_MS if word == "dev" else None,

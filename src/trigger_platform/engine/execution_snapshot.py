@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trigger_core.errors import ConflictingWriteError, EngineError
+from trigger_platform.engine import tags
 from trigger_platform.engine.states import (
     HOLDING_STATES,
     LEASED_STATES,
@@ -22,10 +23,13 @@ from trigger_platform.engine.states import (
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import RunMoveRow, RunRow, SnapshotRow, as_params
 
-__all__ = ["LEASE_MS", "Move", "apply", "create", "move"]
+__all__ = ["CREATED", "LEASE_MS", "Move", "apply", "create", "move"]
 
 LEASE_MS = 30_000
 """A worker that says nothing for this long has lost its runs."""
+
+CREATED = ("", "")
+"""The step of a run that is new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +115,15 @@ def apply(u: Unit, moves: Sequence[Move]) -> None:
 def create(u: Unit, runs: Sequence[tuple[RunRow, str]]) -> None:
     """Write new runs with their first snapshot; each comes with a sentence for its history."""
     u.insert("run_insert", [run for run, _ in runs])
+    u.record("run_tag_insert", [tag for run, _ in runs if run.tags for tag in tags.of(run)])
+    u.steps += [CREATED] * len(runs)
     _record(u, [Move(0, run, description) for run, description in runs])
     for run, _ in runs:
         _announce(u, run)
 
 
 def _record(u: Unit, moves: Sequence[Move]) -> None:
+    u.steps += [(step.run.execution_status, step.run.status) for step in moves]
     u.record(
         "snapshot_insert",
         [

@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from trigger_core import duration, ids, metadata
+from trigger_core import duration, ids, metadata, packet
 from trigger_core.errors import InvalidDurationError, UsageError
 from trigger_core.schemas.trigger import BatchItem, TriggerOptions
-from trigger_platform.engine import idempotency, queue_name, tags
+from trigger_platform.engine import idempotency, queue_name, tags, trace
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
+from trigger_platform.engine.trace import Caller
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, PayloadRow, RunRow, TaskRow, WorkerRow
 
@@ -19,6 +20,7 @@ __all__ = ["NewRun", "Origin", "Ticked", "make"]
 _MIN_DURATION_S = 5
 _INT32 = 2**31 - 1
 _US = 1000
+_LONGEST_PATH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Origin:
         source: what is recorded as the origin: ``sdk``, ``api``, ``cli``, ``schedule``, ``dashboard``.
         order: breaks ties between runs of one moment.
         ticked: the tick it stands for, if a schedule triggers it.
+        caller: the trace it is triggered from.
     """
 
     parent: RunRow | None = None
@@ -65,6 +68,7 @@ class Origin:
     source: str = "api"
     order: int = 0
     ticked: Ticked | None = None
+    caller: Caller | None = None
 
 
 def make(
@@ -181,6 +185,8 @@ def _annotations(origin: Origin, options: TriggerOptions) -> str:
         mine["waits"] = True
     if options.debounce is not None:
         mine["debounceKey"] = options.debounce.key
+    if origin.caller is not None or origin.waits:
+        mine |= trace.notes(origin.caller, origin.parent, waits=origin.waits)
     return json.dumps(mine)
 
 
@@ -253,9 +259,20 @@ def _key_options(options: TriggerOptions) -> str | None:
     return None if chosen is None else json.dumps(chosen.to_wire())
 
 
+def _path(payload: Any) -> str:
+    if not isinstance(payload, str) or not payload or len(payload) > _LONGEST_PATH:
+        raise UsageError(
+            "the payload is stored elsewhere, so it must be the path to where",
+            code="INVALID_PACKET_NAME",
+        )
+    return payload
+
+
 def _payload(run_id: str, item: BatchItem) -> PayloadRow:
     """JSON comes as JSON and is kept as text; other packets come as their text (engine 3.0, step 15)."""
     kind = item.options.payload_type or "application/json"
+    if kind == packet.STORE:
+        return PayloadRow(run_id, kind, _path(item.payload))
     if kind != "application/json":
         return PayloadRow(run_id, kind, item.payload if isinstance(item.payload, str) else None)
     if item.payload is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from trigger_core.errors import NotFoundError
-from trigger_platform.engine import concurrency, queue_limit, queue_name
+from trigger_platform.engine import concurrency, pool, queue_limit, queue_name
 from trigger_platform.engine import environment as locking
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import Count, EnvironmentRow, QueueRow
@@ -165,9 +165,10 @@ def _view(u: Unit, environment: EnvironmentRow, queue: QueueRow) -> View:
 def _views(u: Unit, environment: EnvironmentRow, rows: Sequence[QueueRow]) -> list[View]:
     names = json.dumps([row.name for row in rows])
 
-    def counted(statement: str) -> dict[str, int]:
-        found = u.tx.all(statement, Count, environment_id=environment.id, names=names)
+    def counted(statement: str, **where: str) -> dict[str, int]:
+        found = u.tx.all(statement, Count, names=names, **where)
         return {row.name: row.count for row in found}
 
-    running, queued = counted("queues_running"), counted("queues_queued")
+    running = counted("queues_running", environment_id=environment.id)
+    queued = counted("queues_queued", pools=pool.everything(u, environment))
     return [View(row, running.get(row.name, 0), queued.get(row.name, 0)) for row in rows]

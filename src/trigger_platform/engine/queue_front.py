@@ -1,4 +1,4 @@
-"""Which runs of an environment are claimed next: what stands at the front, read without reading the queue.
+"""Which runs of some pools are claimed next: what stands at the front, read without reading the queue.
 
 Three ways, each only when the one before does not settle it. The next runs by position are taken as they are
 when all of them fit and their queues know no concurrency keys. With keys, the front says how many turns each
@@ -41,19 +41,22 @@ class _KeyHead:
 
 
 @dataclass(frozen=True, slots=True)
-class _Position:
+class _Place:
+    key: str
     position: int
 
 
-def next_runs(u: Unit, environment: EnvironmentRow, free: Room, limit: int) -> list[RunRow]:
-    """Return the next runs that fit, up to ``limit``; each one's slot is taken from ``free``."""
+def next_runs(
+    u: Unit, environment: EnvironmentRow, pools: str, free: Room, limit: int
+) -> list[RunRow]:
+    """Return the next runs of pools that fit, up to ``limit``; each one's slot is taken from ``free``."""
     limit = min(limit, free.environment)
     if limit <= 0:
         return []
-    front = u.tx.all("runs_claimable", RunRow, environment_id=environment.id, limit=limit)
+    front = u.tx.all("runs_claimable", RunRow, pools=pools, limit=limit)
     if not front:
         return []
-    look = _Look(u, environment, free, limit)
+    look = _Look(u, environment, pools, free, limit)
     look.know({run.queue for run in front})
     fit = look.fit(front)
     if fit == len(front) and not look.keyed:
@@ -68,10 +71,11 @@ def next_runs(u: Unit, environment: EnvironmentRow, free: Room, limit: int) -> l
 
 @dataclass(slots=True)
 class _Look:
-    """One look at an environment: what has been read of it so far."""
+    """One look at pools of an environment: what has been read of them so far."""
 
     u: Unit
     environment: EnvironmentRow
+    pools: str
     free: Room
     limit: int
     keyed: frozenset[str] = frozenset()
@@ -85,12 +89,7 @@ class _Look:
         """Read the limits of queues, and which of them have runs with concurrency keys."""
         names = list(queues)
         concurrency.know(self.u, self.environment, self.free, names)
-        found = self.u.tx.all(
-            "queues_with_keys",
-            _Name,
-            environment_id=self.environment.id,
-            names=json.dumps(names),
-        )
+        found = self.u.tx.all("queues_with_keys", _Name, pools=self.pools, names=json.dumps(names))
         self.keyed |= {row.name for row in found}
 
     def fit(self, front: Sequence[RunRow]) -> int:
@@ -115,7 +114,7 @@ class _Look:
     def lines_behind(self, known: Sequence[Line]) -> list[Line]:
         """Return lines of other queues, oldest first, until there are enough runs."""
         enough = self.limit - sum(len(line.positions) for line in known)
-        heads = self.u.tx.all("queues_waiting", _QueueHead, environment_id=self.environment.id)
+        heads = self.u.tx.all("queues_waiting", _QueueHead, pools=self.pools)
         others = [row.queue for row in heads if row.queue not in self.free.queues]
         lines: list[Line] = []
         for start in range(0, len(others), self.limit):
@@ -134,57 +133,57 @@ class _Look:
         if queue not in self.keyed:
             return list(self._deepened(queue, seen or {"": []}, turns))
         heads: dict[str, list[int]] = {}
-        for key, head in self._rotation(queue, turns):
-            heads.setdefault(key, [head])
+        for key, known in self._rotation(queue, turns):
+            heads.setdefault(key, known)
         for key, positions in seen.items():
-            heads[key] = positions if len(positions) > 1 else heads.get(key, positions)
-        fresh = sum(1 for key in heads if not self.free.held.get((queue, key)))
+            heads[key] = positions if len(positions) > 1 else heads.get(key) or positions
+        fresh = sum(1 for key, known in heads.items() if known and self._is_fresh(queue, key))
         return list(self._deepened(queue, heads, 1 if fresh >= turns else turns))
 
-    def _rotation(self, queue: str, turns: int) -> Iterator[tuple[str, int]]:
+    def _is_fresh(self, queue: str, key: str) -> bool:
+        """Tell whether a line holds no slot yet."""
+        return not self.free.held.get((queue, key))
+
+    def _rotation(self, queue: str, turns: int) -> Iterator[tuple[str, list[int]]]:
         """Go through keys with their heads, from behind the one that was served last.
 
-        Enough of them that those without a slot can take every turn: more would change nothing.
+        Enough of them that those without a slot can take every turn: more would change nothing. Runs without
+        a key have their turn too; where they stand has not been read.
         """
         row = self.free.queues.get(queue)
         last = row.last_key if row is not None else ""
         wanted = turns + self.holding[queue]
         found = self._keys_after(queue, last, wanted)
-        yield from ((row.key, row.head) for row in found)
+        yield from ((row.key, [row.head]) for row in found)
         if len(found) == wanted:
             return
-        yield from (("", place) for place in self._positions(queue, "", 1))
+        yield "", []
         again = self._keys_after(queue, "", wanted - len(found)) if last else []
-        yield from ((row.key, row.head) for row in again)
+        yield from ((row.key, [row.head]) for row in again)
 
     def _keys_after(self, queue: str, after: str, limit: int) -> list[_KeyHead]:
         return self.u.tx.all(
-            "keys_waiting",
-            _KeyHead,
-            environment_id=self.environment.id,
-            queue=queue,
-            after=after,
-            limit=limit,
+            "keys_waiting", _KeyHead, pools=self.pools, queue=queue, after=after, limit=limit
         )
 
     def _deepened(self, queue: str, heads: dict[str, list[int]], depth: int) -> Iterator[Line]:
+        left = {key: max(0, min(self.room(queue, key), self.limit)) for key in heads}
+        short = [key for key, known in heads.items() if len(known) < min(left[key], depth)]
+        deeper = self._places(queue, short, depth) if short else {}
         for key, known in heads.items():
-            left = max(0, min(self.room(queue, key), self.limit))
-            positions = known[:left]
-            if len(positions) < min(left, depth):
-                positions = self._positions(queue, key, min(left, depth))
+            positions = deeper.get(key, known)[: left[key]]
             yield Line(queue, key, self.free.held.get((queue, key), 0), positions)
 
-    def _positions(self, queue: str, key: str, limit: int) -> list[int]:
+    def _places(self, queue: str, keys: Sequence[str], limit: int) -> dict[str, list[int]]:
+        """Return where the first runs of keys of a queue stand, ascending."""
+        names = json.dumps(list(keys))
         found = self.u.tx.all(
-            "positions_waiting",
-            _Position,
-            environment_id=self.environment.id,
-            queue=queue,
-            concurrency_key=key,
-            limit=limit,
+            "positions_waiting", _Place, pools=self.pools, queue=queue, keys=names, limit=limit
         )
-        return [row.position for row in found]
+        places: dict[str, list[int]] = {}
+        for row in found:
+            places.setdefault(row.key, []).append(row.position)
+        return {key: ascending[:limit] for key, ascending in places.items()}
 
     def runs(self, given: Sequence[Turn], front: Sequence[RunRow]) -> list[RunRow]:
         """Read the runs that got a turn, and note which key of each queue was the last."""
@@ -210,7 +209,7 @@ class _Look:
         return self.u.tx.all(
             "runs_claimable_of_queue",
             RunRow,
-            environment_id=self.environment.id,
+            pools=self.pools,
             queue=line.queue,
             concurrency_key=line.key,
             limit=count,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from trigger_core.errors import UnprocessableError
+from trigger_platform.engine import pool
 from trigger_platform.engine.states import ExecutionStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, RunRow
@@ -45,8 +46,5 @@ class QueueSizes:
         self._waiting[run.queue] += 1
 
     def _count(self, queue: str, limit: int) -> int:
-        return int(
-            self.u.tx.scalar(
-                "queued_at_most", environment_id=self.environment.id, queue=queue, limit=limit
-            )
-        )
+        pools = pool.everything(self.u, self.environment)
+        return int(self.u.tx.scalar("queued_at_most", pools=pools, queue=queue, limit=limit))

@@ -29,7 +29,8 @@ Place = Mapping[str, Any]
 class Periods:
     """For how long what has ended is kept, in ms.
 
-    Runs 30 days, their lines and spans 14 days, answers to requests a day.
+    Runs 30 days, their lines and spans 14 days, answers to requests a day, and so packets that were uploaded
+    and that no run was triggered with.
     """
 
     runs_ms: int = 30 * _DAY_MS
@@ -57,6 +58,12 @@ class _OldRun:
 
 
 @dataclass(frozen=True, slots=True)
+class _Removable:
+    id: str
+    environment_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Line:
     id: int
     time: int
@@ -76,8 +83,17 @@ class _Debounce:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Blob:
+    environment_id: str
+    path: str
+
+
 def runs(u: Unit, periods: Periods, place: Place) -> Slice:
-    """Remove ended runs, children before parents; one with many lines loses some of them at a time."""
+    """Remove ended runs, children before parents; one with many lines loses some of them at a time.
+
+    Who follows one of them hears that it is gone.
+    """
     page = u.tx.all(
         "old_runs",
         _OldRun,
@@ -87,13 +103,18 @@ def runs(u: Unit, periods: Periods, place: Place) -> Slice:
         limit=_RUNS,
     )
     old = json.dumps([one.id for one in page])
-    ids = [one.id for one in u.tx.all("removable_runs", _Old, ids=old, now=u.now)]
+    removable = u.tx.all("removable_runs", _Removable, ids=old, now=u.now)
+    ids = [one.id for one in removable]
     gone = json.dumps(ids)
-    for statement in ("remove_logs_of_runs", "remove_spans_of_runs"):
-        if u.tx.run(statement, ids=gone, limit=_LINES) == _LINES:
+    for many in ("remove_logs_of_runs", "remove_spans_of_runs", "remove_stream_chunks"):
+        if u.tx.run(many, ids=gone, limit=_LINES) == _LINES:
             return Slice(0, place)
     for statement in (
         "remove_telemetry",
+        "remove_streams",
+        "remove_stream_writers",
+        "remove_stream_waits",
+        "remove_run_tags",
         "remove_payloads",
         "remove_snapshots",
         "remove_checkpoints",
@@ -102,6 +123,7 @@ def runs(u: Unit, periods: Periods, place: Place) -> Slice:
         "remove_runs",
     ):
         u.tx.run(statement, ids=gone)
+    u.changed.update((one.environment_id, one.id) for one in removable)
     last = {"at": page[-1].completed_at, "after": page[-1].id} if len(page) == _RUNS else None
     return Slice(len(ids), last)
 
@@ -171,6 +193,16 @@ def debounces(u: Unit, _periods: Periods, place: Place) -> Slice:
     return Slice(removed, keys[-1] if len(page) == _KEYS else None)
 
 
+def blobs(u: Unit, periods: Periods, place: Place) -> Slice:
+    """Let go of packets that no run has, or has any more; they are removed from where they lie afterwards."""
+    start = {"environment_id": "", "path": ""} | dict(place)
+    page = u.tx.all("blobs_page", _Blob, **start, limit=_KEYS)
+    keys = [asdict(one) for one in page]
+    when = {"before": u.now - periods.requests_ms, "now": u.now}
+    removed = u.tx.many("blob_let_go", [key | when for key in keys])
+    return Slice(removed, keys[-1] if len(page) == _KEYS else None)
+
+
 def _after(page: list[_Old], size: int) -> Place | None:
     return {"after": page[-1].id} if len(page) == size else None
 
@@ -183,5 +215,6 @@ SWEEPS: Mapping[str, Callable[[Unit, Periods, Place], Slice]] = {
     "waitpoints": waitpoints,
     "requests": requests,
     "debounces": debounces,
+    "blobs": blobs,
 }
 """What is swept, in this order: what runs leave behind comes after them."""

@@ -31,6 +31,7 @@ from trigger_platform.engine import (
     execution_snapshot,
     heartbeat,
     metadata,
+    organization,
     run_attempt,
     signals,
     waitpoint,
@@ -42,6 +43,7 @@ from trigger_platform.store.rows import (
     EdgeRow,
     EnvironmentRow,
     InstanceRow,
+    OrganizationRow,
     PayloadRow,
     ProjectRow,
     QueueRow,
@@ -54,6 +56,8 @@ __all__ = [
     "Attempt",
     "CompletedWait",
     "Ended",
+    "Given",
+    "Home",
     "Latest",
     "boot_id",
     "complete",
@@ -62,7 +66,6 @@ __all__ = [
     "is_running_out",
     "latest",
     "next_run",
-    "project",
     "sit",
     "start",
 ]
@@ -73,6 +76,14 @@ _LAST_FLUSH = 0
 
 
 @dataclass(frozen=True, slots=True)
+class Home:
+    """The project of a run, and whose it is."""
+
+    project: ProjectRow
+    organization: OrganizationRow
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """An attempt that has begun, with everything its code is given."""
 
@@ -80,7 +91,15 @@ class Attempt:
     payload: PayloadRow | None
     task: TaskRow
     queue: QueueRow
-    project: ProjectRow
+    home: Home
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A run that was handed out."""
+
+    run: Assignment
+    home: Home
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +152,7 @@ def sit(u: Unit, environment: EnvironmentRow) -> None:
         u.tx.run("instance_seen", environment_id=environment.id, boot_id=boot, now=u.now)
 
 
-def next_run(
-    u: Unit, environment: EnvironmentRow, current_worker: str
-) -> Sequence[Assignment] | None:
+def next_run(u: Unit, environment: EnvironmentRow, current_worker: str) -> list[Given] | None:
     """Claim one run for a session; ``None`` when the session does not serve the current version.
 
     One, because the session takes runs it has no room for yet and says nothing of them while they wait.
@@ -145,7 +162,8 @@ def next_run(
     sit(u, environment)
     if current_worker != environment.current_worker_id:
         return None
-    return dequeue.claim(u, environment, boot_id(environment), [current_worker], 1)
+    claimed = dequeue.claim(u, environment, boot_id(environment), [current_worker], 1)
+    return [Given(run, _home(u, environment)) for run in claimed]
 
 
 def start(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> Attempt:
@@ -236,9 +254,9 @@ def disconnect(u: Unit, environment: EnvironmentRow, run_ids: Sequence[str]) -> 
     return len(lost)
 
 
-def project(u: Unit, environment: EnvironmentRow) -> ProjectRow:
-    """Return the project of an environment."""
-    return u.tx.one("project_by_id", ProjectRow, id=environment.project_id)
+def _home(u: Unit, environment: EnvironmentRow) -> Home:
+    project = u.tx.one("project_by_id", ProjectRow, id=environment.project_id)
+    return Home(project, organization.by_id(u, project.organization_id))
 
 
 def _of(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
@@ -283,7 +301,7 @@ def _attempt(u: Unit, environment: EnvironmentRow, run: RunRow) -> Attempt:
     payload = u.tx.maybe("payload_of", PayloadRow, run_id=run.id)
     names = json.dumps([run.queue])
     [queue] = u.tx.all("queues_by_name", QueueRow, environment_id=environment.id, names=names)
-    return Attempt(run, payload, task, queue, project(u, environment))
+    return Attempt(run, payload, task, queue, _home(u, environment))
 
 
 def _ended_waits(u: Unit, run: RunRow) -> list[CompletedWait]:

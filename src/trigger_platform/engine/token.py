@@ -8,9 +8,10 @@ import json
 from dataclasses import dataclass
 
 from trigger_core.errors import AuthenticationError, NotFoundError
-from trigger_platform.engine import waitpoint
+from trigger_platform.engine import secret_key, waitpoint
 from trigger_platform.engine.unit import Unit
 from trigger_platform.engine.waitpoint import Completion
+from trigger_platform.key_ring import KeyRing
 from trigger_platform.store.rows import EnvironmentRow, WaitpointRow
 
 __all__ = ["Made", "callback_hash", "complete", "create", "find", "timed_out", "verify"]
@@ -81,19 +82,22 @@ def timed_out(token: WaitpointRow) -> Completion:
     return Completion(token.id, json.dumps(error), "application/json", is_error=True)
 
 
-def callback_hash(environment: EnvironmentRow, token_id: str) -> str:
+def callback_hash(keys: KeyRing, environment: EnvironmentRow, token_id: str) -> str:
     """Return what makes a callback address unguessable."""
     message = token_id.removeprefix("waitpoint_").encode()
-    return hmac.new(environment.secret_key.encode(), message, hashlib.sha256).hexdigest()
+    return hmac.new(
+        secret_key.read(keys, environment).encode(), message, hashlib.sha256
+    ).hexdigest()
 
 
-def verify(environment: EnvironmentRow, token_id: str, given: str) -> None:
+def verify(keys: KeyRing, environment: EnvironmentRow, token_id: str, given: str) -> None:
     """Check the hash of a callback address.
 
     Raises:
         AuthenticationError: it is not the right one.
     """
-    if not hmac.compare_digest(callback_hash(environment, token_id).encode(), given.encode()):
+    expected = callback_hash(keys, environment, token_id)
+    if not hmac.compare_digest(expected.encode(), given.encode()):
         raise AuthenticationError("the callback address is not valid", status=401)
 
 

@@ -30,6 +30,7 @@ from trigger_platform.engine.debounce import Window
 from trigger_platform.engine.new_run import NewRun, Origin, Ticked
 from trigger_platform.engine.queue_size import QueueSizes
 from trigger_platform.engine.request import RequestKey
+from trigger_platform.engine.trace import Caller
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import BatchItemRow, EnvironmentRow, RunRow, TaskRow, WorkerRow
 
@@ -58,6 +59,7 @@ def create(
     key: RequestKey | None = None,
     one_time_token: str | None = None,
     source: str = "api",
+    caller: Caller | None = None,
 ) -> Created:
     """Create a run of a task, or find the one that an idempotency key or a repeated request names.
 
@@ -75,7 +77,9 @@ def create(
         return Created(u.tx.one("run_any", RunRow, id=known), is_cached=False)
     if one_time_token is not None:
         _refuse_used(u, one_time_token)
-    triggering = Triggering(u, environment, one_time_token=one_time_token, source=source)
+    triggering = Triggering(
+        u, environment, one_time_token=one_time_token, source=source, caller=caller
+    )
     item = BatchItem(task=task, payload=request.payload, options=request.options)
     created = triggering.add(item)
     triggering.write()
@@ -86,7 +90,12 @@ def create(
 
 
 def create_batch(
-    u: Unit, environment: EnvironmentRow, request: TriggerBatch, *, key: RequestKey | None = None
+    u: Unit,
+    environment: EnvironmentRow,
+    request: TriggerBatch,
+    *,
+    key: RequestKey | None = None,
+    caller: Caller | None = None,
 ) -> BatchTriggered:
     """Create many runs at once: all of them or, when one is refused, none.
 
@@ -96,7 +105,7 @@ def create_batch(
     if known is not None:
         return _triggered(u, known)
     row = batch.insert(u, environment, len(request.items))
-    triggering = Triggering(u, environment, batch_id=row.id)
+    triggering = Triggering(u, environment, batch_id=row.id, caller=caller)
     created = [triggering.add(item, position=n) for n, item in enumerate(request.items)]
     triggering.write()
     cached = {position: one for position, one in enumerate(created) if one.is_cached}
@@ -159,6 +168,7 @@ class Triggering:
         one_time_token: kept with the run, so that it cannot trigger another.
         replay_of: the run they repeat.
         source: recorded as their origin.
+        caller: the trace they are triggered from.
     """
 
     u: Unit
@@ -168,6 +178,7 @@ class Triggering:
     one_time_token: str | None = None
     replay_of: str | None = None
     source: str = "api"
+    caller: Caller | None = None
     _fresh: list[NewRun] = field(default_factory=list)
     _by_key: dict[tuple[str, str], RunRow] = field(default_factory=dict)
     _tasks: dict[tuple[str | None, str], TaskRow | None] = field(default_factory=dict)
@@ -206,6 +217,7 @@ class Triggering:
             source=self.source,
             order=len(self._fresh) if position is None else position,
             ticked=ticked,
+            caller=self.caller,
         )
         new = new_run.make(self.u, self.environment, item, task, origin)
         new = _for_deployment(new, external)

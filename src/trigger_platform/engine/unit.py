@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from trigger_core.clock import Clock
+from trigger_platform.key_ring import KeyRing
 from trigger_platform.store.database import Database, Tx
 from trigger_platform.store.notice import Notice
 from trigger_platform.store.rows import EventRow, as_params
@@ -21,6 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _NOTHING = Notice()
+_NO_KEYS = KeyRing()
 
 
 @dataclass(slots=True)
@@ -31,18 +34,23 @@ class Unit:
         tx: the open transaction.
         now: the moment of the whole unit, in ms since the epoch.
         rng: the source of chance.
+        steps: what runs became, as execution status and status, for who counts.
+        keys: what secrets are sealed with.
         access: whether this unit changes who may do what.
     """
 
     tx: Tx
     now: int
     rng: random.Random
+    keys: KeyRing = _NO_KEYS
     events: list[EventRow] = field(default_factory=list)
     runnable: set[str] = field(default_factory=set)
     boots: set[str] = field(default_factory=set)
     changed: set[tuple[str, str]] = field(default_factory=set)
+    streams: set[str] = field(default_factory=set)
     access: bool = False
     due: int | None = None
+    steps: list[tuple[str, str]] = field(default_factory=list)
 
     def emit(self, environment_id: str, kind: str, subject_id: str, sequence: int) -> None:
         """Put a fact into the outbox, in this transaction."""
@@ -72,6 +80,7 @@ class Unit:
             due=self.due,
             outbox=bool(self.events),
             changed=frozenset(self.changed),
+            streams=frozenset(self.streams),
             access=self.access,
         )
 
@@ -79,11 +88,16 @@ class Unit:
 class Units:
     """Opens units on a database and calls engine functions with them."""
 
-    def __init__(self, db: Database, clock: Clock, rng: random.Random) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, rng: random.Random, keys: KeyRing = _NO_KEYS
+    ) -> None:
         self.db = db
+        self.keys = keys
         self.clock = clock
         self._rng = rng
         self._listeners: list[Callable[[Notice], None]] = []
+        self.steps: Counter[tuple[str, str]] = Counter()
+        """How many steps of each kind this process has committed."""
 
     def subscribe(self, listener: Callable[[Notice], None]) -> None:
         """Call ``listener`` after every commit that concerns others, on the writer's event loop."""
@@ -124,13 +138,15 @@ class Units:
     ) -> T:
         """Run a function that only reads on a snapshot."""
         now = self.clock.now()
-        return await self.db.read(lambda tx: function(Unit(tx, now, self._rng), *args, **kwargs))
+        return await self.db.read(
+            lambda tx: function(Unit(tx, now, self._rng, self.keys), *args, **kwargs)
+        )
 
     def _work(
         self, function: Callable[Concatenate[Unit, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Callable[[Tx], tuple[Unit, T]]:
         def work(tx: Tx) -> tuple[Unit, T]:
-            u = Unit(tx, self.clock.now(), self._rng)
+            u = Unit(tx, self.clock.now(), self._rng, self.keys)
             result = function(u, *args, **kwargs)
             _flush(u)
             return u, result
@@ -138,7 +154,10 @@ class Units:
         return work
 
     def _committed(self, outcome: tuple[Unit, Any]) -> None:
-        notice = outcome[0].notice()
+        u = outcome[0]
+        for step in u.steps:
+            self.steps[step] += 1
+        notice = u.notice()
         if notice != _NOTHING:
             self._tell(notice)
 

@@ -8,7 +8,7 @@ from trigger_core import clock
 from trigger_core.duration import describe
 from trigger_core.errors import NotFoundError
 from trigger_core.schemas.runs import RunWhy
-from trigger_platform.engine import concurrency, states
+from trigger_platform.engine import concurrency, pool, states
 from trigger_platform.engine.states import EXECUTING_STATES, ExecutionStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, RunRow
@@ -123,13 +123,15 @@ def _queued(u: Unit, environment: EnvironmentRow, run: RunRow) -> _Findings:
     _workers(u, environment, found)
     if run.due_at is not None and run.available_at is None:
         found.clear.append(f"it expires in {describe(max(0, run.due_at - u.now))} unless it starts")
-    found.next = found.next or _claim(u, run, found)
+    found.next = found.next or _claim(u, environment, run, found)
     return found
 
 
-def _claim(u: Unit, run: RunRow, found: _Findings) -> str:
-    when = "when nothing blocks it any more" if found.blocked_by else "by the next poll of a worker"
-    return f"it is claimed {when}{_place(u, run)}"
+def _claim(u: Unit, environment: EnvironmentRow, run: RunRow, found: _Findings) -> str:
+    is_bound = run.version is not None and environment.type != "DEVELOPMENT"
+    whose = f"a worker of version {run.version}" if is_bound else "a worker"
+    when = "when nothing blocks it any more" if found.blocked_by else f"by the next poll of {whose}"
+    return f"it is claimed {when}{_place(u, environment, run)}"
 
 
 def _limits(u: Unit, environment: EnvironmentRow, run: RunRow, found: _Findings) -> None:
@@ -159,11 +161,11 @@ def _line(run: RunRow) -> str:
     return f"queue {run.queue}{key}"
 
 
-def _place(u: Unit, run: RunRow) -> str:
+def _place(u: Unit, environment: EnvironmentRow, run: RunRow) -> str:
     """Say how many runs of the same queue and key go before this one."""
     ahead = u.tx.scalar(
         "ahead_at_most",
-        environment_id=run.environment_id,
+        pools=pool.everything(u, environment),
         queue=run.queue,
         concurrency_key=run.concurrency_key,
         position=run.position,

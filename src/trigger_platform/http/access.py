@@ -23,12 +23,13 @@ class Credential(Enum):
     PUBLIC_TOKEN = "a public token"  # noqa: S105 - a name
     USER_TOKEN = "a personal access token"  # noqa: S105
     ORGANIZATION_TOKEN = "an organisation's access token"  # noqa: S105
+    METRICS_TOKEN = "the token for metrics; where none is set, nothing on this machine"  # noqa: S105
     BROWSER = "a browser on this machine (the guard checks Host and Origin)"
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a credential with scopes must allow: an action on the thing that a parameter of the path names."""
+    """What a credential with scopes must allow: an action on what a parameter of path or query names."""
 
     action: str
     type: str
@@ -71,9 +72,17 @@ class Access(Enum):
         "who may trigger the task", _SCOPED, need=Need("trigger", "tasks", "task_id")
     )
     BATCH_READER = Rule("who may read the batch", _SCOPED, need=Need("read", "batch", "batch_id"))
+    TAG_READER = Rule(
+        "who may read runs, or one of the tags", _SCOPED, need=Need("read", "tags", "tags")
+    )
+    INPUT_SENDER = Rule(
+        "who may write the run's input", _SCOPED, need=Need("write", "inputStreams", "run_id")
+    )
     WAITPOINT_COMPLETER = Rule(
         "who may complete the token", _SCOPED, need=Need("write", "waitpoints", "token_id")
     )
+
+    METRICS = Rule("who has the token for metrics", frozenset({Credential.METRICS_TOKEN}))
 
     USER = Rule("a user, or an organisation", _TOKEN)
     PROJECT_VIEWER = Rule("a member of the project", _TOKEN, Role.VIEWER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from trigger_core.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from trigger_platform.engine import access_token, environment, organization, project
+from trigger_platform.engine import access_token, environment, organization, project, secret_key
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import public_token, scopes
@@ -106,12 +107,29 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
     if Credential.BROWSER in rule.takes:
         return Principal(server.local.environment)
     asked = _Asked.of(request)
+    if Credential.METRICS_TOKEN in rule.takes:
+        _may_read_metrics(server, asked.token)
+        return Principal()
     if asked.token.startswith(("tr_pat_", "tr_oat_")):
         return await _token(server, rule, asked)
     if asked.token.count(".") == 2 and rule.need is not None:
-        subject = str(request.path_params[rule.need.parameter])
-        return await _public(server, rule.need, asked.token, subject)
+        named = rule.need.parameter
+        subject = request.path_params.get(named) or request.query_params.get(named, "")
+        return await _public(server, rule.need, asked.token, str(subject))
     return await _key(server, rule, asked)
+
+
+def _may_read_metrics(server: Server, token: str) -> None:
+    wanted = server.settings.metrics_token
+    if wanted is None and not server.settings.is_public:
+        return
+    given = "" if wanted is None else wanted.get_secret_value()
+    if not given or not hmac.compare_digest(token.encode(), given.encode()):
+        raise AuthenticationError(
+            "Invalid or Missing Token for Metrics",
+            status=401,
+            hint="set TRIGGER_METRICS_TOKEN, and pass it: Authorization: Bearer …",
+        )
 
 
 async def _key(server: Server, rule: Rule, asked: _Asked) -> Principal:
@@ -149,7 +167,7 @@ def _opened(u: Unit, key: str, branch: str) -> EnvironmentRow | None:
 
 def _branch(u: Unit, parent: EnvironmentRow, branch: str) -> EnvironmentRow | None:
     found = environment.branch_of(u, parent, branch)
-    return None if found is None else replace(found, secret_key=parent.secret_key)
+    return None if found is None else secret_key.lent(parent, found)
 
 
 async def _token(server: Server, rule: Rule, asked: _Asked) -> Principal:
@@ -230,7 +248,7 @@ async def _public(server: Server, need: Need, token: str, subject: str) -> Princ
     found = await server.units.read(environment.signer, environment_id) if environment_id else None
     if found is None:
         raise AuthenticationError("Invalid or Missing API Key", status=401, hint=_FIX)
-    public = public_token.verify(token, found)
+    public = public_token.verify(server.units.keys, token, found)
     resources = await server.units.read(_resources, found, need.type, subject)
     caller = Principal(found, public=public)
     caller.require(need.action, resources)
@@ -240,6 +258,12 @@ async def _public(server: Server, need: Need, token: str, subject: str) -> Princ
 def _resources(u: Unit, found: EnvironmentRow, kind: str, subject: str) -> list[Resource]:
     """Return what a scope may name to reach the subject; a run is reached by task, tag and batch too."""
     resources = [Resource(kind, subject)]
+    if kind == "tags":
+        return [
+            Resource("runs"),
+            Resource("tags"),
+            *(Resource("tags", tag) for tag in subject.split(",")),
+        ]
     if kind == "batch":
         return [*resources, Resource("runs")]
     run = (

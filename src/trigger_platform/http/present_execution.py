@@ -32,14 +32,14 @@ from trigger_core.schemas.execution import (
     Typed,
     WorkerVersion,
 )
-from trigger_core.schemas.workers import Assignment
 from trigger_platform.engine import idempotency
-from trigger_platform.engine.snapshot_channel import Attempt, CompletedWait, Ended, Latest
+from trigger_platform.engine.snapshot_channel import Attempt, CompletedWait, Ended, Given, Latest
 from trigger_platform.engine.states import ExecutionStatus
 from trigger_platform.store.rows import EnvironmentRow, RunRow
 
 __all__ = ["completed", "dequeued", "latest", "started"]
 
+_SLUGS = {"DEVELOPMENT": "dev", "STAGING": "stg", "PRODUCTION": "prod", "PREVIEW": "preview"}
 _STATUSES = {
     "finished": "RUN_FINISHED",
     "retry_now": "RETRY_IMMEDIATELY",
@@ -47,8 +47,9 @@ _STATUSES = {
 }
 
 
-def dequeued(run: Assignment, environment: EnvironmentRow, now: int) -> DequeuedMessage:
+def dequeued(given: Given, environment: EnvironmentRow, now: int) -> DequeuedMessage:
     """Return a run that was handed out; its lease is the number of the snapshot that did it."""
+    run, home = given.run, given.home
     return DequeuedMessage(
         snapshot=_snapshot(run.run_id, run.lease, ExecutionStatus.PENDING_EXECUTING, now),
         dequeued_at=clock.to_iso(now),
@@ -64,8 +65,8 @@ def dequeued(run: Assignment, environment: EnvironmentRow, now: int) -> Dequeued
             attempt_number=run.attempt,
         ),
         environment=Typed(id=environment.id, type=environment.type),
-        organization=Named(id=environment.project_id),
-        project=Named(id=environment.project_id),
+        organization=Named(id=home.organization.id),
+        project=Named(id=home.project.id),
     )
 
 
@@ -73,8 +74,7 @@ def started(
     attempt: Attempt, environment: EnvironmentRow, variables: dict[str, str]
 ) -> AttemptStarted:
     """Return an attempt that has begun, with everything its code is given."""
-    run, project = attempt.run, attempt.project
-    slug = environment.slug
+    run, project, owner = attempt.run, attempt.home.project, attempt.home.organization
     return AttemptStarted(
         snapshot=_snapshot_of(run),
         run=_run(run),
@@ -87,10 +87,15 @@ def started(
             run=_execution_run(attempt),
             task=ExecutionTask(id=run.task, file_path=attempt.task.file_path),
             queue=ExecutionQueue(id=attempt.queue.id, name=attempt.queue.name),
-            environment=ExecutionEnvironment(id=environment.id, slug=slug, type=environment.type),
-            organization=ExecutionOrganization(id=project.id, slug=project.ref, name=project.name),
+            environment=ExecutionEnvironment(
+                id=environment.id,
+                slug=_SLUGS[environment.type],
+                type=environment.type,
+                branch_name=environment.branch,
+            ),
+            organization=ExecutionOrganization(id=owner.id, slug=owner.slug, name=owner.title),
             project=ExecutionProject(
-                id=project.id, ref=project.ref, slug=project.ref, name=project.name
+                id=project.id, ref=project.ref, slug=project.slug, name=project.name
             ),
             machine=_machine(run.machine),
             batch=ExecutionBatch(id=run.batch_id) if run.batch_id else None,

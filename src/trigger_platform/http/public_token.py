@@ -13,6 +13,8 @@ from jwt.warnings import InsecureKeyLengthWarning
 
 from trigger_core.errors import AuthenticationError
 from trigger_core.jwt import AUDIENCE, ISSUER
+from trigger_platform.engine import secret_key
+from trigger_platform.key_ring import KeyRing
 from trigger_platform.store.rows import EnvironmentRow
 
 __all__ = [
@@ -34,45 +36,62 @@ _TOKEN_LIFE_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class PublicToken:
-    """What a token allows; ``once`` tells a token that triggers a single run from others."""
+    """What a token allows.
+
+    Attributes:
+        scopes: which actions on what.
+        once: tells a token that triggers a single run from others.
+        skip_columns: what its holder may not see of runs that it follows.
+    """
 
     scopes: tuple[str, ...]
     once: str | None = None
+    skip_columns: tuple[str, ...] = ()
 
 
-def headers_for_run(environment: EnvironmentRow, run_id: str, now_ms: int) -> dict[str, str]:
+def headers_for_run(
+    keys: KeyRing, environment: EnvironmentRow, run_id: str, now_ms: int
+) -> dict[str, str]:
     """Return both headers of a trigger's answer (protocol A.2)."""
     scopes = [f"read:runs:{run_id}", f"write:inputStreams:{run_id}"]
-    return _headers(environment, scopes, now_ms, _LIFE_S)
+    return _headers(keys, environment, scopes, now_ms, _LIFE_S)
 
 
-def headers_for_batch(environment: EnvironmentRow, batch_id: str, now_ms: int) -> dict[str, str]:
+def headers_for_batch(
+    keys: KeyRing, environment: EnvironmentRow, batch_id: str, now_ms: int
+) -> dict[str, str]:
     """Return both headers of a created batch's answer (protocol A.3)."""
-    return _headers(environment, [f"read:batch:{batch_id}"], now_ms, _LIFE_S)
+    return _headers(keys, environment, [f"read:batch:{batch_id}"], now_ms, _LIFE_S)
 
 
-def headers_for_token(environment: EnvironmentRow, token_id: str, now_ms: int) -> dict[str, str]:
+def headers_for_token(
+    keys: KeyRing, environment: EnvironmentRow, token_id: str, now_ms: int
+) -> dict[str, str]:
     """Return both headers of a created waitpoint token's answer; they hold for a day (protocol A.13)."""
-    return _headers(environment, [f"write:waitpoints:{token_id}"], now_ms, _TOKEN_LIFE_S)
+    return _headers(keys, environment, [f"write:waitpoints:{token_id}"], now_ms, _TOKEN_LIFE_S)
 
 
 def _headers(
-    environment: EnvironmentRow, scopes: list[str], now_ms: int, life_s: int
+    keys: KeyRing, environment: EnvironmentRow, scopes: list[str], now_ms: int, life_s: int
 ) -> dict[str, str]:
     claims = {"sub": environment.id, "pub": True, "scopes": scopes}
     return {
-        "x-trigger-jwt": mint(environment, claims, now_ms, life_s),
+        "x-trigger-jwt": mint(keys, environment, claims, now_ms, life_s),
         "x-trigger-jwt-claims": json.dumps(claims, separators=(",", ":")),
     }
 
 
 def mint(
-    environment: EnvironmentRow, claims: dict[str, Any], now_ms: int, life_s: int = _LIFE_S
+    keys: KeyRing,
+    environment: EnvironmentRow,
+    claims: dict[str, Any],
+    now_ms: int,
+    life_s: int = _LIFE_S,
 ) -> str:
     """Sign claims; the token lives for an hour unless told otherwise."""
     now = now_ms // 1000
     full = claims | {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + life_s}
-    return jwt.encode(full, environment.secret_key, algorithm="HS256")
+    return jwt.encode(full, secret_key.read(keys, environment), algorithm="HS256")
 
 
 def environment_of(token: str) -> str | None:
@@ -84,16 +103,15 @@ def environment_of(token: str) -> str | None:
     return str(claims["sub"]) if claims.get("pub") is True and "sub" in claims else None
 
 
-def verify(token: str, environment: EnvironmentRow) -> PublicToken:
+def verify(keys: KeyRing, token: str, environment: EnvironmentRow) -> PublicToken:
     """Return what a token that the environment signed allows.
 
     Raises:
         AuthenticationError: it is expired or was not signed with this key.
     """
+    key = secret_key.read(keys, environment)
     try:
-        claims = jwt.decode(
-            token, environment.secret_key, algorithms=["HS256"], audience=AUDIENCE, issuer=ISSUER
-        )
+        claims = jwt.decode(token, key, algorithms=["HS256"], audience=AUDIENCE, issuer=ISSUER)
     except jwt.ExpiredSignatureError as error:
         raise AuthenticationError("the public access token has expired", status=401) from error
     except jwt.PyJWTError as error:
@@ -101,7 +119,9 @@ def verify(token: str, environment: EnvironmentRow) -> PublicToken:
             "the public access token is not valid", status=401, because=str(error)
         ) from error
     once = _fingerprint(token) if claims.get("otu") is True else None
-    return PublicToken(tuple(claims.get("scopes", ())), once)
+    realtime = claims.get("realtime")
+    skipped = realtime.get("skipColumns", ()) if isinstance(realtime, dict) else ()
+    return PublicToken(tuple(claims.get("scopes", ())), once, tuple(map(str, skipped)))
 
 
 def _fingerprint(token: str) -> str:

@@ -1,22 +1,36 @@
-"""What every route can use: the units, the hub, and who this server is."""
+"""What every route can use: the units, those who wait, and who this server is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
+from trigger_platform.blobs.blob_store import BlobStore, Place
+from trigger_platform.engine import secret_key
 from trigger_platform.engine.project import Ensured
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.http.known_keys import KnownKeys
+from trigger_platform.metrics import Metrics
+from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings
 from trigger_platform.store.rows import EnvironmentRow
 
-__all__ = ["Server"]
+__all__ = ["Loop", "Server"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Loop(Protocol):
+    """Something that passes over and over; ``passed_at`` is when it last did (ms)."""
+
+    passed_at: int | None
+
+    async def run(self) -> None:
+        """Pass for ever."""
+        ...
 
 
 @dataclass(slots=True)
@@ -26,9 +40,27 @@ class Server:
     units: Units
     hub: Hub
     local: Ensured
+    feeds: Feeds
     url: str = ""
     settings: Settings = Settings()  # noqa: RUF009 - frozen
+    blobs: BlobStore | None = None
+    is_draining: bool = False
+    loops: Mapping[str, Loop] = field(default_factory=dict)
+    metrics: Metrics = field(default_factory=Metrics)
     keys: KnownKeys = field(default_factory=KnownKeys)
+
+    def secret_key_of(self, environment: EnvironmentRow) -> str:
+        """Return an environment's secret key."""
+        return secret_key.read(self.units.keys, environment)
+
+    def blob_place(self, environment: EnvironmentRow, path: str) -> Place:
+        """Return where a blob of an environment lies."""
+        return Place(environment.id, path, self.secret_key_of(environment))
+
+    def close(self) -> None:
+        """Let everybody who waits go: the server is ending."""
+        self.hub.close()
+        self.feeds.close()
 
     async def write(
         self,

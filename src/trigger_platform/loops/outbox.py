@@ -32,6 +32,7 @@ class Outbox:
 
     def __init__(self, units: Units) -> None:
         self._units = units
+        self.passed_at: int | None = None
         self._filled = asyncio.Event()
         self._filled.set()
         units.subscribe(self._notice)
@@ -47,6 +48,7 @@ class Outbox:
             try:
                 while await self._pass() == _AT_ONCE:
                     pass
+                self.passed_at = self._units.clock.now()
                 await asyncio.sleep(_PAUSE_S)
             except Exception:  # noqa: BLE001 - a loop outlives its errors
                 _log.exception("publishing from the outbox failed")

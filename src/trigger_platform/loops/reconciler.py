@@ -29,6 +29,7 @@ class Reconciler:
 
     def __init__(self, units: Units) -> None:
         self._units = units
+        self.passed_at: int | None = None
         self._after: dict[str, str] = {}
         self.found: Counter[str] = Counter()
         self.mended: Counter[str] = Counter()
@@ -51,6 +52,7 @@ class Reconciler:
                 left += [one for one in violations if not await self._mend(one)]
                 if is_last:
                     break
+        self.passed_at = self._units.clock.now()
         return left
 
     def _slice(self, u: Unit, check: Check) -> tuple[list[Violation], bool]:

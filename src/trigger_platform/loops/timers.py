@@ -22,6 +22,7 @@ class Timers:
 
     def __init__(self, units: Units) -> None:
         self._units = units
+        self.passed_at: int | None = None
         self._earlier = asyncio.Event()
         self._next_due: int | None = None
         self._offset = self._clock_offset()
@@ -43,6 +44,7 @@ class Timers:
         self._earlier.clear()
         result = await self._units.write(due.sweep)
         self._next_due = result.next_due
+        self.passed_at = self._units.clock.now()
 
     async def _sleep(self) -> None:
         seconds = self._units.db.look_every_s

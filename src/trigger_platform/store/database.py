@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
 from trigger_core.clock import Clock
+from trigger_platform.store.group_writer import Tally
 from trigger_platform.store.notice import Notice
 
 __all__ = ["Database", "Tx"]
@@ -70,6 +71,11 @@ class Database(Protocol):
     @property
     def look_every_s(self) -> float:
         """How long whoever waits to be told may go without looking: what others tell may get lost."""
+        ...
+
+    @property
+    def tally(self) -> Tally:
+        """What was committed since it was opened."""
         ...
 
     def listen(self, hear: Callable[[Notice], None]) -> None:

@@ -14,11 +14,19 @@ from typing import Any, TypeVar
 
 from trigger_core.errors import StoreError
 
-__all__ = ["GroupWriter", "Job"]
+__all__ = ["GroupWriter", "Job", "Tally"]
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many groups were committed, and how many writes they had in all."""
+
+    groups: int = 0
+    writes: int = 0
 
 
 @dataclass(slots=True)
@@ -52,9 +60,14 @@ class GroupWriter:
         self._closed = False
         self._at_once = at_once
         self._under_way = 0
+        self.tally = Tally()
         self._turn = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
+
+    def count(self, writes: int) -> None:
+        """Count a group."""
+        self.tally = Tally(self.tally.groups + 1, self.tally.writes + writes)
 
     def submit(
         self, work: Callable[[Any], T], on_commit: Callable[[T], None] | None = None
@@ -133,6 +146,7 @@ class GroupWriter:
         try:
             self._commit([job])
         finally:
+            self.count(1)
             self._turn.release()
         if job.error is not None:
             raise job.error
@@ -169,6 +183,7 @@ class GroupWriter:
         try:
             with self._turn:
                 self._commit(group)
+                self.count(len(group))
         except BaseException as error:  # noqa: BLE001 - answered to every caller
             for job in group:
                 job.error = job.error or error

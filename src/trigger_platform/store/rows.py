@@ -12,6 +12,7 @@ __all__ = [
     "AccessTokenRow",
     "BatchItemRow",
     "BatchRow",
+    "BlobRow",
     "CheckpointRow",
     "Count",
     "DebounceRow",
@@ -24,16 +25,24 @@ __all__ = [
     "OrganizationRow",
     "OutputRow",
     "PayloadRow",
+    "PlainKeyRow",
     "ProjectRow",
     "QueueRow",
     "RunMoveRow",
     "RunRow",
+    "RunTagRow",
+    "RunVersionRow",
     "ScheduleInstanceRow",
     "ScheduleRow",
     "SignalRow",
     "SlotsRow",
     "SnapshotRow",
+    "SpanRow",
+    "StreamChunkRow",
+    "StreamNameRow",
+    "StreamRow",
     "TaskRow",
+    "TelemetryRow",
     "TimerRow",
     "UserRow",
     "WaitpointRow",
@@ -144,7 +153,8 @@ class EnvironmentRow:
     project_id: str
     slug: str
     type: str
-    secret_key: str
+    secret_key_hash: str
+    secret_key_sealed: str
     concurrency_limit: int
     burst_factor: float
     paused: int
@@ -163,6 +173,15 @@ class EnvironmentRow:
     def word(self) -> str:
         """What a path calls it; a project has several of development, and branches of some."""
         return _WORDS[self.type]
+
+
+@dataclass(frozen=True, slots=True)
+class PlainKeyRow:
+    """An environment of an earlier version: what is now the column of the hash holds the key itself."""
+
+    id: str
+    parent_id: str | None
+    secret_key_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,6 +425,36 @@ class LogRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SpanRow:
+    """A span of a run's own code; one without an end is announced. Moments in ns."""
+
+    run_id: str
+    span_id: str
+    trace_id: str
+    parent_id: str | None
+    name: str
+    started_ns: int
+    ended_ns: int | None
+    is_error: int
+    message: str | None
+    attributes: str | None
+    events: str | None
+    links: str | None
+    bytes: int
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryRow:
+    """How much a run has told over OpenTelemetry, and how much was refused."""
+
+    run_id: str
+    records: int
+    bytes: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class PayloadRow:
     """What a run was triggered with, as a packet."""
 
@@ -415,11 +464,71 @@ class PayloadRow:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobRow:
+    """A packet that lies elsewhere; type and size are known once it was uploaded through this server."""
+
+    environment_id: str
+    path: str
+    type: str | None
+    size: int | None
+    created_at: int
+    removed_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class OutputRow:
     """What a run returned."""
 
     id: str
     output: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunTagRow:
+    """A run has a tag."""
+
+    environment_id: str
+    tag: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunVersionRow:
+    """How often a run has changed; the number only grows."""
+
+    id: str
+    environment_id: str
+    version: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    """A stream of a run: how many values went through it, and how many bytes they have."""
+
+    run_id: str
+    name: str
+    length: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChunkRow:
+    """A value of a stream, as JSON."""
+
+    run_id: str
+    name: str
+    position: int
+    data: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamNameRow:
+    """A run has a stream."""
+
+    run_id: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

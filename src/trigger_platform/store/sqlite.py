@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from trigger_core.clock import Clock, SystemClock
 from trigger_core.errors import StoreError
 from trigger_platform.store import migrate, statements
-from trigger_platform.store.group_writer import GroupWriter, Job
+from trigger_platform.store.group_writer import GroupWriter, Job, Tally
 from trigger_platform.store.notice import Notice
 from trigger_platform.store.rows import columns
 from trigger_platform.store.statements import Dialect
@@ -146,6 +146,11 @@ class SqliteDatabase:
     def listen(self, hear: Callable[[Notice], None]) -> None:
         """Do nothing: a file has one process."""
 
+    @property
+    def tally(self) -> Tally:
+        """What was committed since it was opened."""
+        return self._writer.tally
+
     def submit(
         self, work: Callable[[SqliteTx], T], on_commit: Callable[[T], None] | None = None
     ) -> Future[T]:
@@ -238,6 +243,9 @@ def _open(path: str, *, durable: bool) -> sqlite3.Connection:
         connection.execute("pragma temp_store = memory")
         connection.execute("pragma cache_size = -65536")
         connection.execute("pragma foreign_keys = off")
+        connection.execute(
+            "pragma secure_delete = fast"
+        )  # what was replaced does not linger in its page
         connection.execute("pragma wal_autocheckpoint = 4000")
         migrate.migrate(connection, statements.migrations(DIALECT))
     except sqlite3.Error as error:

@@ -26,6 +26,7 @@ from trigger_platform.http import ndjson, present, public_token
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 from trigger_platform.http.ndjson import Line
+from trigger_platform.http.trace_headers import caller_of
 from trigger_platform.reads import batches as reads
 from trigger_platform.store.rows import BatchRow, EnvironmentRow, RunRow
 
@@ -58,8 +59,8 @@ Items = list[tuple[int, BatchItem | Refused]]
 async def create_batch(call: Incoming[CreateBatch]) -> Reply:
     """Create a batch that its items will be streamed into; a parent that waits, waits from now on."""
     created = await call.once(BatchCreated, _open, call.body)
-    environment, now = call.principal.environment, call.server.units.clock.now()
-    headers = public_token.headers_for_batch(environment, created.id, now)
+    environment, units = call.principal.environment, call.server.units
+    headers = public_token.headers_for_batch(units.keys, environment, created.id, units.clock.now())
     return Reply(created, headers, 200 if created.is_cached else 202)
 
 
@@ -119,9 +120,10 @@ async def trigger_batch(call: Incoming[TriggerBatch]) -> Reply:
 async def trigger_small_batch(call: Incoming[TriggerBatch]) -> Reply:
     """Create runs at once, all or none, and answer with their number (older clients)."""
     made = await _create(call)
-    environment, now = call.principal.environment, call.server.units.clock.now()
+    environment, units = call.principal.environment, call.server.units
     created = BatchCreated(id=made.id, run_count=len(made.runs))
-    return Reply(created, public_token.headers_for_batch(environment, made.id, now), 202)
+    headers = public_token.headers_for_batch(units.keys, environment, made.id, units.clock.now())
+    return Reply(created, headers, 202)
 
 
 class _Totals:
@@ -136,7 +138,11 @@ class _Totals:
     async def add(self, chunk: Items) -> None:
         """Add items in one transaction."""
         added: Added = await self._call.server.write(
-            batch_items.stream, self._call.environment_id, self._batch_id, chunk
+            batch_items.stream,
+            self._call.environment_id,
+            self._batch_id,
+            chunk,
+            caller=caller_of(self._call.request),
         )
         self._accepted += added.accepted
         self._repeated += added.repeated
@@ -161,7 +167,11 @@ async def _create(call: Incoming[TriggerBatch]) -> BatchTriggered:
     tasks = sorted({item.task for item in call.body.items})
     digest = hashlib.sha256("\n".join(tasks).encode()).hexdigest()
     return await call.server.write(
-        trigger.create_batch, call.environment_id, call.body, key=call.request_key(f"#{digest}")
+        trigger.create_batch,
+        call.environment_id,
+        call.body,
+        key=call.request_key(f"#{digest}"),
+        caller=caller_of(call.request),
     )
 
 

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from trigger_core.schemas.auth import PublicClaims
-from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.projects import ProjectEnvironment, Whoami, WhoamiProject
 from trigger_platform.engine import organization, project, user
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http.auth import Access, Principal
 from trigger_platform.http.endpoint import Incoming, endpoint
 
-__all__ = ["health", "public_claims", "read_environment", "whoami"]
-
-
-class Health(WireModel):
-    """The server is up."""
-
-    ok: bool
-
-
-@endpoint("GET", "/healthz", access=Access.OPEN, returns=Health)
-async def health(_call: Incoming[None]) -> Health:
-    """Say that the server is up."""
-    return Health(ok=True)
+__all__ = ["public_claims", "read_environment", "whoami"]
 
 
 @endpoint("GET", "/api/v2/whoami", access=Access.USER, returns=Whoami)
@@ -43,7 +30,7 @@ async def read_environment(call: Incoming[None]) -> ProjectEnvironment:
     """Return an environment's key and address."""
     named = call.project
     return ProjectEnvironment(
-        api_key=call.principal.environment.secret_key,
+        api_key=call.server.secret_key_of(call.principal.environment),
         name=named.name,
         api_url=call.server.url,
         project_id=named.id,

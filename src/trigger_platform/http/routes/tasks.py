@@ -8,6 +8,7 @@ from trigger_platform.http import public_token
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 from trigger_platform.http.scopes import Resource
+from trigger_platform.http.trace_headers import caller_of
 
 __all__ = ["trigger_task"]
 
@@ -31,7 +32,10 @@ async def trigger_task(call: Incoming[TriggerTask]) -> Reply:
         call.body,
         key=call.request_key(),
         one_time_token=caller.public.once if caller.public else None,
+        caller=caller_of(call.request),
     )
-    now = call.server.units.clock.now()
-    headers = public_token.headers_for_run(call.principal.environment, created.id, now)
+    units = call.server.units
+    headers = public_token.headers_for_run(
+        units.keys, caller.environment, created.id, units.clock.now()
+    )
     return Reply(Triggered(id=created.id, is_cached=created.is_cached), headers)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from trigger_core import clock, duration, packet
 from trigger_core.errors import ApiError, InvalidDurationError, NotFoundError, UnprocessableError
 from trigger_core.schemas.runs import Page
+from trigger_core.schemas.streams import AwaitInput, InputAwaited
 from trigger_core.schemas.tokens import (
     CompleteToken,
     CreateToken,
@@ -21,7 +22,7 @@ from trigger_core.schemas.tokens import (
     WaitForStarted,
     WaitpointId,
 )
-from trigger_platform.engine import environment, idempotency, token, wait
+from trigger_platform.engine import environment, idempotency, stream, token, wait
 from trigger_platform.engine.token import Made
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present, public_token
@@ -31,6 +32,7 @@ from trigger_platform.reads import tokens as reads
 from trigger_platform.store.rows import EnvironmentRow, RunRow, WaitpointRow
 
 __all__ = [
+    "await_input",
     "call_back",
     "complete_token",
     "create_token",
@@ -61,8 +63,8 @@ async def create_token(call: Incoming[CreateToken]) -> Reply:
         return TokenCreated(id=made.token.id, is_cached=made.is_cached, url=url)
 
     created = await call.once(TokenCreated, work)
-    now = call.server.units.clock.now()
-    headers = public_token.headers_for_token(call.principal.environment, created.id, now)
+    environment, units = call.principal.environment, call.server.units
+    headers = public_token.headers_for_token(units.keys, environment, created.id, units.clock.now())
     return Reply(created, headers)
 
 
@@ -118,7 +120,7 @@ async def call_back(call: Incoming[None]) -> Done:
         raise ApiError("Content-Length is required", status=411)
     body = await call.body_bytes()
     home = await call.server.units.read(_environment_of, call.path("token_id"))
-    token.verify(home, call.path("token_id"), call.path("hash"))
+    token.verify(call.server.units.keys, home, call.path("token_id"), call.path("hash"))
     await _complete(call, home.id, _json_or_empty(body))
     return Done()
 
@@ -152,6 +154,35 @@ async def wait_for_token(call: Incoming[None]) -> Done:
         _wait_for_token, call.environment_id, call.path("run_id"), call.path("token_id")
     )
     return Done()
+
+
+@endpoint(
+    "POST",
+    "/api/v1/runs/{run_id}/input-streams/wait",
+    access=Access.ENVIRONMENT,
+    body=AwaitInput,
+    returns=InputAwaited,
+    body_limit=_LIMIT,
+)
+async def await_input(call: Incoming[AwaitInput]) -> InputAwaited:
+    """Create a token that the next value of a run's input stream completes (protocol C.4)."""
+    body = call.body
+
+    def work(u: Unit, environment: EnvironmentRow) -> InputAwaited:
+        made = _create(u, environment, body)
+        if not made.is_cached:
+            after = -1 if body.last_seq_num is None else body.last_seq_num
+            stream.await_input(
+                u,
+                environment,
+                call.path("run_id"),
+                body.stream_id,
+                after=after,
+                token_id=made.token.id,
+            )
+        return InputAwaited(waitpoint_id=made.token.id, is_cached=made.is_cached)
+
+    return await call.server.write(work, call.environment_id)
 
 
 async def _complete(call: Incoming[Any], environment_id: str, data: object) -> None:
@@ -230,6 +261,7 @@ def _json_or_empty(body: bytes) -> object:
 def _url(call: Incoming[Any], token_id: str) -> str:
     """Return the address that completes a token without a key."""
     request: Request = call.request
-    secret = token.callback_hash(call.principal.environment, token_id)
+    keys, environment = call.server.units.keys, call.principal.environment
+    secret = token.callback_hash(keys, environment, token_id)
     path = f"/api/v1/waitpoints/tokens/{token_id}/callback/{secret}"
     return (call.server.url or str(request.base_url).rstrip("/")) + path

@@ -14,7 +14,7 @@ from typing import TypeVar
 import psycopg
 
 from trigger_core.clock import Clock
-from trigger_platform.store.group_writer import GroupWriter
+from trigger_platform.store.group_writer import GroupWriter, Tally
 from trigger_platform.store.notice import Notice
 from trigger_platform.store.postgres import schema
 from trigger_platform.store.postgres.address import parse
@@ -63,6 +63,11 @@ class PostgresDatabase:
     def look_every_s(self) -> float:
         """A process may die before it tells, and the connection that hears may break."""
         return 1.0
+
+    @property
+    def tally(self) -> Tally:
+        """What was committed since it was opened."""
+        return self._writer.tally
 
     def submit(
         self, work: Callable[[PostgresTx], T], on_commit: Callable[[T], None] | None = None

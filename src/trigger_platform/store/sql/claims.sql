@@ -12,13 +12,40 @@ update environment set served = :served where id = :id;
 -- How many slots an environment holds.
 select count(*) from run where environment_id = :environment_id and slot_held = 1;
 
+-- name: workers_of_environment
+-- Which of some versions are of an environment; :ids is a JSON array.
+select id from worker
+where environment_id = :environment_id and id in (select value from {each :ids});
+
+-- name: versions_waited_for
+-- The versions that queued runs are bound to, found by leaping from one to the next.
+with recursive bound (id) as (
+    select min(worker_id) from run
+    where environment_id = :environment_id and worker_id is not null
+        and execution_status = 'QUEUED' and available_at is null
+    union all
+    select (
+        select min(run.worker_id) from run
+        where run.environment_id = :environment_id and run.worker_id > bound.id
+            and run.execution_status = 'QUEUED' and run.available_at is null
+    )
+    from bound where bound.id is not null
+)
+select id from bound where id is not null;
+
 -- name: claimable_at_most
--- How many runs of an environment can be claimed; counting ends at :limit.
-select count(*) from (
-    select 1 from run
-    where environment_id = :environment_id and execution_status = 'QUEUED' and available_at is null
-    limit :limit
-) as found;
+-- How many runs of pools can be claimed; counting ends at :limit in each.
+select cast(coalesce(sum(counted.found), 0) as bigint) from (
+    select (
+        select count(*) from (
+            select 1 from run
+            where coalesce(run.worker_id, run.environment_id) = each.value
+                and run.execution_status = 'QUEUED' and run.available_at is null
+            limit :limit
+        ) as first
+    ) as found
+    from {each :pools}
+) as counted;
 
 -- name: queues_by_name
 -- Queues by name; :names is a JSON array.
@@ -31,82 +58,95 @@ update queue set last_key = :key where environment_id = :environment_id and name
 
 -- name: queues_with_keys
 -- Which of some queues have runs with concurrency keys; :names is a JSON array.
-select value as name from {each :names}
-where exists (
-    select 1 from run
-    where environment_id = :environment_id and queue = each.value and concurrency_key > ''
-        and execution_status = 'QUEUED' and available_at is null
-);
+select distinct name.value as name
+from (select value as id from {each :pools}) as pool
+cross join (select value from {each :names}) as name
+where (
+    select min(run.concurrency_key) from run
+    where coalesce(run.worker_id, run.environment_id) = pool.id
+        and run.queue = name.value and run.concurrency_key > ''
+        and run.execution_status = 'QUEUED' and run.available_at is null
+) is not null;
 
 -- name: queues_waiting
 -- The queues that have runs to claim, found by leaping from one to the next; the cost grows with the queues.
 -- head is where the first run without a key stands, or the first one of the first key.
-with recursive line (queue) as (
-    select min(queue) from run
-    where environment_id = :environment_id and execution_status = 'QUEUED' and available_at is null
-    union all
-    select (
+with recursive line (pool, queue) as (
+    select each.value, (
         select min(run.queue) from run
-        where run.environment_id = :environment_id and run.queue > line.queue
+        where coalesce(run.worker_id, run.environment_id) = each.value
+            and run.execution_status = 'QUEUED' and run.available_at is null
+    )
+    from {each :pools}
+    union all
+    select line.pool, (
+        select min(run.queue) from run
+        where coalesce(run.worker_id, run.environment_id) = line.pool and run.queue > line.queue
             and run.execution_status = 'QUEUED' and run.available_at is null
     )
     from line where line.queue is not null
 ),
-keyed (queue, first_key) as (
-    select line.queue, (
+keyed (pool, queue, first_key) as (
+    select line.pool, line.queue, (
         select min(run.concurrency_key) from run
-        where run.environment_id = :environment_id and run.queue = line.queue
+        where coalesce(run.worker_id, run.environment_id) = line.pool and run.queue = line.queue
             and run.execution_status = 'QUEUED' and run.available_at is null
     )
     from line where line.queue is not null
+),
+headed (queue, head) as (
+    select keyed.queue, (
+        select min(run.position) from run
+        where coalesce(run.worker_id, run.environment_id) = keyed.pool and run.queue = keyed.queue
+            and run.concurrency_key = keyed.first_key
+            and run.execution_status = 'QUEUED' and run.available_at is null
+    )
+    from keyed
 )
-select keyed.queue as queue, (
-    select min(run.position) from run
-    where run.environment_id = :environment_id and run.queue = keyed.queue
-        and run.concurrency_key = keyed.first_key
-        and run.execution_status = 'QUEUED' and run.available_at is null
-) as head
-from keyed
-order by 2;
+select queue, min(head) as head from headed group by queue order by 2;
 
 -- name: keys_waiting
--- Up to :limit concurrency keys of a queue after one, by leaping from one to the next.
-with recursive line (concurrency_key, place) as (
-    select min(concurrency_key), 1 from run
-    where environment_id = :environment_id and queue = :queue and concurrency_key > :after
-        and execution_status = 'QUEUED' and available_at is null
-    union all
-    select (
+-- Up to :limit concurrency keys of a queue after one, by leaping from one to the next in each pool.
+with recursive line (pool, concurrency_key, place) as (
+    select each.value, (
         select min(run.concurrency_key) from run
-        where run.environment_id = :environment_id and run.queue = :queue
-            and run.concurrency_key > line.concurrency_key
+        where coalesce(run.worker_id, run.environment_id) = each.value
+            and run.queue = :queue and run.concurrency_key > :after
+            and run.execution_status = 'QUEUED' and run.available_at is null
+    ), 1
+    from {each :pools}
+    union all
+    select line.pool, (
+        select min(run.concurrency_key) from run
+        where coalesce(run.worker_id, run.environment_id) = line.pool
+            and run.queue = :queue and run.concurrency_key > line.concurrency_key
             and run.execution_status = 'QUEUED' and run.available_at is null
     ), line.place + 1
     from line where line.concurrency_key is not null and line.place < :limit
+),
+headed (key, head) as (
+    select line.concurrency_key, (
+        select min(run.position) from run
+        where coalesce(run.worker_id, run.environment_id) = line.pool and run.queue = :queue
+            and run.concurrency_key = line.concurrency_key
+            and run.execution_status = 'QUEUED' and run.available_at is null
+    )
+    from line where line.concurrency_key is not null
 )
-select line.concurrency_key as key, (
-    select min(run.position) from run
-    where run.environment_id = :environment_id and run.queue = :queue
-        and run.concurrency_key = line.concurrency_key
-        and run.execution_status = 'QUEUED' and run.available_at is null
-) as head
-from line where line.concurrency_key is not null
-order by line.place;
-
--- name: positions_waiting
--- Where the first runs of a queue and concurrency key stand.
-select position from run
-where environment_id = :environment_id and queue = :queue and concurrency_key = :concurrency_key
-    and execution_status = 'QUEUED' and available_at is null
-order by position
-limit :limit;
+select key, min(head) as head from headed group by key order by key limit :limit;
 
 -- name: ahead_at_most
--- How many runs of a line stand before a position; counting ends at :limit.
-select count(*) from (
-    select 1 from run
-    where environment_id = :environment_id and queue = :queue
-        and concurrency_key = :concurrency_key and position < :position
-        and execution_status = 'QUEUED' and available_at is null
-    limit :limit
-) as found;
+-- How many runs of a line stand before a position; counting ends at :limit in each pool.
+select cast(coalesce(sum(counted.found), 0) as bigint) from (
+    select (
+        select count(*) from (
+            select 1 from run
+            where coalesce(run.worker_id, run.environment_id) = each.value
+                and run.queue = :queue and run.concurrency_key = :concurrency_key
+                and run.position < :position
+                and run.execution_status = 'QUEUED' and run.available_at is null
+            limit :limit
+        ) as first
+    ) as found
+    from {each :pools}
+) as counted;

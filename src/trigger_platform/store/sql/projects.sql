@@ -23,9 +23,11 @@ values (:id, :ref, :name, :organization_id, :slug, :now);
 -- name: environment_insert
 -- A new environment.
 insert into environment (
-    id, project_id, slug, type, secret_key, concurrency_limit, burst_factor, default_ttl_ms, created_at
+    id, project_id, slug, type, secret_key_hash, secret_key_sealed, concurrency_limit, burst_factor,
+    default_ttl_ms, created_at
 ) values (
-    :id, :project_id, :slug, :type, :secret_key, :concurrency_limit, :burst_factor, :default_ttl_ms, :now
+    :id, :project_id, :slug, :type, :secret_key_hash, :secret_key_sealed, :concurrency_limit, :burst_factor,
+    :default_ttl_ms, :now
 );
 
 -- name: environment_belongs
@@ -35,7 +37,20 @@ where id = :id;
 
 -- name: environment_by_key
 -- The environment a secret key opens.
-select {EnvironmentRow} from environment where secret_key = :secret_key and archived_at is null;
+select {EnvironmentRow} from environment where secret_key_hash = :secret_key_hash and archived_at is null;
+
+-- name: environments_in_plain
+-- Those whose key an earlier version kept as it is; the column was renamed since.
+select {PlainKeyRow} from environment where secret_key_sealed is null;
+
+-- name: environments_sealed
+-- Whether any key is sealed.
+select id from environment where secret_key_sealed is not null limit 1;
+
+-- name: environment_seal
+-- Keep the key's hash and the sealed key in its place.
+update environment set secret_key_hash = :secret_key_hash, secret_key_sealed = :secret_key_sealed
+where id = :id and secret_key_sealed is null;
 
 -- name: environment_branch
 -- A branch of an environment.

@@ -17,6 +17,12 @@ union all select 'batch_item', count(*) from batch_item
 union all select 'checkpoint', count(*) from checkpoint
 union all select 'debounce', count(*) from debounce
 union all select 'request_log', count(*) from request_log
+union all select 'blob', count(*) from blob
+union all select 'run_tag', count(*) from run_tag
+union all select 'stream', count(*) from stream
+union all select 'stream_chunk', count(*) from stream_chunk
+union all select 'stream_writer', count(*) from stream_writer
+union all select 'stream_wait', count(*) from stream_wait
 union all select 'outbox', count(*) from outbox;
 
 -- name: old_runs
@@ -28,7 +34,7 @@ limit :limit;
 
 -- name: removable_runs
 -- Those of them that nobody needs: no child is left, nobody of the family lives, no key answers, no one waits.
-select r.id from run r
+select r.id, r.environment_id from run r
 where r.id in (select value from {each :ids}) and r.execution_status = 'FINISHED'
     and (r.idempotency_key is null or r.idempotency_expires_at <= :now)
     and not exists (select 1 from run c where c.parent_id = r.id)
@@ -56,6 +62,31 @@ delete from span where id in (
 -- name: remove_telemetry
 -- How much runs had told.
 delete from telemetry where run_id in (select value from {each :ids});
+-- name: remove_stream_chunks
+-- Some of what went through the streams of runs.
+delete from stream_chunk where (run_id, name, position) in (
+    select run_id, name, position from stream_chunk
+    where run_id in (select value from {each :ids}) limit :limit
+);
+
+-- name: remove_streams
+-- The streams themselves.
+delete from stream where run_id in (select value from {each :ids});
+
+-- name: remove_stream_writers
+-- How far those got who wrote to them.
+delete from stream_writer where run_id in (select value from {each :ids});
+
+-- name: remove_stream_waits
+-- Who waited for one of them.
+delete from stream_wait where run_id in (select value from {each :ids});
+
+-- name: remove_run_tags
+-- By which tags runs are found.
+delete from run_tag where (environment_id, tag, run_id) in (
+    select r.environment_id, each.value, r.id from run r, {each r.tags}
+    where r.id in (select value from {each :ids})
+);
 
 -- name: remove_payloads
 -- What runs were triggered with.

@@ -36,21 +36,6 @@ where id in (select value from {each :ids});
 select {RunRow} from run
 where environment_id = :environment_id and task = :task and idempotency_key = :idempotency_key;
 
--- name: runs_claimable
--- The next runs of an environment, whatever their queue.
-select {RunRow} from run
-where environment_id = :environment_id and execution_status = 'QUEUED' and available_at is null
-order by position
-limit :limit{take};
-
--- name: runs_claimable_of_queue
--- The next runs of one queue and concurrency key.
-select {RunRow} from run
-where environment_id = :environment_id and queue = :queue and concurrency_key = :concurrency_key
-    and execution_status = 'QUEUED' and available_at is null
-order by position
-limit :limit{take};
-
 -- name: lines_resuming
 -- Queues and keys with runs whose wait is over and that want a slot again; held is how many they are.
 select queue, concurrency_key, count(*) as held

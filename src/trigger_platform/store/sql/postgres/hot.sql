@@ -78,3 +78,11 @@ insert into batch_item ({BatchItemRow}) select {BatchItemRow} from {rows BatchIt
 -- Runs of batches are final.
 update batch set settled = batch.settled + each.settled from {rows id text, settled bigint}
 where batch.id = each.id;
+
+-- name: run_tag_insert
+-- Runs can be found by their tags.
+insert into run_tag ({RunTagRow}) select {RunTagRow} from {rows RunTagRow} on conflict do nothing;
+
+-- name: stream_chunk_insert
+-- What arrived in streams.
+insert into stream_chunk ({StreamChunkRow}) select {StreamChunkRow} from {rows StreamChunkRow};

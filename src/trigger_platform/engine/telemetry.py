@@ -1,0 +1,179 @@
+"""What the code of runs exports over OpenTelemetry: spans and log lines, each written once, within limits.
+
+With a key, a record counts that names a run of the key's environment. Without one, only a record that names a
+run together with its environment, and only while such a record can be expected: the environment is one of
+development, an attempt has begun, and the run goes on or has ended a moment ago.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from trigger_platform.engine import run_log
+from trigger_platform.engine.unit import Unit
+from trigger_platform.otlp.offered import Offer, Offered
+from trigger_platform.store.rows import LogRow, SpanRow, TelemetryRow
+
+__all__ = ["Taken", "refuse", "take"]
+
+_RECORDS = 20_000
+_BYTES = 32 * 1024 * 1024
+_LATE_MS = 600_000
+
+_STRANGER = "they name no run that takes them"
+_TOO_MANY = "their run has told too much already"
+_INVALID = "their ids or moments cannot be"
+_SURPLUS = "there were too many at once"
+_POINTS = "metrics are not kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How many records were refused, and why; the others are written."""
+
+    refused: int = 0
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Teller:
+    """A run, and how much it has told."""
+
+    id: str
+    environment_id: str
+    environment_type: str
+    attempt: int
+    completed_at: int | None
+    records: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    run_id: str
+    span_id: str
+    ended_ns: int | None
+
+
+def take(u: Unit, environment_id: str | None, request: Offered) -> Taken:
+    """Write what is offered; ``environment_id`` is that of the key, ``None`` without one."""
+    work = _Work(u, environment_id, request)
+    spans = work.fresh([offer.row for offer in work.admitted if isinstance(offer.row, SpanRow)])
+    lines = [offer.row for offer in work.admitted if isinstance(offer.row, LogRow)]
+    work.write(
+        [row for row in spans if work.has_room(row.run_id, row.bytes)],
+        [work.completed(row) for row in lines if work.has_room(row.run_id, _size(row))],
+    )
+    return _taken(work.refused)
+
+
+def refuse(request: Offered) -> Taken:
+    """Return what becomes of a request that offers nothing that could be written."""
+    return _taken(_hopeless(request))
+
+
+def _hopeless(request: Offered) -> Counter[str]:
+    return Counter({_INVALID: request.invalid, _SURPLUS: request.surplus, _POINTS: request.points})
+
+
+def _taken(refused: Counter[str]) -> Taken:
+    told = {why: count for why, count in refused.items() if count}
+    because = "; ".join(f"{count} refused: {why}" for why, count in told.items())
+    return Taken(sum(told.values()), because)
+
+
+class _Work:
+    """The records of one request: sorted out, then written in a few statements."""
+
+    def __init__(self, u: Unit, key: str | None, request: Offered) -> None:
+        self._u = u
+        self._key = key
+        self._tellers = _tellers(u, request.offers)
+        self._refused_of: Counter[str] = Counter()
+        self.admitted = [offer for offer in request.offers if self._may_tell(offer)]
+        self.refused = _hopeless(request)
+        self.refused[_STRANGER] += len(request.offers) - len(self.admitted)
+
+    def _may_tell(self, offer: Offer) -> bool:
+        run = self._tellers.get(offer.row.run_id)
+        if run is None:
+            return False
+        if self._key is not None:
+            return run.environment_id == self._key
+        ended = run.completed_at
+        return (
+            run.environment_id == offer.environment_id
+            and run.environment_type == "DEVELOPMENT"
+            and run.attempt > 0
+            and (ended is None or self._u.now - ended <= _LATE_MS)
+        )
+
+    def fresh(self, rows: Sequence[SpanRow]) -> list[SpanRow]:
+        """Leave out the spans that are there in this form or a later one; of two the ended one counts."""
+        if not rows:
+            return []
+        latest: dict[tuple[str, str], SpanRow] = {}
+        for row in rows:
+            before = latest.get((row.run_id, row.span_id))
+            if before is None or before.ended_ns is None:
+                latest[row.run_id, row.span_id] = row
+        known = {
+            (one.run_id, one.span_id): one.ended_ns
+            for one in self._u.tx.all(
+                "spans_known",
+                _Known,
+                runs=json.dumps(sorted({run_id for run_id, _ in latest})),
+                spans=json.dumps(sorted({span_id for _, span_id in latest})),
+            )
+        }
+        return [
+            row
+            for key, row in sorted(latest.items())
+            if key not in known or (known[key] is None and row.ended_ns is not None)
+        ]
+
+    def has_room(self, run_id: str, size: int) -> bool:
+        """Count a record; one that is too much for its run is refused."""
+        run = self._tellers[run_id]
+        if run.records >= _RECORDS or run.bytes + size > _BYTES:
+            self.refused[_TOO_MANY] += 1
+            self._refused_of[run_id] += 1
+            return False
+        self._tellers[run_id] = replace(run, records=run.records + 1, bytes=run.bytes + size)
+        return True
+
+    def completed(self, row: LogRow) -> LogRow:
+        """A line that names no attempt belongs to the present one; its time may not lie far ahead."""
+        attempt = row.attempt or self._tellers[row.run_id].attempt
+        return replace(row, attempt=attempt, time=run_log.moment(self._u, row.time))
+
+    def write(self, spans: Sequence[SpanRow], lines: Sequence[LogRow]) -> None:
+        """Write, note how much the runs have told, and let those hear who look at them."""
+        self._u.insert("span_insert", spans)
+        self._u.record("log_insert", lines)
+        records: Counter[str] = Counter()
+        size: Counter[str] = Counter()
+        told = [(row.run_id, row.bytes) for row in spans]
+        told += [(row.run_id, _size(row)) for row in lines]
+        for run_id, count in told:
+            records[run_id] += 1
+            size[run_id] += count
+        touched = sorted({*records, *self._refused_of})
+        self._u.insert(
+            "telemetry_add",
+            [TelemetryRow(id_, records[id_], size[id_], self._refused_of[id_]) for id_ in touched],
+        )
+        for run_id in touched:
+            self._u.emit(self._tellers[run_id].environment_id, "run.logged", run_id, 0)
+
+
+def _tellers(u: Unit, offers: Sequence[Offer]) -> dict[str, _Teller]:
+    wanted = json.dumps(sorted({offer.row.run_id for offer in offers}))
+    return {run.id: run for run in u.tx.all("runs_telling", _Teller, ids=wanted)}
+
+
+def _size(row: LogRow) -> int:
+    return len(row.message) + len(row.attributes or "")

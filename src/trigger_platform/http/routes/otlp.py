@@ -1,0 +1,118 @@
+"""Taking what OpenTelemetry exporters send (protocol D.10); answers are those of OTLP over HTTP.
+
+The official worker sends no key: such a request is let in, and what counts of it is decided for each record
+(:mod:`trigger_platform.engine.telemetry`). Data points of metrics are counted and refused: nobody keeps them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from trigger_core.errors import TriggerError, UsageError
+from trigger_platform.engine import telemetry
+from trigger_platform.engine.telemetry import Taken
+from trigger_platform.http import problems
+from trigger_platform.http.auth import Access, identify
+from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.otlp import body, from_json
+from trigger_platform.otlp.offered import Offered, offered
+
+__all__ = ["export_logs", "export_metrics", "export_traces"]
+
+_JSON = "application/json"
+_PROTOBUF = "application/x-protobuf"
+_REJECTED = {
+    "traces": "rejectedSpans",
+    "logs": "rejectedLogRecords",
+    "metrics": "rejectedDataPoints",
+}
+
+
+@endpoint("POST", "/otel/v1/traces", access=Access.OPEN)
+async def export_traces(call: Incoming[None]) -> Response:
+    """Take spans of runs."""
+    return await _export(call, "traces")
+
+
+@endpoint("POST", "/otel/v1/logs", access=Access.OPEN)
+async def export_logs(call: Incoming[None]) -> Response:
+    """Take log lines of runs."""
+    return await _export(call, "logs")
+
+
+@endpoint("POST", "/otel/v1/metrics", access=Access.OPEN)
+async def export_metrics(call: Incoming[None]) -> Response:
+    """Count data points of metrics; they are not kept, and the answer says so."""
+    return await _export(call, "metrics")
+
+
+async def _export(call: Incoming[None], signal: str) -> Response:
+    kind = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        environment_id = await _environment(call)
+        request = await _read(call, kind, signal)
+        if request.offers:
+            taken = await call.server.units.write(telemetry.take, environment_id, request)
+        else:
+            taken = telemetry.refuse(request)
+    except TriggerError as error:
+        return _refusal(kind, error)
+    return _success(kind, signal, taken)
+
+
+async def _environment(call: Incoming[None]) -> str | None:
+    """Return the environment of the key, if there is one; a wrong key is refused, not ignored."""
+    if "authorization" not in call.request.headers:
+        return None
+    return (await identify(call.server, Access.ENVIRONMENT, call.request)).environment.id
+
+
+async def _read(call: Incoming[None], kind: str, signal: str) -> Offered:
+    if kind not in {_JSON, _PROTOBUF}:
+        raise UsageError(
+            f"Content-Type {kind!r} is not understood",
+            code="OTLP_CONTENT_TYPE",
+            hint=f"send {_JSON} or {_PROTOBUF}",
+        )
+    packed = await call.body_bytes(body.LIMIT)
+    encoding = call.request.headers.get("content-encoding", "").strip().lower()
+    now = call.server.units.clock.now()
+    return await asyncio.to_thread(_decode, packed, encoding, kind, signal, now)
+
+
+def _decode(packed: bytes, encoding: str, kind: str, signal: str, now: int) -> Offered:
+    plain = body.unpack(packed, encoding)
+    if kind == _JSON:
+        return offered(from_json.read(plain, signal), now)
+    from trigger_platform.otlp import from_protobuf  # noqa: PLC0415 - costs 80 ms, most never pay
+
+    return offered(from_protobuf.read(plain, signal), now)
+
+
+def _success(kind: str, signal: str, taken: Taken) -> Response:
+    if kind == _JSON:
+        if not taken.refused:
+            return Response(b"{}", media_type=_JSON)
+        return _partial_json(signal, taken)
+    content = b""
+    if taken.refused:
+        from trigger_platform.otlp import from_protobuf  # noqa: PLC0415 - it is loaded already
+
+        content = from_protobuf.answer(signal, taken.refused, taken.because)
+    return Response(content, media_type=_PROTOBUF)
+
+
+def _partial_json(signal: str, taken: Taken) -> Response:
+    partial = {_REJECTED[signal]: str(taken.refused), "errorMessage": taken.because}
+    return Response(to_json({"partialSuccess": partial}), media_type=_JSON)
+
+
+def _refusal(kind: str, error: TriggerError) -> Response:
+    """Answer in the encoding that was asked in: for protobuf a Status with its field 2, the message."""
+    if kind != _PROTOBUF:
+        return problems.of(error)
+    text = error.what.encode()[:127]
+    return Response(bytes([0x12, len(text)]) + text, error.status, media_type=_PROTOBUF)

@@ -1,0 +1,45 @@
+"""Unpacking a compressed body, no further than is allowed."""
+
+from __future__ import annotations
+
+import zlib
+
+from trigger_core.errors import PayloadTooLargeError, UsageError
+from trigger_platform.otlp.exported import MalformedError
+
+__all__ = ["LIMIT", "unpack"]
+
+LIMIT = 8 * 1024 * 1024
+"""How large a body may be, packed or unpacked."""
+
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+def unpack(body: bytes, encoding: str) -> bytes:
+    """Return the body as it was before it was compressed.
+
+    Raises:
+        UsageError: it is compressed in a way that is not understood.
+        PayloadTooLargeError: it is larger than allowed.
+        MalformedError: it is broken.
+    """
+    if encoding in {"", "identity"}:
+        return body
+    if encoding != "gzip":
+        raise UsageError(
+            f"Content-Encoding {encoding!r} is not understood",
+            code="OTLP_ENCODING",
+            hint="send it plain or as gzip",
+        )
+    unpacker = zlib.decompressobj(_GZIP)
+    try:
+        plain = unpacker.decompress(body, LIMIT + 1)
+    except zlib.error as error:
+        raise MalformedError("Invalid gzip", because=str(error)) from error
+    if len(plain) > LIMIT:
+        raise PayloadTooLargeError(
+            "Request body too large", because=f"it unpacks to more than {LIMIT:,} bytes"
+        )
+    if not unpacker.eof or unpacker.unused_data:
+        raise MalformedError("Invalid gzip", because="it ends too early or too late")
+    return plain
