@@ -31,7 +31,9 @@ from trigger_platform.http.guard import Guard
 from trigger_platform.http.routes import (
     batches,
     dev,
+    deployments,
     environments,
+    envvars,
     health,
     idempotency,
     otlp,
@@ -43,6 +45,7 @@ from trigger_platform.http.routes import (
     schedules,
     streams,
     tasks,
+    traces,
     waits,
     worker,
 )
@@ -73,6 +76,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     runs.read_result,
     runs.read_logs,
     runs.read_snapshots,
+    traces.read_trace,
+    traces.read_events,
+    traces.read_span,
     runs.explain_run,
     runs.follow_run,
     realtime.follow_one,
@@ -136,6 +142,21 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     dev.read_config,
     dev.keep_presence,
     dev.disconnect,
+    deployments.list_deployments,
+    deployments.current_deployment,
+    deployments.latest_deployment,
+    deployments.read_deployment,
+    deployments.initialize_deployment,
+    deployments.index_deployment,
+    deployments.deployment_progress,
+    deployments.cancel_deployment,
+    deployments.fail_deployment,
+    deployments.finalize_deployment,
+    deployments.finalize_deployment_v2,
+    deployments.finalize_deployment_v1,
+    deployments.registry_credentials,
+    deployments.promote_deployment,
+    deployments.read_worker,
     otlp.export_traces,
     otlp.export_logs,
     otlp.export_metrics,
@@ -143,6 +164,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     worker.register_worker,
     projects.public_claims,
     projects.whoami,
+    envvars.resolve_variables,
+    envvars.list_variables,
+    envvars.create_variable,
+    envvars.import_variables,
+    envvars.retrieve_variable,
+    envvars.update_variable,
+    envvars.replace_variable,
+    envvars.delete_variable,
     projects.read_environment,
     health.alive,
     health.ready,
@@ -224,7 +253,7 @@ def build(server: Server) -> Starlette:
 
 def _open_database(settings: Settings) -> Database:
     if settings.database is not None:
-        return open_database(settings.database, durable=settings.durable)
+        return open_database(settings.database, durable=settings.durable, migrates=settings.migrate)
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -126,9 +126,19 @@ class Settings(BaseModel):
         description="Encrypts secrets at rest: `openssl rand -base64 32`. Needed with PostgreSQL and on a"
         " public address; else a file `secret.key` is made. Several are written newest first, with commas.",
     )
+    deploy_registry: str = Field(
+        "localhost:5000/trigger",
+        description="The registry, and the folder in it, to which images of deployments are pushed.",
+    )
+    deploy_platform: str = Field("linux/amd64", description="What images of deployments run on.")
     metrics_token: SecretStr | None = Field(
         None,
         description="Who passes it may read `/metrics`. Without one a public server shows them to nobody.",
+    )
+    migrate: bool = Field(
+        True,
+        description="Whether starting brings the schema of the database up to date. If not, a server does"
+        " not start on an older one: `trigger server migrate` is a step of its own then.",
     )
     keep_runs: _Period = Field(
         30 * 86_400_000, description="For how long runs are kept after their end."

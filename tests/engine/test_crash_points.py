@@ -22,6 +22,7 @@ from support.engine import Engine, open_database, open_engine, scheduled, task
 from support.session import Session
 from trigger_core.metadata import Operation
 from trigger_core.retry import RetryPolicy
+from trigger_core.schemas.deployments import DeploymentError, DeploymentProgress
 from trigger_core.schemas.metadata import MetadataFlush, MetadataUpdate
 from trigger_core.schemas.runs import LogRecord, ReplayedRun
 from trigger_core.schemas.schedules import CreateSchedule, UpdateSchedule
@@ -57,6 +58,7 @@ from trigger_platform.store.statements import migrations
 Act = Callable[[Engine, Any], Any]
 TABLES = re.findall(r"create table (\w+)", "".join(text for _, text in migrations(DIALECT)))
 QUEUE = "task/task"
+BUILD_ERROR = DeploymentError(name="E", message="m")
 POLICY = RetryPolicy(max_attempts=3, min_delay_ms=1_000, randomize=False)
 
 
@@ -613,14 +615,14 @@ CASES = [
     Case("deployment.initialize", lambda e, _: bool(_begun(e)), is_repeated=False),
     Case(
         "deployment.progress",
-        lambda e, d: bool(e.call(deployment.progress, e.environment, d)),
+        lambda e, d: bool(e.call(deployment.progress, e.environment, d, DeploymentProgress())),
         _begun,
         is_repeated=False,
     ),
     Case("deployment.register_worker", lambda e, d: bool(e.index(d, task())), _begun),
     Case("deployment.finalize", lambda e, d: e.finalize(d).status, _with_a_run_for_it),
     Case("deployment.promote", lambda e, name: e.promote(name).status, _deployed_twice),
-    Case("deployment.fail", lambda e, d: _end_build(e, d, deployment.fail, {"name": "E"}), _begun),
+    Case("deployment.fail", lambda e, d: _end_build(e, d, deployment.fail, BUILD_ERROR), _begun),
     Case("deployment.cancel", lambda e, d: _end_build(e, d, deployment.cancel), _begun),
     Case(
         "due.sweep: a build takes too long",

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import StreamingResponse
 
-from trigger_core import clock, duration, packet
-from trigger_core.errors import InvalidDurationError, UsageError
+from trigger_core import packet
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.batches import RunResult
 from trigger_core.schemas.metadata import MetadataUpdate, RunMetadata
@@ -27,7 +26,7 @@ from trigger_core.schemas.runs import (
 from trigger_platform.engine import cancel, delayed, metadata, replay, tags, why
 from trigger_platform.engine.replay import Payload
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import present
+from trigger_platform.http import present, query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
 from trigger_platform.reads import runs as reads
@@ -72,17 +71,17 @@ async def read_result(call: Incoming[None]) -> RunResult:
 async def list_runs(call: Incoming[None]) -> RunPage:
     """List runs, newest first."""
     filters = Filters(
-        statuses=present.internal_statuses(_texts(call, "filter[status]")),
-        tasks=_texts(call, "filter[taskIdentifier]"),
-        versions=_texts(call, "filter[version]"),
-        tags=_texts(call, "filter[tag]"),
-        queues=_texts(call, "filter[queue]"),
-        machines=_texts(call, "filter[machine]"),
+        statuses=present.internal_statuses(query.texts(call, "filter[status]")),
+        tasks=query.texts(call, "filter[taskIdentifier]"),
+        versions=query.texts(call, "filter[version]"),
+        tags=query.texts(call, "filter[tag]"),
+        queues=query.texts(call, "filter[queue]"),
+        machines=query.texts(call, "filter[machine]"),
         batch=call.query("filter[batch]"),
         schedule=call.query("filter[schedule]"),
-        is_test=_flag(call, "filter[isTest]"),
-        created_from=_oldest(call),
-        created_to=_moment(call, "filter[createdAt][to]"),
+        is_test=query.flag(call, "filter[isTest]"),
+        created_from=query.since(call, "filter[createdAt][period]", "filter[createdAt][from]"),
+        created_to=query.moment(call, "filter[createdAt][to]"),
         size=call.number("page[size]", 25, low=1, high=100),
         after=call.query("page[after]"),
         before=call.query("page[before]"),
@@ -234,40 +233,3 @@ def _replay(
     u: Unit, environment: EnvironmentRow, run_id: str, payload: Payload | None
 ) -> ReplayedRun:
     return ReplayedRun(id=replay.run(u, environment, run_id, payload).id)
-
-
-def _texts(call: Incoming[None], name: str) -> list[str]:
-    return [text for text in call.query(name).split(",") if text]
-
-
-def _flag(call: Incoming[None], name: str) -> bool | None:
-    text = call.query(name)
-    if text not in {"", "true", "false"}:
-        raise _bad(name, text, "true or false")
-    return text == "true" if text else None
-
-
-def _oldest(call: Incoming[None]) -> int | None:
-    """Return the moment before which runs are too old: a moment, or a period until now."""
-    name = "filter[createdAt][period]"
-    period = call.query(name)
-    if not period:
-        return _moment(call, "filter[createdAt][from]")
-    try:
-        return call.server.units.clock.now() - duration.parse_ms(period)
-    except InvalidDurationError as error:
-        raise _bad(name, period, "a duration such as 7d") from error
-
-
-def _moment(call: Incoming[None], name: str) -> int | None:
-    text = call.query(name)
-    if not text or text.isdecimal():
-        return int(text) if text else None
-    try:
-        return clock.from_iso(text)
-    except ValueError as error:
-        raise _bad(name, text, "a moment in ISO 8601 or in ms since the epoch") from error
-
-
-def _bad(name: str, text: str, expected: str) -> UsageError:
-    return UsageError(f"Query Error: {name} must be {expected}, not {text!r}", code="INVALID_QUERY")
