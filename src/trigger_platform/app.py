@@ -21,11 +21,10 @@ from trigger_core.errors import StoreError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform import key_file
 from trigger_platform.blobs.opening import open_blobs
-from trigger_platform.dashboard import pages
+from trigger_platform.dashboard import login_pages, pages
 from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
 from trigger_platform.http import openapi, problems
-from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.envelope import Envelope
 from trigger_platform.http.guard import Guard
@@ -41,6 +40,7 @@ from trigger_platform.http.routes import (
     envvars,
     health,
     idempotency,
+    login,
     organizations,
     otlp,
     packets,
@@ -223,6 +223,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     health.alive,
     health.ready,
     health.read_metrics,
+    login.ask_for_token,
+    login.fetch_token,
+    *login_pages.ENDPOINTS,
     *pages.ENDPOINTS,
 )
 
@@ -280,15 +283,14 @@ def build(server: Server) -> Starlette:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
 
-    endpoints = _served(server.settings)
-    description = openapi.describe(endpoints)
+    description = openapi.describe(ENDPOINTS)
 
     async def describe(_request: Request) -> Response:
         return JSONResponse(description)
 
     return Starlette(
         routes=[
-            *(endpoint.route(server) for endpoint in endpoints),
+            *(endpoint.route(server) for endpoint in ENDPOINTS),
             Route("/openapi.json", describe),
             Mount("/static", StaticFiles(directory=_STATIC)),
         ],
@@ -328,13 +330,6 @@ async def _key_ring(settings: Settings, units: Units) -> KeyRing:
     if not found.exists() and not await units.read(secret_key.any_sealed):
         found.create()
     return found.ring()
-
-
-def _served(settings: Settings) -> tuple[Endpoint, ...]:
-    """Return the routes; those without a login are for this machine alone."""
-    if not settings.is_public:
-        return ENDPOINTS
-    return tuple(one for one in ENDPOINTS if one.access is not Access.LOCAL)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -203,6 +203,10 @@ def test_a_route_for_anybody_is_one_of_these() -> None:
 OPEN = {
     "/blobs/{environment_id}/{name:path}",
     "/healthz",
+    "/login",
+    "/setup/{link}",
+    "/api/v1/authorization-code",
+    "/api/v1/token",
     "/readyz",
     "/otel/v1/traces",
     "/otel/v1/logs",

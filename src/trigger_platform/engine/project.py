@@ -25,8 +25,6 @@ __all__ = [
     "view",
 ]
 
-_LOCAL_ORGANIZATION = "org_local"
-_LOCAL_USER = "user_local"
 _LOCAL_TOKEN = "local"  # noqa: S105 - the name of a token
 _LOCAL_TOKEN_LIFE_MS = 30 * 24 * 3600 * 1000
 
@@ -50,10 +48,10 @@ class View:
 
 def ensure(u: Unit, ref: str) -> Ensured:
     """Find the project by its reference, or create it for the user of this machine."""
-    local = user.by_id(u, _LOCAL_USER) or _create_local_user(u)
+    local = user.by_id(u, user.LOCAL_USER) or _create_local_user(u)
     found = by_ref(u, ref)
     if found is None:
-        found = create(u, _LOCAL_ORGANIZATION, ref, ref=ref)
+        found = create(u, user.LOCAL_ORGANIZATION, ref, ref=ref)
     access_token.prune(u, local.id, _LOCAL_TOKEN, _LOCAL_TOKEN_LIFE_MS)
     token = access_token.create(u, _LOCAL_TOKEN, local.id).token
     return Ensured(found, environment.of_developer(u, found, local.id), token)
@@ -132,6 +130,6 @@ def environments(u: Unit, project: ProjectRow, user_id: str | None) -> list[Envi
 
 
 def _create_local_user(u: Unit) -> UserRow:
-    local = user.create(u, "local@example.com", "Local", id_=_LOCAL_USER)
-    organization.create(u, "Local", local.id, id_=_LOCAL_ORGANIZATION, short="local")
+    local = user.create(u, "local@example.com", "Local", id_=user.LOCAL_USER)
+    organization.create(u, "Local", local.id, id_=user.LOCAL_ORGANIZATION, short="local")
     return local

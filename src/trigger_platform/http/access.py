@@ -7,6 +7,8 @@ list is refused.
   users and organisations act in it with the role they have there, and find none they have no role in.
   Where it names an environment too (``{env}``), they act in that one: ``call.environment_id``.
 - An environment's key acts in its own environment, and finds no other in a path.
+- A browser acts for who is logged in, in the environment that was chosen. Under ``trigger dev`` nobody has to
+  log in: the server is reached from this machine alone.
 - What has scopes (public tokens, restricted keys) gets in where the row has a ``need``, and only so far.
 """
 
@@ -79,7 +81,9 @@ class Access(Enum):
     """Who may call a route."""
 
     OPEN = Rule("anybody")
-    LOCAL = Rule("a browser on this machine", _BROWSER)
+    DASHBOARD_USER = Rule("who is logged in", _BROWSER)
+    DASHBOARD_READER = Rule("a member who is logged in", _BROWSER, Role.VIEWER)
+    DASHBOARD_WRITER = Rule("a developer who is logged in", _BROWSER, Role.DEVELOPER)
 
     ENVIRONMENT = Rule("an environment's secret key", _KEY)
     RUN_READER = Rule("who may read the run", _SCOPED, need=Need("read", "runs", "run_id"))

@@ -26,7 +26,7 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import public_token
+from trigger_platform.http import browser, public_token
 from trigger_platform.http.access import Access, Credential, Need, Rule
 from trigger_platform.http.known_keys import Opened
 from trigger_platform.http.principal import Principal, forbidden
@@ -83,12 +83,29 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
     if not rule.takes:
         return Principal()
     if Credential.BROWSER in rule.takes:
-        return Principal(server.local.environment)
+        return await _by_browser(server, access, request)
     asked = _Asked.of(request)
     if Credential.METRICS_TOKEN in rule.takes:
         _may_read_metrics(server, asked.token)
         return Principal()
     return await _by_credential(server, rule, asked, request)
+
+
+async def _by_browser(server: Server, access: Access, request: Request) -> Principal:
+    if not server.settings.login:
+        return Principal(server.local.environment, user_id=user.LOCAL_USER, role=Role.OWNER)
+    token, chosen = (request.cookies.get(name, "") for name in (browser.COOKIE, browser.CHOICE))
+    person, seats = await server.units.read(browser.sit, token, chosen)
+    caller = Principal(user_id=person.id, session=token)
+    if access is Access.DASHBOARD_USER:
+        return caller
+    if not seats:
+        raise NotFoundError(
+            "there is no environment to show yet", status=404, code="ENVIRONMENT_NOT_FOUND"
+        )
+    if seats[0].role < access.value.role:
+        raise forbidden()
+    return replace(caller, placed=seats[0].environment, role=seats[0].role)
 
 
 async def _by_credential(server: Server, rule: Rule, asked: _Asked, request: Request) -> Principal:

@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from trigger_core.errors import ApiError, PayloadTooLargeError, TriggerError, UsageError
@@ -209,7 +209,8 @@ class Endpoint:
         except ValidationError as error:
             return problems.invalid_body(error)
         except TriggerError as error:
-            return problems.of(error)
+            is_page = error.code == "LOGIN_NEEDED" and self.method == "GET"
+            return _to_login(request) if is_page else problems.of(error)
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception as error:  # noqa: BLE001 - the last resort of a request
@@ -227,6 +228,10 @@ class Endpoint:
             async with _form(request.headers, raw) as fields:
                 return self.body.model_validate(self.form(fields))
         return self.body.model_validate_json(raw)
+
+
+def _to_login(request: Request) -> Response:
+    return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
 
 
 async def read_body(request: Request, limit: int) -> bytes:

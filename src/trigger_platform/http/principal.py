@@ -36,6 +36,7 @@ class Principal:
         scopes: what the credential is restricted to; ``None`` for nothing.
         public: there when a public token calls.
         worker_group: there when a supervisor calls.
+        session: the token of a browser's session, where one had to log in.
     """
 
     placed: EnvironmentRow | None = None
@@ -47,6 +48,7 @@ class Principal:
     scopes: tuple[str, ...] | None = None
     public: PublicToken | None = None
     worker_group: WorkerGroupRow | None = None
+    session: str | None = None
 
     @property
     def environment(self) -> EnvironmentRow:

@@ -11,6 +11,7 @@ from trigger_platform.engine import secret_key
 from trigger_platform.engine.project import Ensured
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.http.known_keys import KnownKeys
+from trigger_platform.http.throttle import Throttle
 from trigger_platform.metrics import Metrics
 from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
@@ -48,6 +49,9 @@ class Server:
     loops: Mapping[str, Loop] = field(default_factory=dict)
     metrics: Metrics = field(default_factory=Metrics)
     keys: KnownKeys = field(default_factory=KnownKeys)
+    failed_emails: Throttle = field(default_factory=lambda: Throttle(5))
+    failed_addresses: Throttle = field(default_factory=lambda: Throttle(50))
+    setup_url: str | None = None
 
     def secret_key_of(self, environment: EnvironmentRow) -> str:
         """Return an environment's secret key."""

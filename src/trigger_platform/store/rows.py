@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 __all__ = [
     "AccessTokenRow",
     "AdditionalKeyRow",
+    "AuthorizationCodeRow",
     "BatchItemRow",
     "BatchRow",
     "BlobRow",
@@ -113,6 +114,17 @@ class UserRow:
     password_hash: str | None
     external_id: str | None
     is_admin: int
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationCodeRow:
+    """A command line that asks to act for a user; ``user_id`` is who approved."""
+
+    code_hash: str
+    asked_from: str
+    user_id: str | None
+    expires_at: int
     created_at: int
 
 

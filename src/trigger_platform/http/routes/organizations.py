@@ -18,6 +18,7 @@ from trigger_platform.engine.project import View
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present_identity as present
+from trigger_platform.http import setup_link
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 from trigger_platform.store.rows import OrganizationRow
@@ -98,7 +99,12 @@ async def add_member(call: Incoming[AddMember]) -> MemberAdded:
     person = await call.server.units.write(
         organization.add_member, call.organization, body.email, Role[body.role], call.role
     )
-    return MemberAdded(user_id=person.id, role=body.role)
+    server = call.server
+    invited = None
+    if person.password_hash is None and person.external_id is None and server.settings.login:
+        now = server.units.clock.now()
+        invited = setup_link.address(server.units.keys, server.url, now, person.id)
+    return MemberAdded(user_id=person.id, role=body.role, invite_url=invited)
 
 
 @endpoint(

@@ -203,3 +203,57 @@ update worker_group set last_heartbeat_at = :now where id = :id;
 -- name: user_admin
 -- Whether a user is an admin of this server.
 update app_user set is_admin = :is_admin where id = :id;
+
+-- name: user_password
+-- What is kept of a user's password.
+update app_user set password_hash = :password_hash where id = :id;
+
+-- name: admins_with_password
+-- How many admins of this server can log in.
+select count(*) from app_user where is_admin = 1 and (password_hash is not null or external_id is not null);
+
+-- name: login_session_insert
+-- A browser logged in.
+insert into login_session (token_hash, user_id, expires_at, created_at)
+values (:token_hash, :user_id, :expires_at, :now);
+
+-- name: login_session_user
+-- Whose session this is.
+select {p.UserRow} from login_session s join app_user p on p.id = s.user_id
+where s.token_hash = :token_hash and s.expires_at > :now;
+
+-- name: login_session_end
+-- A browser logged out.
+delete from login_session where token_hash = :token_hash;
+
+-- name: login_sessions_end
+-- A user is logged out everywhere.
+delete from login_session where user_id = :user_id;
+
+-- name: login_sessions_prune
+-- Sessions whose time is over.
+delete from login_session where expires_at <= :now;
+
+-- name: authorization_code_insert
+-- A command line asks to act for a user.
+insert into authorization_code ({AuthorizationCodeRow}) values ({:AuthorizationCodeRow});
+
+-- name: authorization_code_by_hash
+-- A code that waits.
+select {AuthorizationCodeRow} from authorization_code where code_hash = :code_hash and expires_at > :now;
+
+-- name: authorization_code_approve
+-- The first to approve a code wins.
+update authorization_code set user_id = :user_id where code_hash = :code_hash and user_id is null;
+
+-- name: authorization_code_delete
+-- A code is used.
+delete from authorization_code where code_hash = :code_hash;
+
+-- name: authorization_codes_prune
+-- Codes whose time is over.
+delete from authorization_code where expires_at <= :now;
+
+-- name: authorization_codes_waiting
+-- How many codes wait.
+select count(*) from authorization_code;
