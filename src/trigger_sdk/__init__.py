@@ -9,7 +9,18 @@
 
 from __future__ import annotations
 
-from trigger_sdk import auth, batch, idempotency_keys, queues, runs, schedules, tags, tasks, wait
+from trigger_sdk import (
+    auth,
+    batch,
+    idempotency_keys,
+    queues,
+    runs,
+    schedules,
+    streams,
+    tags,
+    tasks,
+    wait,
+)
 from trigger_sdk.auth import Scope
 from trigger_sdk.config import Config, define_config
 from trigger_sdk.context import CancelSignal, Context, current_context
@@ -41,6 +52,7 @@ from trigger_sdk.results import BatchResult, RunFailure, TaskResult, TokenResult
 from trigger_sdk.retry import Retry
 from trigger_sdk.runs import BatchHandle, Run, RunHandle
 from trigger_sdk.schedule import Schedule, ScheduledPayload
+from trigger_sdk.streams import InputStream, Stream
 from trigger_sdk.task import Task, task
 from trigger_sdk.tasks import TaskRef
 from trigger_sdk.wait import Token
@@ -57,6 +69,7 @@ __all__ = [
     "ConnectionFailedError",
     "Context",
     "Debounce",
+    "InputStream",
     "InvalidDurationError",
     "InvalidPayloadError",
     "NoSessionError",
@@ -74,6 +87,7 @@ __all__ = [
     "Schedule",
     "ScheduledPayload",
     "Scope",
+    "Stream",
     "Task",
     "TaskCanceledError",
     "TaskFailedError",
@@ -94,6 +108,7 @@ __all__ = [
     "queues",
     "runs",
     "schedules",
+    "streams",
     "tags",
     "task",
     "tasks",
