@@ -6,6 +6,7 @@ version character, 26 characters of lower-case base32hex in all.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 import secrets
@@ -36,6 +37,7 @@ __all__ = [
     "sequence_of_snapshot",
     "short_code",
     "snapshot_id",
+    "task_id",
     "user_id",
     "waitpoint_id",
     "worker_id",
@@ -137,6 +139,12 @@ def schedule_id(now: int, rng: random.Random) -> str:
 def schedule_instance_id(now: int, rng: random.Random) -> str:
     """Return a fresh id for a schedule in an environment; it is never shown."""
     return _body(now, rng)
+
+
+def task_id(worker: str, slug: str) -> str:
+    """Return the id of a task of a version: it has none of its own."""
+    number = int.from_bytes(hashlib.sha256(f"{worker}/{slug}".encode()).digest()[:14])
+    return "task_" + "".join(_NANOID[number // 34**place % 34] for place in range(21))
 
 
 def snapshot_id(run: str, sequence: int) -> str:

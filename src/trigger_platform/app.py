@@ -20,6 +20,7 @@ from trigger_core.clock import Clock
 from trigger_core.errors import EncryptionError, StoreError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform import key_file
+from trigger_platform.blobs.opening import open_blobs
 from trigger_platform.dashboard import pages
 from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
@@ -29,10 +30,13 @@ from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.guard import Guard
 from trigger_platform.http.routes import (
     batches,
+    deployments,
     environments,
+    envvars,
     health,
     idempotency,
     otlp,
+    packets,
     projects,
     queues,
     realtime,
@@ -40,6 +44,7 @@ from trigger_platform.http.routes import (
     schedules,
     streams,
     tasks,
+    traces,
     waits,
     worker,
 )
@@ -70,6 +75,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     runs.read_result,
     runs.read_logs,
     runs.read_snapshots,
+    traces.read_trace,
+    traces.read_events,
+    traces.read_span,
     runs.explain_run,
     runs.follow_run,
     realtime.follow_one,
@@ -100,9 +108,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     waits.call_back,
     waits.wait_for_duration,
     waits.wait_for_token,
+    packets.create_packet,
+    packets.create_named_packet,
+    packets.find_packet,
+    packets.find_packet_v2,
+    packets.upload,
+    packets.download,
     waits.await_input,
     queues.list_queues,
     queues.retrieve_queue,
+    queues.list_keys,
     queues.pause_queue,
     queues.override_queue,
     queues.reset_queue,
@@ -117,6 +132,21 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     schedules.deactivate_schedule,
     schedules.next_ticks,
     schedules.list_timezones,
+    deployments.list_deployments,
+    deployments.current_deployment,
+    deployments.latest_deployment,
+    deployments.read_deployment,
+    deployments.initialize_deployment,
+    deployments.index_deployment,
+    deployments.deployment_progress,
+    deployments.cancel_deployment,
+    deployments.fail_deployment,
+    deployments.finalize_deployment,
+    deployments.finalize_deployment_v2,
+    deployments.finalize_deployment_v1,
+    deployments.registry_credentials,
+    deployments.promote_deployment,
+    deployments.read_worker,
     otlp.export_traces,
     otlp.export_logs,
     otlp.export_metrics,
@@ -124,6 +154,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     worker.register_worker,
     projects.public_claims,
     projects.whoami,
+    envvars.resolve_variables,
+    envvars.list_variables,
+    envvars.create_variable,
+    envvars.import_variables,
+    envvars.retrieve_variable,
+    envvars.update_variable,
+    envvars.replace_variable,
+    envvars.delete_variable,
     projects.read_environment,
     health.alive,
     health.ready,
@@ -157,7 +195,8 @@ async def open_server(
         raise
     hub = Hub()
     units.subscribe(hub.notice)
-    server = Server(units, hub, local, Feeds(units), settings=settings)
+    blobs = open_blobs(settings, units.clock.now)
+    server = Server(units, hub, local, Feeds(units), settings=settings, blobs=blobs)
     units.subscribe(server.keys.notice)
     return server
 
@@ -173,7 +212,7 @@ def build(server: Server) -> Starlette:
             "outbox": Outbox(server.units),
             "feeds": server.feeds,
             "reconciler": Reconciler(server.units),
-            "retention": Retention(server.units, server.settings.periods),
+            "retention": Retention(server.units, server.settings.periods, server.blobs),
         }
         loops = [asyncio.create_task(loop.run()) for loop in server.loops.values()]
         try:
@@ -204,7 +243,7 @@ def build(server: Server) -> Starlette:
 
 def _open_database(settings: Settings) -> Database:
     if settings.database is not None:
-        return open_database(settings.database, durable=settings.durable)
+        return open_database(settings.database, durable=settings.durable, migrates=settings.migrate)
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

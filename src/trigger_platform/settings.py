@@ -126,15 +126,49 @@ class Settings(BaseModel):
         description="Encrypts secrets at rest: `openssl rand -base64 32`. Needed with PostgreSQL and on a"
         " public address; else a file `secret.key` is made. Several are written newest first, with commas.",
     )
+    deploy_registry: str = Field(
+        "localhost:5000/trigger",
+        description="The registry, and the folder in it, to which images of deployments are pushed.",
+    )
+    deploy_platform: str = Field("linux/amd64", description="What images of deployments run on.")
     metrics_token: SecretStr | None = Field(
         None,
         description="Who passes it may read `/metrics`. Without one a public server shows them to nobody.",
+    )
+    migrate: bool = Field(
+        True,
+        description="Whether starting brings the schema of the database up to date. If not, a server does"
+        " not start on an older one: `trigger server migrate` is a step of its own then.",
     )
     keep_runs: _Period = Field(
         30 * 86_400_000, description="For how long runs are kept after their end."
     )
     keep_logs: _Period = Field(
         14 * 86_400_000, description="For how long lines that runs wrote are kept."
+    )
+    blob_dir: Path | None = Field(
+        None,
+        description="Folder of large payloads and outputs; by default `blobs` beside the SQLite file."
+        " Processes on one PostgreSQL database need one folder that all of them see, or a bucket.",
+    )
+    blob_limit: int = Field(
+        100 * 1024 * 1024,
+        gt=0,
+        description="The largest blob that is taken into the folder, in bytes.",
+    )
+    s3_bucket: str | None = Field(
+        None,
+        description="A bucket of an S3-compatible object store, instead of the folder. Clients and"
+        " workers upload and download there directly.",
+    )
+    s3_endpoint: Annotated[str | None, BeforeValidator(_origin)] = Field(
+        None,
+        description="Where the object store is reached, such as `https://s3.eu-west-1.amazonaws.com`.",
+    )
+    s3_region: str = Field("us-east-1", description="The region of the bucket.")
+    s3_access_key_id: str | None = Field(None, description="Who signs for the object store.")
+    s3_secret_access_key: SecretStr | None = Field(
+        None, description="The secret of the object store."
     )
     max_connections: int = Field(
         10_000, ge=1, description="How many connections there may be at once; more are refused."

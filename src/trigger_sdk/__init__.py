@@ -12,6 +12,7 @@ from __future__ import annotations
 from trigger_sdk import (
     auth,
     batch,
+    envvars,
     idempotency_keys,
     queues,
     runs,
@@ -102,6 +103,7 @@ __all__ = [
     "batch",
     "current_context",
     "define_config",
+    "envvars",
     "idempotency_keys",
     "logger",
     "metadata",

@@ -14,9 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from trigger_sdk import _remote, _remote_schedules, _remote_streams, _signature
+    from trigger_sdk import (
+        _remote,
+        _remote_envvars,
+        _remote_schedules,
+        _remote_streams,
+        _signature,
+    )
 
-__all__ = ["check_schedule", "preload", "remote", "schedules", "signature", "streams"]
+__all__ = ["check_schedule", "envvars", "preload", "remote", "schedules", "signature", "streams"]
 
 
 @cache
@@ -44,6 +50,12 @@ def streams() -> type[_remote_streams.RemoteStreams]:
     """Return the class that reads and writes streams and follows runs; loads httpx."""
     found = _load("trigger_sdk._remote_streams").RemoteStreams
     return cast("type[_remote_streams.RemoteStreams]", found)
+
+
+def envvars() -> type[_remote_envvars.RemoteVariables]:
+    """Return the class that asks about environment variables; loads httpx."""
+    found = _load("trigger_sdk._remote_envvars").RemoteVariables
+    return cast("type[_remote_envvars.RemoteVariables]", found)
 
 
 def check_schedule() -> Callable[[str | None, str | None, str, str | None], None]:

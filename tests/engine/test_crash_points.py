@@ -21,6 +21,7 @@ from support.crash import Died, Moment, Mortal, reopen
 from support.engine import Engine, open_database, open_engine, scheduled, task
 from trigger_core.metadata import Operation
 from trigger_core.retry import RetryPolicy
+from trigger_core.schemas.deployments import DeploymentError, DeploymentProgress
 from trigger_core.schemas.metadata import MetadataFlush, MetadataUpdate
 from trigger_core.schemas.runs import LogRecord, ReplayedRun
 from trigger_core.schemas.schedules import CreateSchedule, UpdateSchedule
@@ -28,6 +29,7 @@ from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions
 from trigger_core.schemas.workers import Assignment, GivenUp, Held, LogLine, StartRetry, Verdict
 from trigger_platform.engine import (
     access_token,
+    blob,
     delayed,
     deployment,
     dequeue,
@@ -48,13 +50,14 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import EnvironmentRow, RunRow, ScheduleRow
+from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow
 from trigger_platform.store.sqlite import DIALECT
 from trigger_platform.store.statements import migrations
 
 Act = Callable[[Engine, Any], Any]
 TABLES = re.findall(r"create table (\w+)", "".join(text for _, text in migrations(DIALECT)))
 QUEUE = "task/task"
+BUILD_ERROR = DeploymentError(name="E", message="m")
 POLICY = RetryPolicy(max_attempts=3, min_delay_ms=1_000, randomize=False)
 
 
@@ -360,6 +363,23 @@ def _mend(engine: Engine, _state: Any) -> None:
     engine.call(mend)
 
 
+def _upload(engine: Engine) -> None:
+    engine.call(blob.expect, engine.environment, "p")
+
+
+def _uploaded(engine: Engine) -> int | None:
+    engine.call(blob.uploaded, engine.environment, "p", "text/plain", 3)
+    found: BlobRow = engine.call(blob.find, engine.environment, "p")
+    return found.size
+
+
+def _unused(engine: Engine) -> list[BlobRow]:
+    _upload(engine)
+    engine.clock.advance(2 * 86_400_000)
+    engine.call(retention.SWEEPS["blobs"], retention.Periods(), {})
+    return engine.call(blob.let_go)  # type: ignore[no-any-return]
+
+
 def _batch_once(engine: Engine, _state: Any) -> list[tuple[str, bool]]:
     item = BatchItem(task="task", options=TriggerOptions(idempotency_key="k"))
     asked = TriggerBatch(items=[item, BatchItem(task="task"), item])
@@ -432,6 +452,9 @@ CASES = [
         is_repeated=False,
     ),
     Case("request.once", _replay_once, _queued),
+    Case("blob.expect", lambda e, _: e.call(blob.expect, e.environment, "p"), _upload),
+    Case("blob.uploaded", lambda e, _: _uploaded(e), _upload),
+    Case("blob.forget", lambda e, gone: e.call(blob.forget, gone), _unused),
     Case(
         "batch.open_batch",
         lambda e, run: e.open_batch(2, parent=run, key="k").run_count,
@@ -558,14 +581,14 @@ CASES = [
     Case("deployment.initialize", lambda e, _: bool(_begun(e)), is_repeated=False),
     Case(
         "deployment.progress",
-        lambda e, d: bool(e.call(deployment.progress, e.environment, d)),
+        lambda e, d: bool(e.call(deployment.progress, e.environment, d, DeploymentProgress())),
         _begun,
         is_repeated=False,
     ),
     Case("deployment.register_worker", lambda e, d: bool(e.index(d, task())), _begun),
     Case("deployment.finalize", lambda e, d: e.finalize(d).status, _with_a_run_for_it),
     Case("deployment.promote", lambda e, name: e.promote(name).status, _deployed_twice),
-    Case("deployment.fail", lambda e, d: _end_build(e, d, deployment.fail, {"name": "E"}), _begun),
+    Case("deployment.fail", lambda e, d: _end_build(e, d, deployment.fail, BUILD_ERROR), _begun),
     Case("deployment.cancel", lambda e, d: _end_build(e, d, deployment.cancel), _begun),
     Case(
         "due.sweep: a build takes too long",

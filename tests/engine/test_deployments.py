@@ -9,8 +9,11 @@ import pytest
 
 from support.engine import Engine, open_engine, task
 from trigger_core.errors import ConflictError, NotFoundError, UnprocessableError
+from trigger_core.schemas.deployments import DeploymentError, DeploymentProgress, GitMeta
 from trigger_platform.engine import deployment
 from trigger_platform.store.rows import QueueRow
+
+BROKEN = DeploymentError(name="E", message="m")
 
 
 @pytest.fixture
@@ -33,15 +36,18 @@ def test_a_deployment_goes_its_way_until_it_is_current(prod: Engine) -> None:
     """Each step is seen."""
     begun = prod.begin_deployment()
     assert (begun.status, begun.version[-2:]) == ("PENDING", ".1")
-    assert _act(prod, deployment.progress, begun.id).status == "INSTALLING"
-    assert _act(prod, deployment.progress, begun.id).status == "BUILDING"
+    assert _act(prod, deployment.progress, begun.id, DeploymentProgress()).status == "INSTALLING"
+    known = DeploymentProgress(git_meta=GitMeta(commit_sha="abc"))
+    assert _act(prod, deployment.progress, begun.id, known).status == "BUILDING"
     worker = prod.index(begun.id, task())
     assert _status(prod, begun.id) == "DEPLOYING"
     assert prod.environment.current_worker_id is None
 
-    done = prod.finalize(begun.id, image_reference="registry/image:1")
+    done = prod.finalize(begun.id, image_digest="sha256:1")
 
-    assert (done.status, done.image_reference) == ("DEPLOYED", "registry/image:1")
+    tag = f"registry.example.com/trigger/proj_abcdefghijklmnopqrst:{begun.version}.prod"
+    assert (done.status, done.git) == ("DEPLOYED", '{"commitSha": "abc"}')
+    assert done.image_reference == f"{tag}.{begun.short_code}@sha256:1"
     assert prod.environment.current_worker_id == worker
     assert prod.call(deployment.current, prod.environment).id == begun.id
 
@@ -90,7 +96,7 @@ def test_a_deployment_that_ended_before_it_served_never_serves(prod: Engine, end
     """And is not heard of again."""
     begun = prod.begin_deployment()
     if end == "fail":
-        _act(prod, deployment.fail, begun.id, {"name": "E", "message": "m"})
+        _act(prod, deployment.fail, begun.id, BROKEN)
     elif end == "cancel":
         _act(prod, deployment.cancel, begun.id, "no need")
     else:
@@ -104,7 +110,7 @@ def test_a_deployment_that_ended_before_it_served_never_serves(prod: Engine, end
     with pytest.raises(ConflictError):
         prod.index(begun.id, task())
     with pytest.raises(ConflictError):
-        _act(prod, deployment.progress, begun.id)
+        _act(prod, deployment.progress, begun.id, DeploymentProgress())
 
 
 def test_a_deployment_that_serves_does_not_time_out_or_fail(prod: Engine) -> None:
@@ -113,7 +119,7 @@ def test_a_deployment_that_serves_does_not_time_out_or_fail(prod: Engine) -> Non
     prod.index(begun.id, task())
     prod.finalize(begun.id)
     prod.advance(7_200_000)
-    _act(prod, deployment.fail, begun.id, {"name": "late"})
+    _act(prod, deployment.fail, begun.id, BROKEN)
 
     assert _status(prod, begun.id) == "DEPLOYED"
     with pytest.raises(ConflictError):
@@ -181,12 +187,26 @@ def test_what_is_deployed_under_an_external_id_is_not_built_again(prod: Engine) 
     """Unless that is asked for."""
     prod.deploy(task(), external_id="sha-1")
 
-    again = prod.call(deployment.initialize, prod.environment, "v1", external_id="sha-1")
-    forced = prod.call(
-        deployment.initialize, prod.environment, "v1", external_id="sha-1", force=True
-    )
+    again = prod.initialize(external_id="sha-1")
+    other = prod.initialize("v2", external_id="sha-1")
+    forced = prod.initialize(external_id="sha-1", force=True)
 
-    assert (again.is_existing, forced.is_existing) == (True, False)
+    assert (again.is_existing, other.is_existing, forced.is_existing) == (True, False, False)
+
+
+def test_two_builds_under_one_external_id_are_not_under_way_at_once(prod: Engine) -> None:
+    """The second is refused; forced, it ends the first."""
+    first = prod.begin_deployment(external_id="sha-1")
+    with pytest.raises(ConflictError, match="being deployed already"):
+        prod.initialize(external_id="sha-1")
+
+    forced = prod.initialize(external_id="sha-1", force=True)
+
+    assert [one.id for one in forced.canceled] == [first.id]
+    assert _status(prod, first.id) == "CANCELED"
+    assert _status(prod, forced.deployment.id) == "PENDING"
+    with pytest.raises(UnprocessableError, match="forced"):
+        prod.initialize(force=True)
 
 
 def test_an_external_id_has_its_length(prod: Engine) -> None:

@@ -329,9 +329,10 @@ def test_another_deployment_releases_ordinary_runs_only(prod: Engine) -> None:
 @pytest.mark.behaviour(111)
 def test_an_older_build_that_ends_late_pins_to_the_newer_one(prod: Engine) -> None:
     """The highest version counts, not the last one (behaviour 111)."""
-    late = prod.begin_deployment(external_id="sha-1")
+    late = prod.begin_deployment()
     prod.index(late.id, task())
     version = prod.deploy(task("other"), external_id="sha-1")
+    prod.sql("update deployment set external_id = 'sha-1'")
     run_id = _parked_anyway(prod)
     prod.finalize(late.id)
     assert prod.run(run_id).status == "PENDING_VERSION"

@@ -12,6 +12,7 @@ from typing import Any
 from support import keys
 from trigger_core.clock import VirtualClock
 from trigger_core.retry import RetryPolicy
+from trigger_core.schemas.deployments import InitializeDeployment
 from trigger_core.schemas.schedules import CreateSchedule, ScheduleDeclaration
 from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions, TriggerTask
 from trigger_core.schemas.workers import (
@@ -79,6 +80,7 @@ from trigger_platform.store.rows import (
 from trigger_platform.store.sqlite import MEMORY
 
 BOOT = "boot-1"
+IMAGES = deployment.Images("registry.example.com/trigger", "linux/amd64")
 
 
 def address() -> str:
@@ -182,10 +184,14 @@ class Engine:
 
     def begin_deployment(self, content_hash: str = "v1", **options: Any) -> DeploymentRow:
         """Begin a deployment."""
-        begun: deployment.Initialized = self.call(
-            deployment.initialize, self.environment, content_hash, **options
+        return self.initialize(content_hash, **options).deployment
+
+    def initialize(self, content_hash: str = "v1", **options: Any) -> deployment.Initialized:
+        """Ask for a deployment; return the whole answer."""
+        request = InitializeDeployment(content_hash=content_hash, **options)
+        return self.call(  # type: ignore[no-any-return]
+            deployment.initialize, self.environment, request, IMAGES
         )
-        return begun.deployment
 
     def index(self, deployment_id: str, *tasks: TaskDeclaration, content_hash: str = "v1") -> str:
         """Register a deployment's worker; return its id. The worker instance can run it."""
@@ -214,7 +220,7 @@ class Engine:
         self, *tasks: TaskDeclaration, external_id: str | None = None, promoted: bool = True
     ) -> str:
         """Deploy a version, from the wish to its serving; return its name."""
-        begun = self.begin_deployment(external_id=external_id, force=True)
+        begun = self.begin_deployment(external_id=external_id, force=external_id is not None)
         self.index(begun.id, *tasks)
         return self.finalize(begun.id, promoted=promoted).version
 

@@ -12,7 +12,7 @@ import httpx
 from support import keys
 from trigger_core.clock import VirtualClock
 from trigger_platform.app import build, open_server
-from trigger_platform.engine import due
+from trigger_platform.engine import due, environment
 from trigger_platform.http.server import Server
 from trigger_platform.settings import Settings
 from trigger_platform.store.opening import open_database
@@ -29,6 +29,15 @@ class Platform:
     server: Server
     clock: VirtualClock
     http: httpx.AsyncClient
+
+    async def elsewhere(self, word: str) -> Platform:
+        """Another environment of the project: ``staging``, ``prod`` or ``preview``."""
+        project = self.server.local.project
+        there = await self.server.units.write(environment.shared, project, word)
+        headers = {"authorization": f"Bearer {self.server.secret_key_of(there)}"}
+        transport = self.http._transport
+        http = httpx.AsyncClient(transport=transport, base_url=self.http.base_url, headers=headers)
+        return Platform(self.server, self.clock, http)
 
     @property
     def key(self) -> str:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from trigger_core import packet
 from trigger_core.api.call import Answer, Call
 from trigger_core.api.events import Event, events, events_sync
 from trigger_core.errors import (
@@ -32,6 +33,7 @@ from trigger_core.errors import (
     TriggerError,
     UnprocessableError,
 )
+from trigger_core.packet import Packet
 
 __all__ = ["AsyncClient", "Client"]
 
@@ -116,7 +118,13 @@ class Client:
             ApiError: the platform refused; the subclass says how.
             ConnectionFailedError: it did not answer, after several tries.
         """
-        request = self._target.request(self._http, call)
+        return call.read(self._answer(self._target.request(self._http, call), call.accepts))
+
+    def download(self, address: str) -> Packet:
+        """Return the packet at an address that the platform gave; raises as :meth:`send` does."""
+        return _packet(self._answer(self._http.build_request("GET", address)))
+
+    def _answer(self, request: httpx.Request, accepts: frozenset[int] = frozenset()) -> Answer:
         failure: TriggerError | None = None
         for attempt in range(_TRIES):
             if failure is not None:
@@ -126,9 +134,9 @@ class Client:
             except httpx.TransportError as error:
                 failure = self._target.unreachable(error)
                 continue
-            failure = _failure(response, call.accepts)
+            failure = _failure(response, accepts)
             if failure is None:
-                return call.read(Answer(response.content, response.headers, response.status_code))
+                return Answer(response.content, response.headers, response.status_code)
             if not failure.retryable:
                 break
         assert failure is not None
@@ -179,7 +187,15 @@ class AsyncClient:
 
     async def send(self, call: Call[T]) -> T:
         """Send a call and return its value; raises as :meth:`Client.send` does."""
-        request = self._target.request(self._http, call)
+        return call.read(await self._answer(self._target.request(self._http, call), call.accepts))
+
+    async def download(self, address: str) -> Packet:
+        """Return the packet at an address that the platform gave; raises as :meth:`Client.send` does."""
+        return _packet(await self._answer(self._http.build_request("GET", address)))
+
+    async def _answer(
+        self, request: httpx.Request, accepts: frozenset[int] = frozenset()
+    ) -> Answer:
         failure: TriggerError | None = None
         for attempt in range(_TRIES):
             if failure is not None:
@@ -189,9 +205,9 @@ class AsyncClient:
             except httpx.TransportError as error:
                 failure = self._target.unreachable(error)
                 continue
-            failure = _failure(response, call.accepts)
+            failure = _failure(response, accepts)
             if failure is None:
-                return call.read(Answer(response.content, response.headers, response.status_code))
+                return Answer(response.content, response.headers, response.status_code)
             if not failure.retryable:
                 break
         assert failure is not None
@@ -216,6 +232,12 @@ class AsyncClient:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+def _packet(answer: Answer) -> Packet:
+    """Its type is the one it was uploaded with."""
+    kind = answer.headers.get("content-type", packet.JSON).partition(";")[0].strip()
+    return Packet(answer.body.decode(), kind)
 
 
 def _pause(attempt: int) -> float:

@@ -8,19 +8,27 @@ the start, numbered together with the versions that a dev session registers.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 from trigger_core import ids, version
 from trigger_core.errors import ConflictError, NotFoundError, UnprocessableError
+from trigger_core.schemas.deployments import (
+    DeploymentError,
+    DeploymentProgress,
+    DeploymentStatus,
+    GitMeta,
+    InitializeDeployment,
+)
 from trigger_core.schemas.workers import Registered, RegisterWorker
 from trigger_platform.engine import environment as locking
 from trigger_platform.engine import pending_version, worker_version
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import DeploymentRow, EnvironmentRow, WorkerRow
+from trigger_platform.store.rows import DeploymentRow, EnvironmentRow, ProjectRow, WorkerRow
 
 __all__ = [
     "FINAL",
+    "Images",
     "Initialized",
     "cancel",
     "current",
@@ -28,6 +36,7 @@ __all__ = [
     "finalize",
     "find",
     "initialize",
+    "is_current",
     "next_due",
     "progress",
     "promote",
@@ -35,72 +44,74 @@ __all__ = [
     "time_out",
 ]
 
-Status = Literal[
-    "PENDING", "INSTALLING", "BUILDING", "DEPLOYING", "DEPLOYED", "FAILED", "CANCELED", "TIMED_OUT"
-]
 FINAL = frozenset({"DEPLOYED", "FAILED", "CANCELED", "TIMED_OUT"})
 """States that never change again."""
 
 _STAGE_MS = 60 * 60_000
-_NEXT: dict[str, Status] = {"PENDING": "INSTALLING", "INSTALLING": "BUILDING"}
+_EXTERNAL_ID_LENGTH = 128
+_NEXT: dict[str, DeploymentStatus] = {"PENDING": "INSTALLING", "INSTALLING": "BUILDING"}
 
 
 @dataclass(frozen=True, slots=True)
 class Initialized:
-    """A deployment to build; existing when the external id was deployed before and needs no build."""
+    """A deployment to build, or an existing one that needs no build; and builds that it took the place of."""
 
     deployment: DeploymentRow
     is_existing: bool
+    is_current: bool = False
+    canceled: list[DeploymentRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Where images are pushed to, and what they run on.
+
+    Attributes:
+        registry: host and folder, such as ``registry.example.com/trigger``.
+        platform: such as ``linux/amd64``.
+    """
+
+    registry: str
+    platform: str
 
 
 def initialize(
-    u: Unit,
-    environment: EnvironmentRow,
-    content_hash: str,
-    *,
-    building: bool = False,
-    external_id: str | None = None,
-    force: bool = False,
-    git: dict[str, Any] | None = None,
-    image_reference: str | None = None,
+    u: Unit, environment: EnvironmentRow, request: InitializeDeployment, images: Images
 ) -> Initialized:
     """Begin a deployment under the next free name (protocol E.3); without news for an hour it times out.
 
-    Args:
-        u: the unit of work.
-        environment: where it will serve.
-        content_hash: names the code.
-        building: it is being built already.
-        external_id: the caller's own name for it, at most 128 characters; blank means none.
-        force: build anew even if something is deployed under the external id.
-        git: where the code comes from.
-        image_reference: where the image will be.
+    What the same code was deployed as under the same external id is not built again, unless it is forced.
 
     Raises:
-        UnprocessableError: the external id is too long.
+        UnprocessableError: the external id is too long, or it is forced without one.
+        ConflictError: a build under the external id is under way, and it is not forced.
     """
-    external_id = (external_id or "").strip() or None
-    if external_id is not None and len(external_id) > 128:
-        raise UnprocessableError(
-            "an external deployment id has at most 128 characters",
-            status=422,
-            code="EXTERNAL_ID_TOO_LONG",
-        )
+    external_id = _external_id(request)
     name = worker_version.next_name(u, environment)
-    known = _deployed_as(u, environment, external_id) if external_id and not force else None
-    if known is not None:
-        return Initialized(known, is_existing=True)
+    canceled: list[DeploymentRow] = []
+    if external_id is not None:
+        if not request.force:
+            known = _deployed_as(u, environment, external_id, request.content_hash)
+            if known is not None:
+                return Initialized(known, is_existing=True, is_current=is_current(u, known))
+        canceled = _take_over(u, environment, external_id, force=request.force)
+    project = u.tx.one("project_by_id", ProjectRow, id=environment.project_id)
+    short_code = ids.short_code(u.rng)
     made = DeploymentRow(
         id=ids.deployment_id(u.rng),
         environment_id=environment.id,
         version=name,
-        short_code=ids.short_code(u.rng),
-        content_hash=content_hash,
-        status="BUILDING" if building else "PENDING",
+        short_code=short_code,
+        content_hash=request.content_hash,
+        type=request.type,
+        status=request.initial_status,
         worker_id=None,
         external_id=external_id,
-        image_reference=image_reference,
-        git=json.dumps(git) if git else None,
+        image_reference=f"{images.registry}/{project.ref}:{name}.{environment.word}.{short_code}",
+        image_platform=images.platform,
+        runtime=request.runtime,
+        triggered_via=request.triggered_via,
+        git=_json(request.git_meta),
         error=None,
         due_at=u.now + _STAGE_MS,
         created_at=u.now,
@@ -110,7 +121,7 @@ def initialize(
     u.insert("deployment_insert", [made])
     u.expect(made.due_at)
     _announce(u, made)
-    return Initialized(made, is_existing=False)
+    return Initialized(made, is_existing=False, canceled=canceled)
 
 
 def find(u: Unit, environment: EnvironmentRow, deployment_id: str) -> DeploymentRow:
@@ -139,8 +150,16 @@ def current(u: Unit, environment: EnvironmentRow) -> DeploymentRow | None:
     )
 
 
-def progress(u: Unit, environment: EnvironmentRow, deployment_id: str) -> DeploymentRow:
-    """Note that the build has come further: PENDING, INSTALLING, BUILDING.
+def is_current(u: Unit, found: DeploymentRow) -> bool:
+    """Tell whether unpinned runs execute on a deployment's version at this moment."""
+    environment = u.tx.one("environment_by_id", EnvironmentRow, id=found.environment_id)
+    return found.worker_id is not None and found.worker_id == environment.current_worker_id
+
+
+def progress(
+    u: Unit, environment: EnvironmentRow, deployment_id: str, request: DeploymentProgress
+) -> DeploymentRow:
+    """Note that the build has come further: PENDING, INSTALLING, BUILDING; and what became known of it.
 
     Raises:
         NotFoundError, ConflictError: there is none, or it is past that.
@@ -148,6 +167,13 @@ def progress(u: Unit, environment: EnvironmentRow, deployment_id: str) -> Deploy
     found = find(u, environment, deployment_id)
     if found.status not in _NEXT:
         raise _refused(found, "make progress")
+    u.tx.run(
+        "deployment_describe",
+        id=found.id,
+        content_hash=request.content_hash or found.content_hash,
+        git=_json(request.git_meta) or found.git,
+        runtime=request.runtime or found.runtime,
+    )
     return _move(u, found, _NEXT[found.status], due_at=u.now + _STAGE_MS)
 
 
@@ -180,7 +206,7 @@ def finalize(
     deployment_id: str,
     *,
     promoted: bool = True,
-    image_reference: str | None = None,
+    image_digest: str | None = None,
 ) -> DeploymentRow:
     """Let a deployment serve (protocol E.5): it becomes current unless that is not wanted.
 
@@ -195,7 +221,7 @@ def finalize(
         return found
     if found.status != "DEPLOYING" or found.worker_id is None:
         raise _refused(found, "be finalized")
-    image = image_reference or found.image_reference
+    image = f"{found.image_reference}@{image_digest}" if image_digest else found.image_reference
     after = _move(u, found, "DEPLOYED", image_reference=image, deployed_at=u.now, ended_at=u.now)
     fresh = locking.lock(u, environment.id)
     if promoted and not _is_older(after, current(u, fresh)):
@@ -234,13 +260,13 @@ def promote(
 
 
 def fail(
-    u: Unit, environment: EnvironmentRow, deployment_id: str, error: dict[str, Any]
+    u: Unit, environment: EnvironmentRow, deployment_id: str, error: DeploymentError
 ) -> DeploymentRow:
     """End a build that went wrong; one that has ended stays as it is."""
     found = find(u, environment, deployment_id)
     if found.status in FINAL:
         return found
-    return _end(u, found, "FAILED", json.dumps(error))
+    return _end(u, found, "FAILED", json.dumps(error.to_wire()))
 
 
 def cancel(
@@ -256,7 +282,7 @@ def cancel(
         return found
     if found.status in FINAL:
         raise _refused(found, "be canceled")
-    return _end(u, found, "CANCELED", json.dumps({"name": "Canceled", "message": reason}))
+    return _cancel(u, found, reason)
 
 
 def time_out(u: Unit, found: DeploymentRow) -> None:
@@ -283,21 +309,69 @@ def _is_older(one: DeploymentRow, now: DeploymentRow | None) -> bool:
     return version.sort_key(one.version) < version.sort_key(now.version)
 
 
-def _deployed_as(u: Unit, environment: EnvironmentRow, external_id: str) -> DeploymentRow | None:
+def _external_id(request: InitializeDeployment) -> str | None:
+    external_id = (request.external_id or "").strip() or None
+    if external_id is not None and len(external_id) > _EXTERNAL_ID_LENGTH:
+        raise UnprocessableError(
+            f"an external deployment id has at most {_EXTERNAL_ID_LENGTH} characters",
+            status=422,
+            code="EXTERNAL_ID_TOO_LONG",
+        )
+    if request.force and external_id is None:
+        raise UnprocessableError(
+            "only a build under an external id can be forced", status=422, code="NOTHING_TO_FORCE"
+        )
+    return external_id
+
+
+def _deployed_as(
+    u: Unit, environment: EnvironmentRow, external_id: str, content_hash: str
+) -> DeploymentRow | None:
+    """Return the highest version that serves the code under an external id."""
     found = u.tx.all(
         "deployments_deployed_as",
         DeploymentRow,
         environment_id=environment.id,
         external_id=external_id,
     )
-    return max(found, key=lambda one: version.sort_key(one.version), default=None)
+    same = [one for one in found if one.content_hash == content_hash]
+    return max(same, key=lambda one: version.sort_key(one.version), default=None)
 
 
-def _end(u: Unit, found: DeploymentRow, status: Status, error: str) -> DeploymentRow:
+def _take_over(
+    u: Unit, environment: EnvironmentRow, external_id: str, *, force: bool
+) -> list[DeploymentRow]:
+    """End the builds under an external id that are under way, or refuse to build beside them."""
+    found = u.tx.all(
+        "deployments_under_way",
+        DeploymentRow,
+        environment_id=environment.id,
+        external_id=external_id,
+    )
+    if found and not force:
+        raise ConflictError(
+            f"{external_id} is being deployed already, as version {found[-1].version}",
+            status=409,
+            code="DEPLOYMENT_UNDER_WAY",
+            because=f"it is {found[-1].status}",
+            hint="wait for it, or force the new one",
+        )
+    return [_cancel(u, one, "another build took its place") for one in found]
+
+
+def _json(git: GitMeta | None) -> str | None:
+    return json.dumps(git.to_wire()) if git else None
+
+
+def _cancel(u: Unit, found: DeploymentRow, reason: str) -> DeploymentRow:
+    return _end(u, found, "CANCELED", json.dumps({"name": "Canceled", "message": reason}))
+
+
+def _end(u: Unit, found: DeploymentRow, status: DeploymentStatus, error: str) -> DeploymentRow:
     return _move(u, found, status, error=error, ended_at=u.now)
 
 
-def _move(u: Unit, found: DeploymentRow, to: Status, **columns: Any) -> DeploymentRow:
+def _move(u: Unit, found: DeploymentRow, to: DeploymentStatus, **columns: Any) -> DeploymentRow:
     values = {
         "worker_id": found.worker_id,
         "image_reference": found.image_reference,

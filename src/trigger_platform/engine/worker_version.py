@@ -111,7 +111,13 @@ def _insert(u: Unit, environment: EnvironmentRow, request: RegisterWorker, name:
         version=worker.version,
         content_hash=worker.content_hash,
         sdk_version=meta.package_version,
-        metadata=json.dumps({"runtime": meta.runtime, "runtimeVersion": meta.runtime_version}),
+        metadata=json.dumps(
+            {
+                "runtime": meta.runtime,
+                "runtimeVersion": meta.runtime_version,
+                "cliVersion": meta.cli_package_version,
+            }
+        ),
         now=u.now,
     )
     return worker

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
+from starlette.datastructures import FormData, Headers
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -22,7 +26,7 @@ from trigger_platform.http.auth import Access, Principal, identify
 from trigger_platform.http.server import Server
 from trigger_platform.store.rows import EnvironmentRow, ProjectRow
 
-__all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body"]
+__all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body", "refuse_length"]
 
 BODY_LIMIT = 3 * 1024 * 1024 + 16 * 1024
 """The largest body of a trigger: three mebibytes of payload and some options."""
@@ -99,6 +103,22 @@ class Incoming(Generic[B]):
         """Return a parameter of the path."""
         return str(self.request.path_params[name])
 
+    @property
+    def base_url(self) -> str:
+        """How the caller reaches this server: the name it used, which may differ from the public one."""
+        used = str(self.request.base_url).rstrip("/")
+        public = self.server.settings.public_url
+        is_public = public is not None and urlsplit(public).netloc == urlsplit(used).netloc
+        return public if public is not None and is_public else used
+
+    def stored(self, path: str) -> str | None:
+        """Return where to download a packet that lies elsewhere; ``None`` if there is no place for any."""
+        if self.server.blobs is None:
+            return None
+        place = self.server.blob_place(self.principal.environment, path)
+        now = self.server.units.clock.now()
+        return self.server.blobs.address("GET", place, base_url=self.base_url, now_ms=now)
+
     def query(self, name: str, default: str = "") -> str:
         """Return a parameter of the query."""
         return self.request.query_params.get(name, default)
@@ -127,6 +147,9 @@ class Reply:
     status: int = 200
 
 
+Form = Callable[[FormData], Mapping[str, Any]]
+"""Reads the fields of a body from a form."""
+
 Handler = Callable[[Incoming[Any]], Awaitable["WireModel | Reply | Response"]]
 
 
@@ -142,6 +165,7 @@ class Endpoint:
     returns: type[BaseModel] | None
     body_limit: int
     is_body_optional: bool
+    form: Form | None = None
 
     @property
     def summary(self) -> str:
@@ -184,6 +208,9 @@ class Endpoint:
             return self.body()
         if not raw:
             raise ApiError("Request body is empty", status=400, code="EMPTY_BODY")
+        if self.form is not None and _is_form(request):
+            async with _form(request.headers, raw) as fields:
+                return self.body.model_validate(self.form(fields))
         return self.body.model_validate_json(raw)
 
 
@@ -193,17 +220,26 @@ async def read_body(request: Request, limit: int) -> bytes:
     Raises:
         PayloadTooLargeError: it is over the limit.
     """
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > limit:
-        raise _too_large(int(length))
+    refuse_length(request, limit)
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
         if size > limit:
-            raise _too_large(size)
+            raise _too_large(size, limit)
         parts.append(part)
     return b"".join(parts)
+
+
+def refuse_length(request: Request, limit: int) -> None:
+    """Refuse a body that says itself that it is too large, before any of it is read.
+
+    Raises:
+        PayloadTooLargeError: it does.
+    """
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > limit:
+        raise _too_large(int(length), limit)
 
 
 def endpoint(
@@ -215,20 +251,47 @@ def endpoint(
     returns: type[BaseModel] | None = None,
     body_limit: int = BODY_LIMIT,
     is_body_optional: bool = False,
+    form: Form | None = None,
 ) -> Callable[[Callable[[Incoming[B]], Awaitable[Any]]], Endpoint]:
-    """Describe a route; the decorated function is called with what came in."""
+    """Describe a route; the decorated function is called with what came in.
+
+    A route with a ``form`` takes its body as ``multipart/form-data`` too.
+    """
 
     def describe(handler: Callable[[Incoming[B]], Awaitable[Any]]) -> Endpoint:
         function = cast("Handler", handler)
-        return Endpoint(method, path, access, function, body, returns, body_limit, is_body_optional)
+        return Endpoint(
+            method, path, access, function, body, returns, body_limit, is_body_optional, form
+        )
 
     return describe
 
 
-def _too_large(size: int) -> PayloadTooLargeError:
+def _is_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith("multipart/form-data")
+
+
+@asynccontextmanager
+async def _form(headers: Headers, raw: bytes) -> AsyncIterator[FormData]:
+    async def whole() -> AsyncGenerator[bytes, None]:
+        yield raw
+
+    try:
+        form = await MultiPartParser(headers, whole(), max_files=8, max_fields=32).parse()
+    except (MultiPartException, KeyError) as error:
+        raise ApiError(
+            "Invalid form", status=400, code="INVALID_BODY", because=str(error)
+        ) from error
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+def _too_large(size: int, limit: int) -> PayloadTooLargeError:
     return PayloadTooLargeError(
         "Request body too large",
-        because=f"it has {size:,} bytes, a payload may have 3,145,728",
+        because=f"it has {size:,} bytes, {limit:,} are allowed here",
         hint="put the data in a file or an object store and pass its address",
     )
 

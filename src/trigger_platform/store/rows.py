@@ -12,6 +12,7 @@ __all__ = [
     "AccessTokenRow",
     "BatchItemRow",
     "BatchRow",
+    "BlobRow",
     "CheckpointRow",
     "Count",
     "DebounceRow",
@@ -43,7 +44,9 @@ __all__ = [
     "TaskRow",
     "TelemetryRow",
     "TimerRow",
+    "TraceRunRow",
     "UserRow",
+    "VariableRow",
     "WaitpointRow",
     "WorkerQueueRow",
     "WorkerRow",
@@ -154,6 +157,7 @@ class EnvironmentRow:
     type: str
     secret_key_hash: str
     secret_key_sealed: str
+    secrets_version: int
     concurrency_limit: int
     burst_factor: float
     paused: int
@@ -184,6 +188,20 @@ class PlainKeyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class VariableRow:
+    """A variable of an environment; its value is sealed."""
+
+    environment_id: str
+    name: str
+    sealed: str
+    is_secret: int
+    version: int
+    source: str | None
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerRow:
     """A registered version of the user's code."""
 
@@ -191,6 +209,18 @@ class WorkerRow:
     environment_id: str
     version: str
     content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """All that was said of a version when it was registered; ``metadata`` is JSON."""
+
+    id: str
+    version: str
+    content_hash: str
+    sdk_version: str
+    metadata: str
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,17 +255,21 @@ class TaskRow:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentRow:
-    """An immutable build of the user's code."""
+    """An immutable build of the user's code; of one that is UNMANAGED somebody else runs the machines."""
 
     id: str
     environment_id: str
     version: str
     short_code: str
     content_hash: str
+    type: str
     status: str
     worker_id: str | None
     external_id: str | None
     image_reference: str | None
+    image_platform: str
+    runtime: str | None
+    triggered_via: str | None
     git: str | None
     error: str | None
     due_at: int | None
@@ -444,6 +478,26 @@ class SpanRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceRunRow:
+    """What the trace shows of a run."""
+
+    id: str
+    parent_id: str | None
+    task: str
+    status: str
+    attempt: int
+    version: str | None
+    queue: str
+    machine: str | None
+    created_at: int
+    started_at: int | None
+    completed_at: int | None
+    usage_ms: int
+    annotations: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TelemetryRow:
     """How much a run has told over OpenTelemetry, and how much was refused."""
 
@@ -460,6 +514,18 @@ class PayloadRow:
     run_id: str
     type: str
     data: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRow:
+    """A packet that lies elsewhere; type and size are known once it was uploaded through this server."""
+
+    environment_id: str
+    path: str
+    type: str | None
+    size: int | None
+    created_at: int
+    removed_at: int | None
 
 
 @dataclass(frozen=True, slots=True)

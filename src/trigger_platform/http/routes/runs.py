@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import StreamingResponse
 
-from trigger_core import clock, duration, packet
-from trigger_core.errors import InvalidDurationError, UsageError
+from trigger_core import packet
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.batches import RunResult
 from trigger_core.schemas.metadata import MetadataUpdate, RunMetadata
@@ -27,10 +26,9 @@ from trigger_core.schemas.runs import (
 from trigger_platform.engine import cancel, delayed, metadata, replay, tags, why
 from trigger_platform.engine.replay import Payload
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import present
+from trigger_platform.http import present, query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
-from trigger_platform.http.server import Server
 from trigger_platform.reads import runs as reads
 from trigger_platform.reads.runs import Filters
 from trigger_platform.store.rows import EnvironmentRow
@@ -59,7 +57,7 @@ _METADATA_LIMIT = 2 * 1024 * 1024
 async def retrieve_run(call: Incoming[None]) -> RunDetail:
     """Read one run. Statuses are of the current vocabulary, whatever version header is sent (H.1)."""
     found = await call.server.read(reads.full, call.environment_id, call.path("run_id"))
-    return present.detail(found)
+    return present.detail(found, call.stored)
 
 
 @endpoint("GET", "/api/v1/runs/{run_id}/result", access=Access.RUN_READER, returns=RunResult)
@@ -73,17 +71,17 @@ async def read_result(call: Incoming[None]) -> RunResult:
 async def list_runs(call: Incoming[None]) -> RunPage:
     """List runs, newest first."""
     filters = Filters(
-        statuses=present.internal_statuses(_texts(call, "filter[status]")),
-        tasks=_texts(call, "filter[taskIdentifier]"),
-        versions=_texts(call, "filter[version]"),
-        tags=_texts(call, "filter[tag]"),
-        queues=_texts(call, "filter[queue]"),
-        machines=_texts(call, "filter[machine]"),
+        statuses=present.internal_statuses(query.texts(call, "filter[status]")),
+        tasks=query.texts(call, "filter[taskIdentifier]"),
+        versions=query.texts(call, "filter[version]"),
+        tags=query.texts(call, "filter[tag]"),
+        queues=query.texts(call, "filter[queue]"),
+        machines=query.texts(call, "filter[machine]"),
         batch=call.query("filter[batch]"),
         schedule=call.query("filter[schedule]"),
-        is_test=_flag(call, "filter[isTest]"),
-        created_from=_oldest(call),
-        created_to=_moment(call, "filter[createdAt][to]"),
+        is_test=query.flag(call, "filter[isTest]"),
+        created_from=query.since(call, "filter[createdAt][period]", "filter[createdAt][from]"),
+        created_to=query.moment(call, "filter[createdAt][to]"),
         size=call.number("page[size]", 25, low=1, high=100),
         after=call.query("page[after]"),
         before=call.query("page[before]"),
@@ -130,7 +128,8 @@ async def reschedule_run(call: Incoming[Reschedule]) -> RunDetail:
     """Give a run that is still delayed another delay."""
     run_id = call.path("run_id")
     await call.server.write(delayed.reschedule, call.environment_id, run_id, call.body.delay)
-    return present.detail(await call.server.read(reads.full, call.environment_id, run_id))
+    found = await call.server.read(reads.full, call.environment_id, run_id)
+    return present.detail(found, call.stored)
 
 
 @endpoint(
@@ -201,13 +200,12 @@ async def follow_run(call: Incoming[None]) -> StreamingResponse:
     run_id = call.path("run_id")
     await call.server.read(reads.one, call.environment_id, run_id)
     after = call.number("after", 0, low=0, high=2**62)
-    stream = _follow(call.server, call.environment_id, run_id, after)
+    stream = _follow(call, run_id, after)
     return StreamingResponse(stream, media_type="text/event-stream")
 
 
-async def _follow(
-    server: Server, environment_id: str, run_id: str, after: int
-) -> AsyncIterator[str]:
+async def _follow(call: Incoming[None], run_id: str, after: int) -> AsyncIterator[str]:
+    server, environment_id = call.server, call.environment_id
     seen = (-1, -1)
     async with server.hub.subscribed(environment_id, run_id) as subscription:
         while not server.hub.closed.is_set():
@@ -217,7 +215,7 @@ async def _follow(
             after = page.next
             for record in page.data:
                 yield _event("log", record)
-            detail = present.detail(found)
+            detail = present.detail(found, call.stored)
             current = (found.run.sequence, found.run.metadata_version)
             if current != seen:
                 seen = current
@@ -235,40 +233,3 @@ def _replay(
     u: Unit, environment: EnvironmentRow, run_id: str, payload: Payload | None
 ) -> ReplayedRun:
     return ReplayedRun(id=replay.run(u, environment, run_id, payload).id)
-
-
-def _texts(call: Incoming[None], name: str) -> list[str]:
-    return [text for text in call.query(name).split(",") if text]
-
-
-def _flag(call: Incoming[None], name: str) -> bool | None:
-    text = call.query(name)
-    if text not in {"", "true", "false"}:
-        raise _bad(name, text, "true or false")
-    return text == "true" if text else None
-
-
-def _oldest(call: Incoming[None]) -> int | None:
-    """Return the moment before which runs are too old: a moment, or a period until now."""
-    name = "filter[createdAt][period]"
-    period = call.query(name)
-    if not period:
-        return _moment(call, "filter[createdAt][from]")
-    try:
-        return call.server.units.clock.now() - duration.parse_ms(period)
-    except InvalidDurationError as error:
-        raise _bad(name, period, "a duration such as 7d") from error
-
-
-def _moment(call: Incoming[None], name: str) -> int | None:
-    text = call.query(name)
-    if not text or text.isdecimal():
-        return int(text) if text else None
-    try:
-        return clock.from_iso(text)
-    except ValueError as error:
-        raise _bad(name, text, "a moment in ISO 8601 or in ms since the epoch") from error
-
-
-def _bad(name: str, text: str, expected: str) -> UsageError:
-    return UsageError(f"Query Error: {name} must be {expected}, not {text!r}", code="INVALID_QUERY")

@@ -30,6 +30,46 @@ where id = :id and status = :expected;
 select {DeploymentRow} from deployment
 where environment_id = :environment_id and external_id = :external_id and status = 'DEPLOYED';
 
+-- name: deployment_describe
+-- What became known of a build on its way.
+update deployment set content_hash = :content_hash, git = :git, runtime = :runtime where id = :id;
+
+-- name: deployments_under_way
+-- Builds under the caller's own id that have not ended.
+select {DeploymentRow} from deployment
+where environment_id = :environment_id and external_id = :external_id
+    and status in ('PENDING', 'INSTALLING', 'BUILDING', 'DEPLOYING')
+order by created_at, id;
+
+-- name: deployment_latest_unmanaged
+-- The newest deployment whose machines somebody else runs.
+select {DeploymentRow} from deployment
+where environment_id = :environment_id and type = 'UNMANAGED'
+order by created_at desc, id desc
+limit 1;
+
+-- name: read_deployments
+-- A page of deployments after one, newest first.
+select {DeploymentRow} from deployment
+where environment_id = :environment_id and created_at between :low and :high
+    and (:statuses = '[]' or status in (select value from {each :statuses}))
+    and (:after = '' or (created_at, id) < (
+        select d.created_at, d.id from deployment d
+        where d.id = :after and d.environment_id = :environment_id))
+order by created_at desc, id desc
+limit :limit;
+
+-- name: read_deployments_newer
+-- The page before.
+select {DeploymentRow} from deployment
+where environment_id = :environment_id and created_at between :low and :high
+    and (:statuses = '[]' or status in (select value from {each :statuses}))
+    and (created_at, id) > (
+        select d.created_at, d.id from deployment d
+        where d.id = :before and d.environment_id = :environment_id)
+order by created_at, id
+limit :limit;
+
 -- name: deployments_due
 -- Deployments that take too long.
 select {DeploymentRow} from deployment where due_at <= :now order by due_at limit :limit;

@@ -12,6 +12,14 @@ select {WorkerRow} from worker where id = :id;
 select {WorkerRow} from worker
 where environment_id = :environment_id and version = :version;
 
+-- name: versions_by_id
+-- Versions with all that was said of them; :ids is a JSON array.
+select {VersionRow} from worker where id in (select value from {each :ids});
+
+-- name: version_by_name
+-- A version with all that was said of it, by its name.
+select {VersionRow} from worker where environment_id = :environment_id and version = :version;
+
 -- name: task_insert
 -- A task of a version.
 insert into worker_task ({TaskRow}) values ({:TaskRow});

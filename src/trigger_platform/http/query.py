@@ -1,0 +1,60 @@
+"""Reading the parameters of a query: lists, flags, moments and periods (protocol 0.6)."""
+
+from __future__ import annotations
+
+from trigger_core import clock, duration
+from trigger_core.errors import InvalidDurationError, UsageError
+from trigger_platform.http.endpoint import Incoming
+
+__all__ = ["flag", "moment", "since", "texts"]
+
+
+def texts(call: Incoming[None], name: str) -> list[str]:
+    """Return the parts of a list, which is written with commas."""
+    return [text for text in call.query(name).split(",") if text]
+
+
+def flag(call: Incoming[None], name: str) -> bool | None:
+    """Return ``true`` or ``false``, or ``None`` where nothing is said.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    text = call.query(name)
+    if text not in {"", "true", "false"}:
+        raise _bad(name, text, "true or false")
+    return text == "true" if text else None
+
+
+def since(call: Incoming[None], period: str, start: str) -> int | None:
+    """Return where a window of time begins (ms): so long ago, or at a moment, whichever is given.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    text = call.query(period)
+    if not text:
+        return moment(call, start)
+    try:
+        return call.server.units.clock.now() - duration.parse_ms(text)
+    except InvalidDurationError as error:
+        raise _bad(period, text, "a duration such as 7d") from error
+
+
+def moment(call: Incoming[None], name: str) -> int | None:
+    """Return a moment (ms).
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    text = call.query(name)
+    if not text or text.isdecimal():
+        return int(text) if text else None
+    try:
+        return clock.from_iso(text)
+    except ValueError as error:
+        raise _bad(name, text, "a moment in ISO 8601 or in ms since the epoch") from error
+
+
+def _bad(name: str, text: str, expected: str) -> UsageError:
+    return UsageError(f"Query Error: {name} must be {expected}, not {text!r}", code="INVALID_QUERY")
