@@ -30,6 +30,7 @@ from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.guard import Guard
 from trigger_platform.http.routes import (
     batches,
+    bulk_actions,
     deployments,
     environments,
     envvars,
@@ -97,6 +98,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     runs.add_tags,
     runs.read_metadata,
     runs.update_metadata,
+    bulk_actions.create_bulk_action,
+    bulk_actions.list_bulk_actions,
+    bulk_actions.read_bulk_action,
+    bulk_actions.abort_bulk_action,
     idempotency.reset_key,
     batches.trigger_small_batch,
     batches.read_batch,
