@@ -190,7 +190,9 @@ class Endpoint:
         try:
             principal = await identify(server, self.access, request)
             body = await self._parse(request)
-            result = await self.handler(Incoming(server, principal, request, body))
+            return _answer(await self.handler(Incoming(server, principal, request, body)))
+        except RecursionError:
+            return problems.nested_too_deeply()
         except ValidationError as error:
             return problems.invalid_body(error)
         except TriggerError as error:
@@ -199,7 +201,6 @@ class Endpoint:
             return Response(status_code=499)
         except Exception as error:  # noqa: BLE001 - the last resort of a request
             return problems.unexpected(error, self.path)
-        return _answer(result)
 
     async def _parse(self, request: Request) -> Any:
         if self.body is None:
