@@ -72,6 +72,7 @@ class _Target:
             "x-trigger-realtime-streams-version": "v1",
             "trigger-version": _own_version(),
         }
+        headers |= call.headers
         if call.method != "GET":
             headers["x-trigger-request-idempotency-key"] = str(uuid.uuid4())
         content = call.content
@@ -83,7 +84,7 @@ class _Target:
             call.method,
             self.api_url.rstrip("/") + call.path,
             params=dict(call.params) or None,
-            headers=headers | dict(call.headers),
+            headers=headers,
             content=content,
             timeout=timeout,
         )
