@@ -1,4 +1,4 @@
-"""The management API of ``trigger server start``: triggers accepted, reads beside a million runs, two processes.
+"""The API of ``trigger server start``: triggers accepted, reads beside a million runs, two processes.
 
 Clients are processes of their own with plain connections (an HTTP library costs more than the server does).
 """
@@ -19,7 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from bench import keep, median, quantile, show
 from trigger_core import ids

@@ -52,17 +52,17 @@ order by id
 limit :limit;
 
 -- name: read_runs_of_batch
--- A page of the runs of one batch.
-select {run.RunRow} from batch_item i join run on run.id = i.run_id
-where i.batch_id = :only and environment_id = :environment_id
+-- A page of the runs of one batch, by the batch's index: coalesce keeps SQLite from the environment's.
+select {run.RunRow} from run
+where batch_id = :only and coalesce(environment_id, '') = :environment_id
     and {part matches}
 order by id desc
 limit :limit;
 
 -- name: read_runs_of_batch_newer
 -- A page of the runs of one batch: the oldest of those that are newer than a cursor.
-select {run.RunRow} from batch_item i join run on run.id = i.run_id
-where i.batch_id = :only and environment_id = :environment_id
+select {run.RunRow} from run
+where batch_id = :only and coalesce(environment_id, '') = :environment_id
     and {part matches}
 order by id
 limit :limit;
