@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from trigger_platform.blobs.opening import open_blobs
 from trigger_platform.dashboard import pages
 from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
-from trigger_platform.http import openapi, problems
+from trigger_platform.http import cors, openapi, problems
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.guard import Guard
@@ -237,6 +237,7 @@ def build(server: Server) -> Starlette:
     return Starlette(
         routes=[
             *(endpoint.route(server) for endpoint in endpoints),
+            *_preflights(endpoints),
             Route("/openapi.json", describe),
             Mount("/static", StaticFiles(directory=_STATIC)),
         ],
@@ -244,6 +245,16 @@ def build(server: Server) -> Starlette:
         exception_handlers={HTTPException: _no_route},
         lifespan=lifespan,
     )
+
+
+def _preflights(endpoints: Iterable[Endpoint]) -> Iterator[Route]:
+    """Yield what tells browsers that pages of other origins may call a route."""
+    methods: dict[str, set[str]] = {}
+    for one in endpoints:
+        if one.is_for_pages:
+            methods.setdefault(one.path, set()).add(one.method)
+    for path, allowed in methods.items():
+        yield Route(path, cors.preflight(allowed), methods=["OPTIONS"])
 
 
 def _open_database(settings: Settings) -> Database:
