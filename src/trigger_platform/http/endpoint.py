@@ -177,6 +177,7 @@ class Endpoint:
     body_limit: int
     is_body_optional: bool
     form: Form | None = None
+    statuses: tuple[int, ...] = (200,)
 
     @property
     def summary(self) -> str:
@@ -292,8 +293,9 @@ def endpoint(
     body_limit: int = BODY_LIMIT,
     is_body_optional: bool = False,
     form: Form | None = None,
+    statuses: tuple[int, ...] = (200,),
 ) -> Callable[[Callable[[Incoming[B]], Awaitable[Any]]], Endpoint]:
-    """Describe a route; the decorated function is called with what came in.
+    """Describe a route; the function is called with what came in, and answers with one of ``statuses``.
 
     A route with a ``form`` takes its body as ``multipart/form-data`` too.
     """
@@ -301,7 +303,16 @@ def endpoint(
     def describe(handler: Callable[[Incoming[B]], Awaitable[Any]]) -> Endpoint:
         function = cast("Handler", handler)
         return Endpoint(
-            method, path, access, function, body, returns, body_limit, is_body_optional, form
+            method,
+            path,
+            access,
+            function,
+            body,
+            returns,
+            body_limit,
+            is_body_optional,
+            form,
+            statuses,
         )
 
     return describe
