@@ -29,6 +29,7 @@ from trigger_core.errors import (
     NotFoundError,
     PayloadTooLargeError,
     PermissionDeniedError,
+    RateLimitedError,
     TriggerError,
     UnprocessableError,
 )
@@ -53,6 +54,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     404: NotFoundError,
     409: ConflictError,
     422: UnprocessableError,
+    429: RateLimitedError,
 }
 
 

@@ -221,9 +221,7 @@ class Endpoint:
             return await self._run(server, principal, request)
         if not verdict.is_allowed:
             return rate_limit.refusal(verdict, server.units.clock.now())
-        response = await self._run(server, principal, request)
-        response.headers.update(verdict.headers)
-        return response
+        return verdict.tell(await self._run(server, principal, request))
 
     async def _run(self, server: Server, principal: Principal, request: Request) -> Response:
         try:

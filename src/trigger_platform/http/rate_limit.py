@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
+from trigger_core.errors import RateLimitedError
 from trigger_platform.settings import Settings
 
 __all__ = ["Buckets", "Limit", "RateLimits", "Verdict", "refusal"]
@@ -41,14 +42,14 @@ class Verdict:
     remaining: int
     reset: int
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers that tell of it."""
-        return {
-            "x-ratelimit-limit": str(self.limit),
-            "x-ratelimit-remaining": str(self.remaining),
-            "x-ratelimit-reset": str(self.reset),
-        }
+    def tell(self, response: Response) -> Response:
+        """Add the headers that tell of it, as bytes: every answer has them."""
+        response.raw_headers += [
+            (b"x-ratelimit-limit", b"%d" % self.limit),
+            (b"x-ratelimit-remaining", b"%d" % self.remaining),
+            (b"x-ratelimit-reset", b"%d" % self.reset),
+        ]
+        return response
 
 
 class Buckets:
@@ -118,7 +119,7 @@ def refusal(verdict: Verdict, now: int) -> Response:
         "remaining": verdict.remaining,
         "secondsUntilReset": seconds,
         "error": text,
-        "code": "RATE_LIMITED",
+        "code": RateLimitedError.code,
     }
-    headers = verdict.headers | {"retry-after": str(seconds), "x-should-retry": "true"}
-    return Response(json.dumps(body), 429, headers, "application/problem+json")
+    headers = {"retry-after": str(seconds), "x-should-retry": "true"}
+    return verdict.tell(Response(json.dumps(body), 429, headers, "application/problem+json"))
