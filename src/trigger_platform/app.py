@@ -27,6 +27,7 @@ from trigger_platform.engine.unit import Units
 from trigger_platform.http import cors, openapi, problems
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Endpoint
+from trigger_platform.http.envelope import Envelope
 from trigger_platform.http.guard import Guard
 from trigger_platform.http.routes import (
     batches,
@@ -241,7 +242,14 @@ def build(server: Server) -> Starlette:
             Route("/openapi.json", describe),
             Mount("/static", StaticFiles(directory=_STATIC)),
         ],
-        middleware=[Middleware(Guard, hosts=server.settings.hosts)],
+        middleware=[
+            Middleware(
+                Envelope,
+                is_encrypted=(server.settings.public_url or "").startswith("https://"),
+                logs_all=server.settings.log_requests,
+            ),
+            Middleware(Guard, hosts=server.settings.hosts),
+        ],
         exception_handlers={HTTPException: _no_route},
         lifespan=lifespan,
     )

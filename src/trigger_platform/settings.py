@@ -202,6 +202,9 @@ class Settings(BaseModel):
         description="How many calls one public token may make in a minute; 0 is any number."
         " By default 60 where others reach the server, any number on this machine alone.",
     )
+    log_requests: bool = Field(
+        False, description="Whether every request is logged; those that fail here always are."
+    )
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="How log lines are written; `auto` is text on a terminal, else JSON."
     )

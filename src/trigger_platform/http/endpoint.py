@@ -231,6 +231,8 @@ class Endpoint:
             return self._problem(error)
 
     def _problem(self, error: Exception) -> Response:
+        if isinstance(error, RecursionError):
+            return problems.nested_too_deeply()
         if isinstance(error, ValidationError):
             return problems.invalid_body(error)
         if isinstance(error, TriggerError):
