@@ -146,7 +146,7 @@ async def test_an_old_client_is_told_no_status_it_does_not_know(platform: Platfo
     old = await platform.http.get(
         path, params={"offset": "-1"}, headers={"x-trigger-api-version": ""}
     )
-    new = await platform.http.get(path, params={"offset": "-1"})
+    new = await platform.http.get(path, params={"offset": "-1"}, headers=CURRENT)
 
     assert old.json()[0]["value"]["status"] == "EXECUTING"
     assert new.json()[0]["value"]["status"] == "DEQUEUED"
