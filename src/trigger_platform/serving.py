@@ -13,6 +13,7 @@ import uvicorn
 
 from trigger_core.errors import TriggerError
 from trigger_platform.app import build, open_server
+from trigger_platform.http import setup_link
 from trigger_platform.http.connection import Connection, Gate, protocol
 from trigger_platform.http.server import Server
 from trigger_platform.settings import Settings
@@ -39,6 +40,7 @@ async def serve(
     listener = _listen(settings)
     server = await open_server(settings)
     server.url = settings.public_url or _url(settings.host, listener.getsockname()[1])
+    server.setup_url = await setup_link.for_first_admin(server)
     gate = Gate(
         settings.max_connections, settings.header_timeout / 1000, settings.body_timeout / 1000
     )
