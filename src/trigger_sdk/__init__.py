@@ -9,7 +9,18 @@
 
 from __future__ import annotations
 
-from trigger_sdk import auth, batch, idempotency_keys, queues, runs, schedules, tags, tasks, wait
+from trigger_sdk import (
+    auth,
+    batch,
+    deployments,
+    idempotency_keys,
+    queues,
+    runs,
+    schedules,
+    tags,
+    tasks,
+    wait,
+)
 from trigger_sdk.auth import Scope
 from trigger_sdk.config import Config, define_config
 from trigger_sdk.context import CancelSignal, Context, current_context
@@ -88,6 +99,7 @@ __all__ = [
     "batch",
     "current_context",
     "define_config",
+    "deployments",
     "idempotency_keys",
     "logger",
     "metadata",

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from trigger_sdk import _remote, _remote_schedules, _signature
+    from trigger_sdk import _remote, _remote_deployments, _remote_schedules, _signature
 
-__all__ = ["check_schedule", "preload", "remote", "schedules", "signature"]
+__all__ = ["check_schedule", "deployments", "preload", "remote", "schedules", "signature"]
 
 
 @cache
@@ -38,6 +38,12 @@ def schedules() -> type[_remote_schedules.RemoteSchedules]:
     """Return the class that asks about schedules; loads httpx."""
     found = _load("trigger_sdk._remote_schedules").RemoteSchedules
     return cast("type[_remote_schedules.RemoteSchedules]", found)
+
+
+def deployments() -> type[_remote_deployments.RemoteDeployments]:
+    """Return the class that asks about deployments; loads httpx."""
+    found = _load("trigger_sdk._remote_deployments").RemoteDeployments
+    return cast("type[_remote_deployments.RemoteDeployments]", found)
 
 
 def check_schedule() -> Callable[[str | None, str | None, str, str | None], None]:
