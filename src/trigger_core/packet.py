@@ -19,6 +19,7 @@ from trigger_core.errors import UsageError
 __all__ = [
     "JSON",
     "MAX_PAYLOAD_BYTES",
+    "STORE",
     "SUPERJSON",
     "TEXT",
     "Packet",
@@ -31,6 +32,8 @@ __all__ = [
 JSON = "application/json"
 SUPERJSON = "application/super+json"
 TEXT = "text/plain"
+STORE = "application/store"
+"""The data is the path of a packet that lies elsewhere, with a type of its own."""
 
 MAX_PAYLOAD_BYTES = 3 * 1024 * 1024
 """The largest payload that is accepted."""
@@ -93,7 +96,9 @@ def decode(data: str | None, kind: str) -> Any:
 
 
 def to_plain(data: str | None, kind: str) -> Any:
-    """Read a packet as plain JSON values: a date stays text, a set a list."""
+    """Read a packet as plain JSON values: a date stays text, a set a list; what lies elsewhere is nothing."""
+    if kind == STORE:
+        return None
     if data and kind == SUPERJSON:
         return json.loads(data).get("json")
     return decode(data, kind)

@@ -20,6 +20,7 @@ from trigger_core.clock import Clock
 from trigger_core.errors import EncryptionError, StoreError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform import key_file
+from trigger_platform.blobs.opening import open_blobs
 from trigger_platform.dashboard import pages
 from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
@@ -34,11 +35,13 @@ from trigger_platform.http.routes import (
     health,
     idempotency,
     otlp,
+    packets,
     projects,
     queues,
     realtime,
     runs,
     schedules,
+    streams,
     tasks,
     waits,
     worker,
@@ -75,6 +78,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     realtime.follow_one,
     realtime.follow_tags,
     realtime.follow_batch,
+    streams.declare_stream,
+    streams.send_input,
+    streams.write_stream,
+    streams.append_part,
+    streams.last_chunk,
+    streams.read_input,
+    streams.read_stream,
+    streams.read_target,
     runs.cancel_run,
     runs.replay_run,
     runs.reschedule_run,
@@ -92,8 +103,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     waits.call_back,
     waits.wait_for_duration,
     waits.wait_for_token,
+    packets.create_packet,
+    packets.create_named_packet,
+    packets.find_packet,
+    packets.find_packet_v2,
+    packets.upload,
+    packets.download,
+    waits.await_input,
     queues.list_queues,
     queues.retrieve_queue,
+    queues.list_keys,
     queues.pause_queue,
     queues.override_queue,
     queues.reset_queue,
@@ -163,7 +182,8 @@ async def open_server(
         raise
     hub = Hub()
     units.subscribe(hub.notice)
-    server = Server(units, hub, local, Feeds(units), settings=settings)
+    blobs = open_blobs(settings, units.clock.now)
+    server = Server(units, hub, local, Feeds(units), settings=settings, blobs=blobs)
     units.subscribe(server.keys.notice)
     return server
 
@@ -179,7 +199,7 @@ def build(server: Server) -> Starlette:
             "outbox": Outbox(server.units),
             "feeds": server.feeds,
             "reconciler": Reconciler(server.units),
-            "retention": Retention(server.units, server.settings.periods),
+            "retention": Retention(server.units, server.settings.periods, server.blobs),
         }
         loops = [asyncio.create_task(loop.run()) for loop in server.loops.values()]
         try:

@@ -141,6 +141,30 @@ class Settings(BaseModel):
     keep_logs: _Period = Field(
         14 * 86_400_000, description="For how long lines that runs wrote are kept."
     )
+    blob_dir: Path | None = Field(
+        None,
+        description="Folder of large payloads and outputs; by default `blobs` beside the SQLite file."
+        " Processes on one PostgreSQL database need one folder that all of them see, or a bucket.",
+    )
+    blob_limit: int = Field(
+        100 * 1024 * 1024,
+        gt=0,
+        description="The largest blob that is taken into the folder, in bytes.",
+    )
+    s3_bucket: str | None = Field(
+        None,
+        description="A bucket of an S3-compatible object store, instead of the folder. Clients and"
+        " workers upload and download there directly.",
+    )
+    s3_endpoint: Annotated[str | None, BeforeValidator(_origin)] = Field(
+        None,
+        description="Where the object store is reached, such as `https://s3.eu-west-1.amazonaws.com`.",
+    )
+    s3_region: str = Field("us-east-1", description="The region of the bucket.")
+    s3_access_key_id: str | None = Field(None, description="Who signs for the object store.")
+    s3_secret_access_key: SecretStr | None = Field(
+        None, description="The secret of the object store."
+    )
     max_connections: int = Field(
         10_000, ge=1, description="How many connections there may be at once; more are refused."
     )

@@ -15,6 +15,7 @@ from trigger_core.api.call import Call
 from trigger_core.api.calls import auth as auth_calls
 from trigger_core.api.calls import batches as batch_calls
 from trigger_core.api.calls import idempotency as key_calls
+from trigger_core.api.calls import packets as packet_calls
 from trigger_core.api.calls import queues as queue_calls
 from trigger_core.api.calls import runs as run_calls
 from trigger_core.api.calls import tasks as task_calls
@@ -98,11 +99,30 @@ class Remote:
 
     async def retrieve(self, run: RunHandle[R] | str) -> Run[R]:
         """Read a run."""
-        return _run(run, await self._send(run_calls.retrieve(_id(run))))
+        detail = await self._send(run_calls.retrieve(_id(run)))
+        if detail.output_presigned_url is not None:
+            client = _async_client(self._credentials or _session.find())
+            detail = _with_output(detail, await client.download(detail.output_presigned_url))
+        return _run(run, detail)
 
     def retrieve_sync(self, run: RunHandle[R] | str) -> Run[R]:
         """Read a run."""
-        return _run(run, self._send_sync(run_calls.retrieve(_id(run))))
+        detail = self._send_sync(run_calls.retrieve(_id(run)))
+        if detail.output_presigned_url is not None:
+            client = _client(self._credentials or _session.find())
+            detail = _with_output(detail, client.download(detail.output_presigned_url))
+        return _run(run, detail)
+
+    async def read_packet(self, storage_path: str) -> Packet:
+        """Read a packet that lies elsewhere."""
+        found = await self._send(packet_calls.find(storage_path))
+        client = _async_client(self._credentials or _session.find())
+        return await client.download(found.presigned_url)
+
+    def read_packet_sync(self, storage_path: str) -> Packet:
+        """Read a packet that lies elsewhere."""
+        found = self._send_sync(packet_calls.find(storage_path))
+        return _client(self._credentials or _session.find()).download(found.presigned_url)
 
     async def poll(
         self, run: RunHandle[R] | str, *, interval: Duration, timeout: Duration
@@ -368,6 +388,12 @@ def _run(run: RunHandle[R] | str, detail: RunDetail) -> Run[R]:
     if detail.is_success and not isinstance(run, str):
         output = run.read_output(output)
     return Run(detail, output)
+
+
+def _with_output(detail: RunDetail, found: Packet) -> RunDetail:
+    """Return a run with an output that was downloaded."""
+    output = packet.to_plain(found.data, found.type)
+    return detail.model_copy(update={"output": output, "output_presigned_url": None})
 
 
 def _replay_call(run: RunHandle[Any] | str, *payload: Any) -> Call[ReplayedRun]:

@@ -30,7 +30,14 @@ from trigger_sdk.config import Config
 from trigger_sdk.context import CancelSignal
 from trigger_sdk.errors import TaskCanceledError
 from trigger_sdk.task import Task
-from trigger_worker import attempt_context, capture, limits, outcome, wait_messages
+from trigger_worker import (
+    attempt_context,
+    capture,
+    limits,
+    outcome,
+    stored_packets,
+    wait_messages,
+)
 from trigger_worker.executor_channel import ExecutorChannel
 from trigger_worker.ipc import Message, die_with_parent
 
@@ -83,14 +90,14 @@ class Executor:
         """Wait for the platform's word, in an asynchronous task; giving up is told."""
         reference = self._begin_wait(request)
         try:
-            return await self._told(reference)
+            return await stored_packets.brought(await self._told(reference))
         except asyncio.CancelledError:
             self._channel.send({"t": "unwait", "ref": reference})
             raise
 
     def wait_sync(self, request: WaitRequest) -> Waited:
         """Wait for the platform's word, blocking; a cancel ends the wait."""
-        return self._told_sync(self._begin_wait(request))
+        return stored_packets.brought_sync(self._told_sync(self._begin_wait(request)))
 
     def change_metadata(self, target: str, operation: dict[str, Any]) -> None:
         """Tell an operation on metadata (the SDK's metadata)."""
@@ -167,8 +174,8 @@ class Executor:
         limits.apply(run.get("machine"))
         context = attempt_context.context(run, task, self._config, self._signal)
         current_run.set(ActiveRun(context, self, dict(context.run.metadata or {})))
-        payload = packet.decode(run.get("payload"), run.get("payloadType", packet.JSON))
-        args, kwargs = task.signature.bind(payload, context)
+        payload = stored_packets.payload(run)
+        args, kwargs = task.signature.bind(packet.decode(payload.data, payload.type), context)
         self._dispatch()
         self._signal.throw_if_canceled()  # a cancel may have come together with the run
         if task.spec.is_async:

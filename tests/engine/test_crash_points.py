@@ -29,6 +29,7 @@ from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions
 from trigger_core.schemas.workers import Assignment, GivenUp, Held, LogLine, StartRetry, Verdict
 from trigger_platform.engine import (
     access_token,
+    blob,
     delayed,
     deployment,
     dequeue,
@@ -49,7 +50,7 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import EnvironmentRow, RunRow, ScheduleRow
+from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow
 from trigger_platform.store.sqlite import DIALECT
 from trigger_platform.store.statements import migrations
 
@@ -362,6 +363,23 @@ def _mend(engine: Engine, _state: Any) -> None:
     engine.call(mend)
 
 
+def _upload(engine: Engine) -> None:
+    engine.call(blob.expect, engine.environment, "p")
+
+
+def _uploaded(engine: Engine) -> int | None:
+    engine.call(blob.uploaded, engine.environment, "p", "text/plain", 3)
+    found: BlobRow = engine.call(blob.find, engine.environment, "p")
+    return found.size
+
+
+def _unused(engine: Engine) -> list[BlobRow]:
+    _upload(engine)
+    engine.clock.advance(2 * 86_400_000)
+    engine.call(retention.SWEEPS["blobs"], retention.Periods(), {})
+    return engine.call(blob.let_go)  # type: ignore[no-any-return]
+
+
 def _batch_once(engine: Engine, _state: Any) -> list[tuple[str, bool]]:
     item = BatchItem(task="task", options=TriggerOptions(idempotency_key="k"))
     asked = TriggerBatch(items=[item, BatchItem(task="task"), item])
@@ -434,6 +452,9 @@ CASES = [
         is_repeated=False,
     ),
     Case("request.once", _replay_once, _queued),
+    Case("blob.expect", lambda e, _: e.call(blob.expect, e.environment, "p"), _upload),
+    Case("blob.uploaded", lambda e, _: _uploaded(e), _upload),
+    Case("blob.forget", lambda e, gone: e.call(blob.forget, gone), _unused),
     Case(
         "batch.open_batch",
         lambda e, run: e.open_batch(2, parent=run, key="k").run_count,

@@ -115,3 +115,28 @@ async def test_an_environment_is_paused_and_goes_on(queues: Platform) -> None:
     assert (await queues.http.post(f"{path}/resume")).json()["paused"] is False
     assert len(await queues.work("hello", "a/b")) == 1
     assert (await queues.http.post(f"/api/v1/projects/{PROJECT}/prod/pause")).status_code == 404
+
+
+@pytest.mark.behaviour(89)
+@pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect=True)
+async def test_the_keys_of_a_queue_are_listed_those_that_wait_the_longest_first(
+    queues: Platform,
+) -> None:
+    """With how many runs of each wait and execute; runs without a key stand under the empty one."""
+    for key in ("b", "a", "b", None):
+        await queues.trigger("hello", concurrencyKey=key)
+        queues.clock.advance(1_000)
+    path = "/api/v1/queues/hello/keys?type=task"
+    keys = (await queues.http.get(path)).json()
+    assert [(one["key"], one["queued"]) for one in keys["data"]] == [("b", 2), ("a", 1), ("", 1)]
+    assert keys["data"][0]["waitingSince"] < keys["data"][1]["waitingSince"]
+
+    await queues.trigger("hello", concurrencyKey="a", priority=60)
+    first = (await queues.http.get(f"{path}&perPage=1")).json()
+    assert [one["key"] for one in first["data"]] == ["a"]
+    assert first["pagination"] == {"currentPage": 1, "totalPages": 3, "count": 3}
+    await queues.work("hello")
+    assert (await queues.http.get(path)).json()["data"] == []
+    await queues.trigger("hello", concurrencyKey="a")
+    [left] = (await queues.http.get(path)).json()["data"]
+    assert (left["queued"], left["running"]) == (1, 2)

@@ -29,7 +29,7 @@ async def test_every_guarded_route_refuses_wrong_credentials(
     answer = await platform.http.request(endpoint.method, _path(endpoint), headers=headers)
 
     assert answer.status_code == 401
-    assert isinstance(answer.json()["error"], str)
+    assert endpoint.method == "HEAD" or isinstance(answer.json()["error"], str)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ async def test_the_description_lists_every_route(platform: Platform) -> None:
     listed = {
         (method.upper(), path) for path, item in description["paths"].items() for method in item
     }
-    assert listed == {(one.method, one.path) for one in ENDPOINTS}
+    assert listed == {(one.method, one.path.replace(":path}", "}")) for one in ENDPOINTS}
     for item in description["paths"].values():
         for operation in item.values():
             assert operation["summary"]

@@ -54,6 +54,32 @@ def get(queue: Name, *, json_output: Json = False) -> None:
 
 
 @app.command()
+def keys(
+    queue: Name,
+    *,
+    page: Annotated[int, typer.Option(min=1, help="Which page.")] = 1,
+    per_page: Annotated[int, typer.Option(min=1, max=100, help="How many on a page.")] = 100,
+    json_output: Json = False,
+) -> None:
+    """List the concurrency keys whose runs wait, those that wait the longest first."""
+    console = Console(json_output=json_output)
+    call = calls.keys(calls.address(queue), page=page, per_page=per_page)
+    found = session.client().send(call)
+    if json_output:
+        console.data(found.to_wire())
+    elif not found.data:
+        console.note("no run of this queue waits")
+    else:
+        rows = [
+            [one.waiting_since, one.key or "(none)", str(one.running), str(one.queued)]
+            for one in found.data
+        ]
+        console.table(["SINCE", "KEY", "RUNNING", "QUEUED"], rows)
+        if found.pagination.total_pages > 1:
+            console.note(f"page {page} of {found.pagination.total_pages}")
+
+
+@app.command()
 def pause(queue: Name, *, json_output: Json = False) -> None:
     """Start nothing new in a queue; runs that execute go on."""
     _send(calls.pause(calls.address(queue), paused=True), json_output=json_output)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from trigger_core import packet
 from trigger_core.api.call import Answer, Call
 from trigger_core.errors import (
     ApiError,
@@ -31,6 +32,7 @@ from trigger_core.errors import (
     TriggerError,
     UnprocessableError,
 )
+from trigger_core.packet import Packet
 
 __all__ = ["AsyncClient", "Client"]
 
@@ -112,7 +114,13 @@ class Client:
             ApiError: the platform refused; the subclass says how.
             ConnectionFailedError: it did not answer, after several tries.
         """
-        request = self._target.request(self._http, call)
+        return call.read(self._answer(self._target.request(self._http, call)))
+
+    def download(self, address: str) -> Packet:
+        """Return the packet at an address that the platform gave; raises as :meth:`send` does."""
+        return _packet(self._answer(self._http.build_request("GET", address)))
+
+    def _answer(self, request: httpx.Request) -> Answer:
         failure: TriggerError | None = None
         for attempt in range(_TRIES):
             if failure is not None:
@@ -124,7 +132,7 @@ class Client:
                 continue
             failure = _failure(response)
             if failure is None:
-                return call.read(Answer(response.content, response.headers))
+                return Answer(response.content, response.headers)
             if not failure.retryable:
                 break
         assert failure is not None
@@ -166,7 +174,13 @@ class AsyncClient:
 
     async def send(self, call: Call[T]) -> T:
         """Send a call and return its value; raises as :meth:`Client.send` does."""
-        request = self._target.request(self._http, call)
+        return call.read(await self._answer(self._target.request(self._http, call)))
+
+    async def download(self, address: str) -> Packet:
+        """Return the packet at an address that the platform gave; raises as :meth:`Client.send` does."""
+        return _packet(await self._answer(self._http.build_request("GET", address)))
+
+    async def _answer(self, request: httpx.Request) -> Answer:
         failure: TriggerError | None = None
         for attempt in range(_TRIES):
             if failure is not None:
@@ -178,7 +192,7 @@ class AsyncClient:
                 continue
             failure = _failure(response)
             if failure is None:
-                return call.read(Answer(response.content, response.headers))
+                return Answer(response.content, response.headers)
             if not failure.retryable:
                 break
         assert failure is not None
@@ -199,6 +213,12 @@ def _events(lines: Iterator[str], read: Callable[[str, str], T]) -> Iterator[T]:
         elif not line and data:
             yield read(event, data)
             event, data = "message", ""
+
+
+def _packet(answer: Answer) -> Packet:
+    """Its type is the one it was uploaded with."""
+    kind = answer.headers.get("content-type", packet.JSON).partition(";")[0].strip()
+    return Packet(answer.body.decode(), kind)
 
 
 def _pause(attempt: int) -> float:

@@ -14,6 +14,8 @@ __all__ = [
     "PauseQueue",
     "QueueConcurrency",
     "QueueDetail",
+    "QueueKey",
+    "QueueKeyPage",
     "QueueKind",
     "QueuePage",
     "ResetQueue",
@@ -61,6 +63,22 @@ class QueuePage(WireModel):
     """The answer of ``GET /api/v1/queues``, in the order of names."""
 
     data: list[QueueDetail]
+    pagination: PageNumbers
+
+
+class QueueKey(WireModel):
+    """A concurrency key whose runs wait, and since when the first does; it is empty for runs without one."""
+
+    key: str
+    queued: int
+    running: int
+    waiting_since: str
+
+
+class QueueKeyPage(WireModel):
+    """The answer of ``GET /api/v1/queues/{queue}/keys``: those that wait the longest come first."""
+
+    data: list[QueueKey]
     pagination: PageNumbers
 
 

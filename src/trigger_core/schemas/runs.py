@@ -136,7 +136,9 @@ class RunDetail(RunSummary):
     """The answer of ``GET /api/v3/runs/{id}``."""
 
     payload: Any = None
+    payload_presigned_url: str | None = None
     output: Any = None
+    output_presigned_url: str | None = None
     error: RunError | None = None
     attempt_count: int = 0
     attempts: list[AttemptDetail] = []

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from trigger_core import duration, ids, metadata
+from trigger_core import duration, ids, metadata, packet
 from trigger_core.errors import InvalidDurationError, UsageError
 from trigger_core.schemas.trigger import BatchItem, TriggerOptions
 from trigger_platform.engine import idempotency, queue_name, tags, trace
@@ -20,6 +20,7 @@ __all__ = ["NewRun", "Origin", "Ticked", "make"]
 _MIN_DURATION_S = 5
 _INT32 = 2**31 - 1
 _US = 1000
+_LONGEST_PATH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,9 +259,20 @@ def _key_options(options: TriggerOptions) -> str | None:
     return None if chosen is None else json.dumps(chosen.to_wire())
 
 
+def _path(payload: Any) -> str:
+    if not isinstance(payload, str) or not payload or len(payload) > _LONGEST_PATH:
+        raise UsageError(
+            "the payload is stored elsewhere, so it must be the path to where",
+            code="INVALID_PACKET_NAME",
+        )
+    return payload
+
+
 def _payload(run_id: str, item: BatchItem) -> PayloadRow:
     """JSON comes as JSON and is kept as text; other packets come as their text (engine 3.0, step 15)."""
     kind = item.options.payload_type or "application/json"
+    if kind == packet.STORE:
+        return PayloadRow(run_id, kind, _path(item.payload))
     if kind != "application/json":
         return PayloadRow(run_id, kind, item.payload if isinstance(item.payload, str) else None)
     if item.payload is None:

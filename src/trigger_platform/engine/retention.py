@@ -29,7 +29,8 @@ Place = Mapping[str, Any]
 class Periods:
     """For how long what has ended is kept, in ms.
 
-    Runs 30 days, their lines and spans 14 days, answers to requests a day.
+    Runs 30 days, their lines and spans 14 days, answers to requests a day, and so packets that were uploaded
+    and that no run was triggered with.
     """
 
     runs_ms: int = 30 * _DAY_MS
@@ -80,6 +81,12 @@ class _Debounce:
     environment_id: str
     task: str
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Blob:
+    environment_id: str
+    path: str
 
 
 def runs(u: Unit, periods: Periods, place: Place) -> Slice:
@@ -186,6 +193,16 @@ def debounces(u: Unit, _periods: Periods, place: Place) -> Slice:
     return Slice(removed, keys[-1] if len(page) == _KEYS else None)
 
 
+def blobs(u: Unit, periods: Periods, place: Place) -> Slice:
+    """Let go of packets that no run has, or has any more; they are removed from where they lie afterwards."""
+    start = {"environment_id": "", "path": ""} | dict(place)
+    page = u.tx.all("blobs_page", _Blob, **start, limit=_KEYS)
+    keys = [asdict(one) for one in page]
+    when = {"before": u.now - periods.requests_ms, "now": u.now}
+    removed = u.tx.many("blob_let_go", [key | when for key in keys])
+    return Slice(removed, keys[-1] if len(page) == _KEYS else None)
+
+
 def _after(page: list[_Old], size: int) -> Place | None:
     return {"after": page[-1].id} if len(page) == size else None
 
@@ -198,5 +215,6 @@ SWEEPS: Mapping[str, Callable[[Unit, Periods, Place], Slice]] = {
     "waitpoints": waitpoints,
     "requests": requests,
     "debounces": debounces,
+    "blobs": blobs,
 }
 """What is swept, in this order: what runs leave behind comes after them."""

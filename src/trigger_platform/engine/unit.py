@@ -47,6 +47,7 @@ class Unit:
     runnable: set[str] = field(default_factory=set)
     boots: set[str] = field(default_factory=set)
     changed: set[tuple[str, str]] = field(default_factory=set)
+    streams: set[str] = field(default_factory=set)
     access: bool = False
     due: int | None = None
     steps: list[tuple[str, str]] = field(default_factory=list)
@@ -79,6 +80,7 @@ class Unit:
             due=self.due,
             outbox=bool(self.events),
             changed=frozenset(self.changed),
+            streams=frozenset(self.streams),
             access=self.access,
         )
 

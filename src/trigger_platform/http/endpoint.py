@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -22,7 +23,7 @@ from trigger_platform.http.auth import Access, Principal, identify
 from trigger_platform.http.server import Server
 from trigger_platform.store.rows import EnvironmentRow, ProjectRow
 
-__all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body"]
+__all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body", "refuse_length"]
 
 BODY_LIMIT = 3 * 1024 * 1024 + 16 * 1024
 """The largest body of a trigger: three mebibytes of payload and some options."""
@@ -98,6 +99,22 @@ class Incoming(Generic[B]):
     def path(self, name: str) -> str:
         """Return a parameter of the path."""
         return str(self.request.path_params[name])
+
+    @property
+    def base_url(self) -> str:
+        """How the caller reaches this server: the name it used, which may differ from the public one."""
+        used = str(self.request.base_url).rstrip("/")
+        public = self.server.settings.public_url
+        is_public = public is not None and urlsplit(public).netloc == urlsplit(used).netloc
+        return public if public is not None and is_public else used
+
+    def stored(self, path: str) -> str | None:
+        """Return where to download a packet that lies elsewhere; ``None`` if there is no place for any."""
+        if self.server.blobs is None:
+            return None
+        place = self.server.blob_place(self.principal.environment, path)
+        now = self.server.units.clock.now()
+        return self.server.blobs.address("GET", place, base_url=self.base_url, now_ms=now)
 
     def query(self, name: str, default: str = "") -> str:
         """Return a parameter of the query."""
@@ -193,17 +210,26 @@ async def read_body(request: Request, limit: int) -> bytes:
     Raises:
         PayloadTooLargeError: it is over the limit.
     """
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > limit:
-        raise _too_large(int(length))
+    refuse_length(request, limit)
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
         if size > limit:
-            raise _too_large(size)
+            raise _too_large(size, limit)
         parts.append(part)
     return b"".join(parts)
+
+
+def refuse_length(request: Request, limit: int) -> None:
+    """Refuse a body that says itself that it is too large, before any of it is read.
+
+    Raises:
+        PayloadTooLargeError: it does.
+    """
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > limit:
+        raise _too_large(int(length), limit)
 
 
 def endpoint(
@@ -225,10 +251,10 @@ def endpoint(
     return describe
 
 
-def _too_large(size: int) -> PayloadTooLargeError:
+def _too_large(size: int, limit: int) -> PayloadTooLargeError:
     return PayloadTooLargeError(
         "Request body too large",
-        because=f"it has {size:,} bytes, a payload may have 3,145,728",
+        because=f"it has {size:,} bytes, {limit:,} are allowed here",
         hint="put the data in a file or an object store and pass its address",
     )
 

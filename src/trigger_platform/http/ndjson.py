@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-__all__ = ["Line", "lines"]
+__all__ = ["Line", "groups", "lines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +19,27 @@ class Line:
 
 async def lines(body: AsyncIterator[bytes], limit: int) -> AsyncIterator[Line]:
     """Yield the lines of a body that are not blank; memory stays within one line and one chunk."""
+    async for some in groups(body, limit):
+        for line in some:
+            yield line
+
+
+async def groups(body: AsyncIterator[bytes], limit: int) -> AsyncIterator[list[Line]]:
+    """Yield likewise, but together what arrived together."""
     begun = bytearray()
     size = 0
     async for chunk in body:
+        ended: list[Line] = []
         parts = chunk.split(b"\n")
         for number, part in enumerate(parts):
             if number > 0:
                 if begun.strip():
-                    yield Line(bytes(begun), size, is_whole=size <= limit)
+                    ended.append(Line(bytes(begun), size, is_whole=size <= limit))
                 begun.clear()
                 size = 0
             size += len(part)
             begun += part[: max(0, limit - len(begun))]
+        if ended:
+            yield ended
     if begun.strip():
-        yield Line(bytes(begun), size, is_whole=size <= limit)
+        yield [Line(bytes(begun), size, is_whole=size <= limit)]

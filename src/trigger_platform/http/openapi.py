@@ -14,7 +14,7 @@ from trigger_platform.http.endpoint import Endpoint
 
 __all__ = ["describe"]
 
-_PARAMETER = re.compile(r"{(\w+)}")
+_PARAMETER = re.compile(r"{(\w+)(?::path)?}")
 _REF = "#/components/schemas/{model}"
 _SCHEMES = {
     Credential.ROOT_KEY: "secretKey",
@@ -33,7 +33,8 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     _, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for one in listed:
-        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
+        path = _PARAMETER.sub(r"{\1}", one.path)
+        paths.setdefault(path, {})[one.method.lower()] = _operation(one)
     bearer = {"type": "http", "scheme": "bearer"}
     return {
         "openapi": "3.1.0",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, TypeAlias, cast
 
 from trigger_core import clock, ids, packet
 from trigger_core.duration import describe
@@ -15,7 +16,7 @@ from trigger_core.schemas.batches import (
     BatchStatus,
     RunResult,
 )
-from trigger_core.schemas.queues import QueueConcurrency, QueueDetail
+from trigger_core.schemas.queues import PageNumbers, QueueConcurrency, QueueDetail
 from trigger_core.schemas.runs import (
     AttemptDetail,
     LogPage,
@@ -47,6 +48,7 @@ __all__ = [
     "error_of",
     "internal_statuses",
     "log_page",
+    "page_numbers",
     "queue",
     "result",
     "run_page",
@@ -54,6 +56,9 @@ __all__ = [
     "summary",
     "token",
 ]
+
+Stored: TypeAlias = Callable[[str], "str | None"]
+"""Tells where to download a packet."""
 
 _QUEUED = {"QUEUED", "DELAYED", "PENDING_VERSION"}
 _EXECUTING = {"EXECUTING", "DEQUEUED"}
@@ -68,6 +73,10 @@ _INTERNAL = {
     "INTERRUPTED": ["INTERRUPTED"],
 }
 """What a word of the current or the older vocabulary means; other words mean themselves (protocol H.1)."""
+
+
+def _nowhere(_path: str) -> None:
+    return None
 
 
 def internal_statuses(public: list[str]) -> list[str]:
@@ -91,14 +100,19 @@ def summary(run: RunRow) -> RunSummary:
     return RunSummary.model_validate(_summary(run))
 
 
-def detail(found: FullRun) -> RunDetail:
-    """Return a run with everything; ``output`` only of a success, as the original does."""
+def detail(found: FullRun, stored: Stored = _nowhere) -> RunDetail:
+    """Return a run with everything; ``output`` only of a success, as the original does.
+
+    ``stored`` tells where to download a packet that lies elsewhere.
+    """
     run, payload = found.run, found.payload
-    is_success = run.status == states.RunStatus.COMPLETED_SUCCESSFULLY
+    output = found.output if run.status == states.RunStatus.COMPLETED_SUCCESSFULLY else None
     kind = run.output_type or packet.JSON
     fields = _summary(run) | {
         "payload": packet.to_plain(payload.data, payload.type) if payload else None,
-        "output": packet.to_plain(found.output, kind) if is_success else None,
+        "payload_presigned_url": _link(payload.data, payload.type, stored) if payload else None,
+        "output": packet.to_plain(output, kind),
+        "output_presigned_url": _link(output, kind, stored),
         "error": error_of(run.error),
         "attempt_count": run.attempt,
         "attempts": _attempts(found.snapshots),
@@ -110,6 +124,12 @@ def detail(found: FullRun) -> RunDetail:
         ),
     }
     return RunDetail.model_validate(fields)
+
+
+def page_numbers(number: int, size: int, count: int) -> PageNumbers:
+    """Return which page this is; an empty list has one page too."""
+    pages = max(1, -(-count // size))
+    return PageNumbers(current_page=number, total_pages=pages, count=count)
 
 
 def queue(view: View) -> QueueDetail:
@@ -340,6 +360,10 @@ def _ending(row: SnapshotRow) -> dict[str, Any]:
         "completed_at": clock.to_iso(row.created_at),
         "error": error_of(row.error),
     }
+
+
+def _link(data: str | None, kind: str, stored: Stored) -> str | None:
+    return stored(data) if data and kind == packet.STORE else None
 
 
 def _iso(ms: int | None) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
+from trigger_platform.blobs.blob_store import BlobStore, Place
 from trigger_platform.engine import secret_key
 from trigger_platform.engine.project import Ensured
 from trigger_platform.engine.unit import Unit, Units
@@ -42,6 +43,7 @@ class Server:
     feeds: Feeds
     url: str = ""
     settings: Settings = Settings()  # noqa: RUF009 - frozen
+    blobs: BlobStore | None = None
     is_draining: bool = False
     loops: Mapping[str, Loop] = field(default_factory=dict)
     metrics: Metrics = field(default_factory=Metrics)
@@ -50,6 +52,10 @@ class Server:
     def secret_key_of(self, environment: EnvironmentRow) -> str:
         """Return an environment's secret key."""
         return secret_key.read(self.units.keys, environment)
+
+    def blob_place(self, environment: EnvironmentRow, path: str) -> Place:
+        """Return where a blob of an environment lies."""
+        return Place(environment.id, path, self.secret_key_of(environment))
 
     def close(self) -> None:
         """Let everybody who waits go: the server is ending."""

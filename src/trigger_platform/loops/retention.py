@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections import Counter
 
+from trigger_platform.blobs.blob_store import BlobStore
+from trigger_platform.engine import blob
 from trigger_platform.engine.retention import SWEEPS, Periods, Place
 from trigger_platform.engine.unit import Units
 
@@ -19,10 +21,11 @@ _BREATH_S = 0.01
 class Retention:
     """Removes what has been kept for long enough."""
 
-    def __init__(self, units: Units, periods: Periods) -> None:
+    def __init__(self, units: Units, periods: Periods, blob_store: BlobStore | None = None) -> None:
         self._units = units
         self.passed_at: int | None = None
         self._periods = periods
+        self._blob_store = blob_store
 
     async def run(self) -> None:
         """Remove for ever."""
@@ -41,8 +44,16 @@ class Retention:
         for name in SWEEPS:
             while (count := await self._sweep(name)) > 0:
                 removed[name] += count
+        await self._remove_blobs()
         self.passed_at = self._units.clock.now()
         return removed
+
+    async def _remove_blobs(self) -> None:
+        """Remove blobs from where they lie, then their rows; a death in between repeats the removal."""
+        while self._blob_store is not None and (gone := await self._units.read(blob.let_go)):
+            for one in gone:
+                await self._blob_store.remove(one.environment_id, one.path)
+            await self._units.write(blob.forget, gone)
 
     async def _sweep(self, name: str) -> int:
         """Go through one kind from its beginning to its end."""

@@ -7,7 +7,8 @@ anyway after a while.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -29,10 +30,9 @@ class WorkWaiter:
 
 @dataclass(eq=False, slots=True)
 class Subscription:
-    """Somebody who watches an environment's runs, or one of them."""
+    """Somebody who watches an environment's runs, one of them, or one of its streams."""
 
-    environment_id: str
-    run_id: str | None
+    subjects: frozenset[str]
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def wait(self, seconds: float) -> bool:
@@ -51,7 +51,7 @@ class Hub:
 
     def __init__(self) -> None:
         self._waiters: set[WorkWaiter] = set()
-        self._subscriptions: set[Subscription] = set()
+        self._subscriptions: defaultdict[str, set[Subscription]] = defaultdict(set)
         self.closed = asyncio.Event()
 
     def notice(self, notice: Notice) -> None:
@@ -60,11 +60,10 @@ class Hub:
             has_work = waiter.wants_work and waiter.environment_id in notice.runnable
             if has_work or waiter.boot_id in notice.boots or notice.look:
                 waiter.woken.set()
-        if notice.changed:
-            self._publish(notice.changed)
+        self._publish(notice.streams)
+        self._publish({subject for pair in notice.changed for subject in pair})
         if notice.look:
-            for subscription in self._subscriptions:
-                subscription.changed.set()
+            self._publish(self._subscriptions)
 
     def end_polls(self, boot_id: str) -> None:
         """Answer a worker's waiting polls: it wants to ask anew."""
@@ -87,23 +86,29 @@ class Hub:
 
     @asynccontextmanager
     async def subscribed(
-        self, environment_id: str, run_id: str | None = None
+        self, environment_id: str, run_id: str | None = None, stream: str | None = None
     ) -> AsyncIterator[Subscription]:
-        """Hear of changes while in this block."""
-        subscription = Subscription(environment_id, run_id)
-        self._subscriptions.add(subscription)
+        """Hear of changes while in this block: of all runs, of one, or of one and one of its streams."""
+        subjects = {environment_id} if run_id is None else {run_id}
+        if stream is not None:
+            subjects.add(f"{run_id}/{stream}")
+        subscription = Subscription(frozenset(subjects))
+        for subject in subjects:
+            self._subscriptions[subject].add(subscription)
         try:
             yield subscription
         finally:
-            self._subscriptions.discard(subscription)
+            for subject in subjects:
+                self._forget(subject, subscription)
 
-    def _publish(self, runs: frozenset[tuple[str, str]]) -> None:
-        environments = {environment_id for environment_id, _ in runs}
-        for subscription in self._subscriptions:
-            key = (subscription.environment_id, subscription.run_id)
-            if key in runs or (
-                subscription.run_id is None and subscription.environment_id in environments
-            ):
+    def _forget(self, subject: str, subscription: Subscription) -> None:
+        self._subscriptions[subject].discard(subscription)
+        if not self._subscriptions[subject]:
+            del self._subscriptions[subject]
+
+    def _publish(self, subjects: Iterable[str]) -> None:
+        for subject in subjects:
+            for subscription in self._subscriptions.get(subject, ()):
                 subscription.changed.set()
 
     def close(self) -> None:
@@ -112,5 +117,4 @@ class Hub:
         for waiter in self._waiters:
             waiter.ended = True
             waiter.woken.set()
-        for subscription in self._subscriptions:
-            subscription.changed.set()
+        self._publish(self._subscriptions)

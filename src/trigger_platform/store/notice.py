@@ -22,6 +22,7 @@ class Notice:
         due: the earliest deadline that was set (ms), if any.
         outbox: whether events wait in the outbox.
         changed: pairs of environment and subject whose change was published.
+        streams: streams of runs (``run/name``) that became longer.
         access: whether it changed who may do what.
         look: whether more may have happened than is said here: look at everything.
     """
@@ -31,13 +32,15 @@ class Notice:
     due: int | None = None
     outbox: bool = False
     changed: frozenset[tuple[str, str]] = frozenset()
+    streams: frozenset[str] = frozenset()
     access: bool = False
     look: bool = False
 
     @property
     def concerns_others(self) -> bool:
         """Whether another process has to hear of it: deadlines and the outbox are kept by the sender."""
-        return bool(self.runnable or self.boots or self.changed or self.access or self.look)
+        told = (self.runnable, self.boots, self.changed, self.streams, self.access, self.look)
+        return any(told)
 
     def to_message(self, sender: str) -> str:
         """Return what other processes are told; too much of it becomes :data:`LOOK`."""
@@ -46,6 +49,7 @@ class Notice:
             return json.dumps(content | {"look": True})
         content |= {"runnable": sorted(self.runnable), "boots": sorted(self.boots)}
         content |= {"access": True} if self.access else {}
+        content |= {"streams": sorted(self.streams)} if self.streams else {}
         text = json.dumps(content | {"changed": sorted(self.changed)}, separators=(",", ":"))
         return text if len(text) <= _LONGEST_BYTES else LOOK.to_message(sender)
 
@@ -61,6 +65,7 @@ class Notice:
             runnable=frozenset(content["runnable"]),
             boots=frozenset(content["boots"]),
             changed=frozenset((one, other) for one, other in content["changed"]),
+            streams=frozenset(content.get("streams", ())),
             access=content.get("access", False),
         )
 
@@ -78,6 +83,7 @@ def merge(notices: Iterable[Notice]) -> Notice:
         due=min((one.due for one in given if one.due is not None), default=None),
         outbox=any(one.outbox for one in given),
         changed=frozenset().union(*(one.changed for one in given)),
+        streams=frozenset().union(*(one.streams for one in given)),
         access=any(one.access for one in given),
         look=any(one.look for one in given),
     )

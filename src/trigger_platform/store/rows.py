@@ -12,6 +12,7 @@ __all__ = [
     "AccessTokenRow",
     "BatchItemRow",
     "BatchRow",
+    "BlobRow",
     "CheckpointRow",
     "Count",
     "DebounceRow",
@@ -37,7 +38,9 @@ __all__ = [
     "SlotsRow",
     "SnapshotRow",
     "SpanRow",
+    "StreamChunkRow",
     "StreamNameRow",
+    "StreamRow",
     "TaskRow",
     "TelemetryRow",
     "TimerRow",
@@ -477,6 +480,18 @@ class PayloadRow:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobRow:
+    """A packet that lies elsewhere; type and size are known once it was uploaded through this server."""
+
+    environment_id: str
+    path: str
+    type: str | None
+    size: int | None
+    created_at: int
+    removed_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class OutputRow:
     """What a run returned."""
 
@@ -501,6 +516,27 @@ class RunVersionRow:
     environment_id: str
     version: int
     updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    """A stream of a run: how many values went through it, and how many bytes they have."""
+
+    run_id: str
+    name: str
+    length: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChunkRow:
+    """A value of a stream, as JSON."""
+
+    run_id: str
+    name: str
+    position: int
+    data: str
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 from trigger_core.api.call import Call, reading
-from trigger_core.schemas.queues import QueueDetail, QueueKind, QueuePage
+from trigger_core.schemas.queues import QueueDetail, QueueKeyPage, QueueKind, QueuePage
 
-__all__ = ["QueueAddress", "address", "list_page", "override", "pause", "reset", "retrieve"]
+__all__ = ["QueueAddress", "address", "keys", "list_page", "override", "pause", "reset", "retrieve"]
 
 _QUEUES = "/api/v1/queues"
 _TASK = "task/"
@@ -46,6 +46,12 @@ def list_page(*, page: int = 1, per_page: int = 100) -> Call[QueuePage]:
 def retrieve(queue: QueueAddress) -> Call[QueueDetail]:
     """Read a queue."""
     return Call("GET", queue.path(), reading(QueueDetail), params={"type": queue.kind})
+
+
+def keys(queue: QueueAddress, *, page: int = 1, per_page: int = 100) -> Call[QueueKeyPage]:
+    """Read which concurrency keys wait, those that do the longest first."""
+    params = {"type": queue.kind, "page": str(page), "perPage": str(per_page)}
+    return Call("GET", queue.path("/keys"), reading(QueueKeyPage), params=params)
 
 
 def pause(queue: QueueAddress, *, paused: bool) -> Call[QueueDetail]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, cast, get_args
 from urllib.parse import unquote
 
+from trigger_core import clock
 from trigger_core.errors import UsageError
 from trigger_core.schemas.queues import (
     OverrideQueue,
-    PageNumbers,
     PauseQueue,
     QueueDetail,
+    QueueKey,
+    QueueKeyPage,
     QueueKind,
     QueuePage,
     ResetQueue,
@@ -19,8 +21,16 @@ from trigger_platform.engine import queue
 from trigger_platform.http import present
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.reads import queue_keys
 
-__all__ = ["list_queues", "override_queue", "pause_queue", "reset_queue", "retrieve_queue"]
+__all__ = [
+    "list_keys",
+    "list_queues",
+    "override_queue",
+    "pause_queue",
+    "reset_queue",
+    "retrieve_queue",
+]
 
 
 @endpoint("GET", "/api/v1/queues", access=Access.ENVIRONMENT, returns=QueuePage)
@@ -29,25 +39,39 @@ async def list_queues(call: Incoming[None]) -> QueuePage:
     number = call.number("page", 1, low=1, high=10**9)
     size = call.number("perPage", 25, low=1, high=100)
     found = await call.server.read(queue.page, call.environment_id, number, size)
-    pages = max(1, -(-found.total // size))
     return QueuePage(
         data=[present.queue(view) for view in found.queues],
-        pagination=PageNumbers(current_page=number, total_pages=pages, count=found.total),
+        pagination=present.page_numbers(number, size, found.total),
     )
 
 
 @endpoint("GET", "/api/v1/queues/{queue}", access=Access.ENVIRONMENT, returns=QueueDetail)
 async def retrieve_queue(call: Incoming[None]) -> QueueDetail:
     """Read one queue by its id, its task or its name."""
-    kind = call.query("type", "id")
-    if kind not in get_args(QueueKind):
-        raise UsageError(
-            f"Query Error: type must be id, task or custom, not {kind!r}", code="INVALID_QUERY"
-        )
-    found = await call.server.read(
-        queue.find, call.environment_id, cast("QueueKind", kind), _name(call)
-    )
+    found = await call.server.read(queue.find, call.environment_id, _kind(call), _name(call))
     return present.queue(found)
+
+
+@endpoint("GET", "/api/v1/queues/{queue}/keys", access=Access.ENVIRONMENT, returns=QueueKeyPage)
+async def list_keys(call: Incoming[None]) -> QueueKeyPage:
+    """List the concurrency keys whose runs wait, the longest first (an addition of ours)."""
+    number = call.number("page", 1, low=1, high=10**9)
+    size = call.number("perPage", 25, low=1, high=100)
+    found = await call.server.read(
+        queue_keys.page, call.environment_id, _kind(call), _name(call), number=number, size=size
+    )
+    return QueueKeyPage(
+        data=[
+            QueueKey(
+                key=row.key,
+                queued=row.queued,
+                running=row.running,
+                waiting_since=clock.to_iso(row.since),
+            )
+            for row in found.keys
+        ],
+        pagination=present.page_numbers(number, size, found.total),
+    )
 
 
 @endpoint(
@@ -100,6 +124,15 @@ async def reset_queue(call: Incoming[ResetQueue]) -> QueueDetail:
     """Let the declared limit count again."""
     changed = await call.server.write(queue.reset, call.environment_id, call.body.type, _name(call))
     return present.queue(changed)
+
+
+def _kind(call: Incoming[Any]) -> QueueKind:
+    kind = call.query("type", "id")
+    if kind not in get_args(QueueKind):
+        raise UsageError(
+            f"Query Error: type must be id, task or custom, not {kind!r}", code="INVALID_QUERY"
+        )
+    return cast("QueueKind", kind)
 
 
 def _name(call: Incoming[Any]) -> str:

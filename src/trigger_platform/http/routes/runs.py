@@ -29,7 +29,6 @@ from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present, query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
-from trigger_platform.http.server import Server
 from trigger_platform.reads import runs as reads
 from trigger_platform.reads.runs import Filters
 from trigger_platform.store.rows import EnvironmentRow
@@ -58,7 +57,7 @@ _METADATA_LIMIT = 2 * 1024 * 1024
 async def retrieve_run(call: Incoming[None]) -> RunDetail:
     """Read one run. Statuses are of the current vocabulary, whatever version header is sent (H.1)."""
     found = await call.server.read(reads.full, call.environment_id, call.path("run_id"))
-    return present.detail(found)
+    return present.detail(found, call.stored)
 
 
 @endpoint("GET", "/api/v1/runs/{run_id}/result", access=Access.RUN_READER, returns=RunResult)
@@ -129,7 +128,8 @@ async def reschedule_run(call: Incoming[Reschedule]) -> RunDetail:
     """Give a run that is still delayed another delay."""
     run_id = call.path("run_id")
     await call.server.write(delayed.reschedule, call.environment_id, run_id, call.body.delay)
-    return present.detail(await call.server.read(reads.full, call.environment_id, run_id))
+    found = await call.server.read(reads.full, call.environment_id, run_id)
+    return present.detail(found, call.stored)
 
 
 @endpoint(
@@ -200,13 +200,12 @@ async def follow_run(call: Incoming[None]) -> StreamingResponse:
     run_id = call.path("run_id")
     await call.server.read(reads.one, call.environment_id, run_id)
     after = call.number("after", 0, low=0, high=2**62)
-    stream = _follow(call.server, call.environment_id, run_id, after)
+    stream = _follow(call, run_id, after)
     return StreamingResponse(stream, media_type="text/event-stream")
 
 
-async def _follow(
-    server: Server, environment_id: str, run_id: str, after: int
-) -> AsyncIterator[str]:
+async def _follow(call: Incoming[None], run_id: str, after: int) -> AsyncIterator[str]:
+    server, environment_id = call.server, call.environment_id
     seen = (-1, -1)
     async with server.hub.subscribed(environment_id, run_id) as subscription:
         while not server.hub.closed.is_set():
@@ -216,7 +215,7 @@ async def _follow(
             after = page.next
             for record in page.data:
                 yield _event("log", record)
-            detail = present.detail(found)
+            detail = present.detail(found, call.stored)
             current = (found.run.sequence, found.run.metadata_version)
             if current != seen:
                 seen = current

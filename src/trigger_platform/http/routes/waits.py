@@ -10,6 +10,7 @@ from starlette.requests import Request
 from trigger_core import clock, duration, packet
 from trigger_core.errors import ApiError, InvalidDurationError, NotFoundError, UnprocessableError
 from trigger_core.schemas.runs import Page
+from trigger_core.schemas.streams import AwaitInput, InputAwaited
 from trigger_core.schemas.tokens import (
     CompleteToken,
     CreateToken,
@@ -21,7 +22,7 @@ from trigger_core.schemas.tokens import (
     WaitForStarted,
     WaitpointId,
 )
-from trigger_platform.engine import environment, idempotency, token, wait
+from trigger_platform.engine import environment, idempotency, stream, token, wait
 from trigger_platform.engine.token import Made
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present, public_token
@@ -31,6 +32,7 @@ from trigger_platform.reads import tokens as reads
 from trigger_platform.store.rows import EnvironmentRow, RunRow, WaitpointRow
 
 __all__ = [
+    "await_input",
     "call_back",
     "complete_token",
     "create_token",
@@ -152,6 +154,35 @@ async def wait_for_token(call: Incoming[None]) -> Done:
         _wait_for_token, call.environment_id, call.path("run_id"), call.path("token_id")
     )
     return Done()
+
+
+@endpoint(
+    "POST",
+    "/api/v1/runs/{run_id}/input-streams/wait",
+    access=Access.ENVIRONMENT,
+    body=AwaitInput,
+    returns=InputAwaited,
+    body_limit=_LIMIT,
+)
+async def await_input(call: Incoming[AwaitInput]) -> InputAwaited:
+    """Create a token that the next value of a run's input stream completes (protocol C.4)."""
+    body = call.body
+
+    def work(u: Unit, environment: EnvironmentRow) -> InputAwaited:
+        made = _create(u, environment, body)
+        if not made.is_cached:
+            after = -1 if body.last_seq_num is None else body.last_seq_num
+            stream.await_input(
+                u,
+                environment,
+                call.path("run_id"),
+                body.stream_id,
+                after=after,
+                token_id=made.token.id,
+            )
+        return InputAwaited(waitpoint_id=made.token.id, is_cached=made.is_cached)
+
+    return await call.server.write(work, call.environment_id)
 
 
 async def _complete(call: Incoming[Any], environment_id: str, data: object) -> None:

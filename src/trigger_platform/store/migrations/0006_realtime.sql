@@ -39,11 +39,12 @@ create table stream_writer (
     primary key (run_id, name, client_id)
 ){clustered};
 
--- The run that waits for the next value of one of its streams, by the waitpoint it waits for.
+-- A waitpoint that is completed by a value of a stream: the one at a position.
 create table stream_wait (
     waitpoint_id text primary key,
     run_id text not null,
-    name text not null
+    name text not null,
+    position bigint not null
 );
 
 create index stream_wait_stream on stream_wait (run_id, name);

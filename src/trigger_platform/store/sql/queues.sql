@@ -68,3 +68,24 @@ select cast(coalesce(sum(counted.found), 0) as bigint) from (
     ) as found
     from {each :pools}
 ) as counted;
+
+-- name: queue_keys
+-- The concurrency keys of a queue whose runs wait, first the one whose first run stands at the front.
+select r.concurrency_key as key, count(*) as queued, min(r.queued_at) as since, (
+    select count(*) from run h
+    where h.environment_id = :environment_id and h.queue = :queue
+        and h.concurrency_key = r.concurrency_key and h.slot_held = 1
+) as running
+from (select value as id from {each :pools}) as pool
+join run r on coalesce(r.worker_id, r.environment_id) = pool.id and r.queue = :queue
+    and r.execution_status = 'QUEUED' and r.available_at is null
+group by r.concurrency_key
+order by min(r.position), r.concurrency_key
+limit :limit offset :offset;
+
+-- name: queue_keys_count
+-- How many concurrency keys of a queue have runs that wait.
+select count(distinct r.concurrency_key)
+from (select value as id from {each :pools}) as pool
+join run r on coalesce(r.worker_id, r.environment_id) = pool.id and r.queue = :queue
+    and r.execution_status = 'QUEUED' and r.available_at is null;

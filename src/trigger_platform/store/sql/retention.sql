@@ -17,6 +17,7 @@ union all select 'batch_item', count(*) from batch_item
 union all select 'checkpoint', count(*) from checkpoint
 union all select 'debounce', count(*) from debounce
 union all select 'request_log', count(*) from request_log
+union all select 'blob', count(*) from blob
 union all select 'run_tag', count(*) from run_tag
 union all select 'stream', count(*) from stream
 union all select 'stream_chunk', count(*) from stream_chunk

@@ -81,3 +81,7 @@ where batch.id = each.id;
 -- name: run_tag_insert
 -- Runs can be found by their tags.
 insert into run_tag ({RunTagRow}) select {RunTagRow} from {rows RunTagRow} on conflict do nothing;
+
+-- name: stream_chunk_insert
+-- What arrived in streams.
+insert into stream_chunk ({StreamChunkRow}) select {StreamChunkRow} from {rows StreamChunkRow};

@@ -1,0 +1,62 @@
+"""What the platform may expect of a place for blobs, whichever it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from trigger_core.errors import UsageError
+
+__all__ = ["LIFE_S", "BlobStore", "Method", "Place", "checked"]
+
+Method = Literal["GET", "PUT"]
+
+LIFE_S = {"GET": 3_600, "PUT": 900}
+"""For how long an address may be used, in seconds."""
+
+_LONGEST = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a blob lies: a path that belongs to one environment, whose secret key signs addresses."""
+
+    environment_id: str
+    path: str
+    secret_key: str = field(repr=False)
+
+
+class BlobStore(Protocol):
+    """A place for blobs."""
+
+    def address(self, method: Method, place: Place, *, base_url: str, now_ms: int) -> str:
+        """Return an address that lets whoever has it upload or download one blob, for a while.
+
+        ``base_url`` is how the one who asks reaches this server.
+        """
+        ...
+
+    async def remove(self, environment_id: str, path: str) -> None:
+        """Remove a blob; one that is not there is removed already."""
+        ...
+
+
+def checked(path: str) -> str:
+    """Return a path that means the same to every store.
+
+    Raises:
+        UsageError: it is empty, too long, absolute, or has parts that move elsewhere.
+    """
+    parts = path.split("/")
+    if (
+        len(path) > _LONGEST
+        or not path.isprintable()
+        or "\\" in path
+        or any(part in {"", ".", ".."} for part in parts)
+    ):
+        raise UsageError(
+            "Params Error: this is no name of a packet",
+            code="INVALID_PACKET_NAME",
+            hint=f"such as trigger/my-task/payload.json: at most {_LONGEST} characters, no empty parts",
+        )
+    return path

@@ -1,0 +1,67 @@
+"""Blobs: packets that are too large for a row and lie elsewhere (protocol A.15).
+
+A row comes before the upload and goes after the removal, so that whatever dies when, nothing lies there that
+no row knows of. A blob is needed as long as the payload or the output of a run names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trigger_core.errors import ConflictError, NotFoundError
+from trigger_platform.engine.unit import Unit
+from trigger_platform.store.rows import BlobRow, EnvironmentRow
+
+__all__ = ["expect", "find", "forget", "let_go", "uploaded"]
+
+_AT_ONCE = 200
+
+
+def expect(u: Unit, environment: EnvironmentRow, path: str) -> None:
+    """Note that something will be uploaded.
+
+    Raises:
+        ConflictError: what lay there before is being removed.
+    """
+    if not u.tx.run("blob_expect", environment_id=environment.id, path=path, now=u.now):
+        raise ConflictError(f"{path} is being removed", status=409, code="PACKET_BEING_REMOVED")
+
+
+def uploaded(u: Unit, environment: EnvironmentRow, path: str, kind: str, size: int) -> None:
+    """Note what was uploaded.
+
+    Raises:
+        NotFoundError: nobody asked for an address to upload it to, or that was long ago.
+    """
+    known = u.tx.run(
+        "blob_uploaded", environment_id=environment.id, path=path, type=kind, size=size
+    )
+    if not known:
+        raise _missing(path)
+
+
+def find(u: Unit, environment: EnvironmentRow, path: str) -> BlobRow:
+    """Return a blob.
+
+    Raises:
+        NotFoundError: the environment has none there.
+    """
+    found = u.tx.maybe("blob_find", BlobRow, environment_id=environment.id, path=path)
+    if found is None:
+        raise _missing(path)
+    return found
+
+
+def let_go(u: Unit) -> list[BlobRow]:
+    """Return some of the blobs that are to be removed."""
+    return u.tx.all("blobs_let_go", BlobRow, limit=_AT_ONCE)
+
+
+def forget(u: Unit, removed: Sequence[BlobRow]) -> None:
+    """Forget blobs that were removed."""
+    keys = [{"environment_id": one.environment_id, "path": one.path} for one in removed]
+    u.tx.many("blob_forget", keys)
+
+
+def _missing(path: str) -> NotFoundError:
+    return NotFoundError(f"there is no packet {path}", status=404, code="PACKET_NOT_FOUND")

@@ -1,0 +1,141 @@
+"""Large payloads and outputs: addresses for them (protocol A.15), and the files if they lie here."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.responses import FileResponse, Response
+
+from trigger_core.errors import NotFoundError, UnprocessableError
+from trigger_core.schemas.packets import PacketAddress, PacketPlace
+from trigger_platform.blobs import blob_store
+from trigger_platform.blobs.blob_store import BlobStore, Method, Place
+from trigger_platform.blobs.folder import FolderBlobs
+from trigger_platform.engine import blob
+from trigger_platform.engine.unit import Unit
+from trigger_platform.http.auth import Access
+from trigger_platform.http.endpoint import Incoming, endpoint, refuse_length
+from trigger_platform.store.rows import BlobRow, EnvironmentRow
+
+__all__ = [
+    "create_named_packet",
+    "create_packet",
+    "download",
+    "find_packet",
+    "find_packet_v2",
+    "upload",
+]
+
+_V1 = "/api/v1/packets/{name:path}"
+_V2 = "/api/v2/packets/{name:path}"
+_FILE = "/blobs/{environment_id}/{name:path}"
+_TYPE = re.compile(r"[\w.+-]{1,80}/[\w.+-]{1,80}(\s*;.{0,80})?\Z", re.ASCII)
+_UNKNOWN_TYPE = "application/octet-stream"
+_FOREIGN = {
+    # What clients uploaded is data, never a page of this server.
+    "content-disposition": "attachment",
+    "content-security-policy": "sandbox; default-src 'none'",
+    "x-content-type-options": "nosniff",
+    # The signature is the secret; a page that has the address may read it.
+    "access-control-allow-origin": "*",
+    "cache-control": "private, no-store",
+}
+
+
+@endpoint("PUT", _V2, access=Access.ENVIRONMENT, returns=PacketPlace)
+async def create_packet(call: Incoming[None]) -> PacketPlace:
+    """Return where to upload a packet, and what to name in its place."""
+    address = await _expect(call)
+    return PacketPlace(presigned_url=address, storage_path=call.path("name"))
+
+
+@endpoint("PUT", _V1, access=Access.ENVIRONMENT, returns=PacketAddress)
+async def create_named_packet(call: Incoming[None]) -> PacketAddress:
+    """Return where to upload a packet; its name is what to name in its place (older clients)."""
+    return PacketAddress(presigned_url=await _expect(call))
+
+
+@endpoint("GET", _V1, access=Access.ENVIRONMENT, returns=PacketAddress)
+async def find_packet(call: Incoming[None]) -> PacketAddress:
+    """Return where to download a packet."""
+    return await _find(call)
+
+
+@endpoint("GET", _V2, access=Access.ENVIRONMENT, returns=PacketAddress)
+async def find_packet_v2(call: Incoming[None]) -> PacketAddress:
+    """Return where to download a packet."""
+    return await _find(call)
+
+
+@endpoint("PUT", _FILE, access=Access.OPEN)
+async def upload(call: Incoming[None]) -> Response:
+    """Take a packet; the address is the permission."""
+    blobs, place = await _addressed(call, "PUT")
+    limit = call.server.settings.blob_limit
+    refuse_length(call.request, limit)
+    size = await blobs.write(place.environment_id, place.path, call.request.stream(), limit)
+    given = call.request.headers.get("content-type", "")
+    kind = given if _TYPE.match(given) else _UNKNOWN_TYPE
+    await call.server.write(blob.uploaded, place.environment_id, place.path, kind, size)
+    return Response(headers={"access-control-allow-origin": "*"})
+
+
+@endpoint("GET", _FILE, access=Access.OPEN)
+async def download(call: Incoming[None]) -> FileResponse:
+    """Return a packet as it was uploaded; the address is the permission."""
+    blobs, place = await _addressed(call, "GET")
+    found: BlobRow = await call.server.read(blob.find, place.environment_id, place.path)
+    if found.type is None:
+        raise NotFoundError("Not found", status=404, because="nothing was uploaded there yet")
+    file = blobs.file(place.environment_id, place.path)
+    return FileResponse(file, headers=_FOREIGN | {"content-type": found.type})
+
+
+async def _expect(call: Incoming[None]) -> str:
+    store, path = _store(call), blob_store.checked(call.path("name"))
+    await call.server.write(blob.expect, call.environment_id, path)
+    return _address(call, store, "PUT", path)
+
+
+async def _find(call: Incoming[None]) -> PacketAddress:
+    store, path = _store(call), call.path("name")
+    await call.server.read(blob.find, call.environment_id, path)
+    return PacketAddress(presigned_url=_address(call, store, "GET", path))
+
+
+def _store(call: Incoming[None]) -> BlobStore:
+    if call.server.blobs is None:
+        raise UnprocessableError(
+            "this server has no place for large packets",
+            status=422,
+            code="BLOBS_NOT_SET_UP",
+            hint="set TRIGGER_BLOB_DIR to a folder, or TRIGGER_S3_BUCKET and its companions",
+        )
+    return call.server.blobs
+
+
+def _address(call: Incoming[None], store: BlobStore, method: Method, path: str) -> str:
+    place = call.server.blob_place(call.principal.environment, path)
+    now = call.server.units.clock.now()
+    return store.address(method, place, base_url=call.base_url, now_ms=now)
+
+
+async def _addressed(call: Incoming[None], method: Method) -> tuple[FolderBlobs, Place]:
+    """Return the folder and the place that the address of this request names, if it was made here."""
+    blobs = call.server.blobs
+    environment = await call.server.units.read(_environment, call.path("environment_id"))
+    if not isinstance(blobs, FolderBlobs) or environment is None:
+        raise NotFoundError("Not found", status=404)
+    place = call.server.blob_place(environment, call.path("name"))
+    blobs.verify(
+        method,
+        place,
+        call.query("expires"),
+        call.query("signature"),
+        call.server.units.clock.now(),
+    )
+    return blobs, place
+
+
+def _environment(u: Unit, environment_id: str) -> EnvironmentRow | None:
+    return u.tx.maybe("environment_by_id", EnvironmentRow, id=environment_id)
