@@ -10,7 +10,7 @@ from trigger_core.api.client import Client
 from trigger_core.errors import NoSessionError
 from trigger_core.schemas.session import SESSION_FILE, DevSession
 
-__all__ = ["client", "dashboard_url", "is_alive", "read"]
+__all__ = ["client", "dashboard_url", "is_alive", "project_ref", "read"]
 
 
 def client() -> Client:
@@ -24,6 +24,15 @@ def client() -> Client:
         session = _running()
         url, key = url or session.api_url, key or session.secret_key
     return Client(url, key, source="cli")
+
+
+def project_ref() -> str:
+    """Return the project of the running session of this folder.
+
+    Raises:
+        NoSessionError: there is none.
+    """
+    return _running().project_ref
 
 
 def dashboard_url(run_id: str) -> str | None:

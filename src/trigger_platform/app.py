@@ -32,6 +32,7 @@ from trigger_platform.http.routes import (
     batches,
     deployments,
     environments,
+    envvars,
     health,
     idempotency,
     otlp,
@@ -43,6 +44,7 @@ from trigger_platform.http.routes import (
     schedules,
     streams,
     tasks,
+    traces,
     waits,
     worker,
 )
@@ -73,6 +75,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     runs.read_result,
     runs.read_logs,
     runs.read_snapshots,
+    traces.read_trace,
+    traces.read_events,
+    traces.read_span,
     runs.explain_run,
     runs.follow_run,
     realtime.follow_one,
@@ -149,6 +154,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     worker.register_worker,
     projects.public_claims,
     projects.whoami,
+    envvars.resolve_variables,
+    envvars.list_variables,
+    envvars.create_variable,
+    envvars.import_variables,
+    envvars.retrieve_variable,
+    envvars.update_variable,
+    envvars.replace_variable,
+    envvars.delete_variable,
     projects.read_environment,
     health.alive,
     health.ready,
@@ -230,7 +243,7 @@ def build(server: Server) -> Starlette:
 
 def _open_database(settings: Settings) -> Database:
     if settings.database is not None:
-        return open_database(settings.database, durable=settings.durable)
+        return open_database(settings.database, durable=settings.durable, migrates=settings.migrate)
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -135,6 +135,11 @@ class Settings(BaseModel):
         None,
         description="Who passes it may read `/metrics`. Without one a public server shows them to nobody.",
     )
+    migrate: bool = Field(
+        True,
+        description="Whether starting brings the schema of the database up to date. If not, a server does"
+        " not start on an older one: `trigger server migrate` is a step of its own then.",
+    )
     keep_runs: _Period = Field(
         30 * 86_400_000, description="For how long runs are kept after their end."
     )

@@ -14,9 +14,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from trigger_sdk import _remote, _remote_deployments, _remote_schedules, _signature
+    from trigger_sdk import (
+        _remote,
+        _remote_deployments,
+        _remote_envvars,
+        _remote_schedules,
+        _signature,
+    )
 
-__all__ = ["check_schedule", "deployments", "preload", "remote", "schedules", "signature"]
+__all__ = [
+    "check_schedule",
+    "deployments",
+    "envvars",
+    "preload",
+    "remote",
+    "schedules",
+    "signature",
+]
 
 
 @cache
@@ -44,6 +58,12 @@ def deployments() -> type[_remote_deployments.RemoteDeployments]:
     """Return the class that asks about deployments; loads httpx."""
     found = _load("trigger_sdk._remote_deployments").RemoteDeployments
     return cast("type[_remote_deployments.RemoteDeployments]", found)
+
+
+def envvars() -> type[_remote_envvars.RemoteVariables]:
+    """Return the class that asks about environment variables; loads httpx."""
+    found = _load("trigger_sdk._remote_envvars").RemoteVariables
+    return cast("type[_remote_envvars.RemoteVariables]", found)
 
 
 def check_schedule() -> Callable[[str | None, str | None, str, str | None], None]:

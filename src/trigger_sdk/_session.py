@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trigger_core.errors import NoSessionError
 
-__all__ = ["SESSION_FILE", "Credentials", "find"]
+__all__ = ["SESSION_FILE", "Credentials", "find", "find_project"]
 
 SESSION_FILE = Path(".trigger/dev.json")
 
@@ -20,6 +20,7 @@ class Credentials:
 
     api_url: str
     secret_key: str
+    project_ref: str = ""
 
 
 def find(folder: Path | None = None) -> Credentials:
@@ -32,10 +33,9 @@ def find(folder: Path | None = None) -> Credentials:
     if url and key:
         return Credentials(url, key)
     start = (folder or Path.cwd()).resolve()
-    for place in (start, *start.parents):
-        file = place / SESSION_FILE
-        if file.is_file():
-            return _merge(_read(file), url, key)
+    file = _file(start)
+    if file is not None:
+        return _merge(_read(file), url, key)
     missing = [
         name for name, value in (("TRIGGER_API_URL", url), ("TRIGGER_SECRET_KEY", key)) if not value
     ]
@@ -46,14 +46,38 @@ def find(folder: Path | None = None) -> Credentials:
     )
 
 
+def find_project() -> str:
+    """Find the project that is meant: a variable's, else that of the session.
+
+    Raises:
+        NoSessionError: neither says which.
+    """
+    ref = os.environ.get("TRIGGER_PROJECT_REF")
+    if ref:
+        return ref
+    file = _file(Path.cwd().resolve())
+    if file is not None:
+        return _read(file).project_ref
+    raise NoSessionError(
+        "no project is named",
+        because=f"TRIGGER_PROJECT_REF is not set, and there is no {SESSION_FILE} here or above",
+        hint='pass project="proj_…", or set the variable',
+    )
+
+
+def _file(start: Path) -> Path | None:
+    files = (place / SESSION_FILE for place in (start, *start.parents))
+    return next((file for file in files if file.is_file()), None)
+
+
 def _merge(found: Credentials, url: str | None, key: str | None) -> Credentials:
-    return Credentials(url or found.api_url, key or found.secret_key)
+    return Credentials(url or found.api_url, key or found.secret_key, found.project_ref)
 
 
 def _read(file: Path) -> Credentials:
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
-        return Credentials(data["apiUrl"], data["secretKey"])
+        return Credentials(data["apiUrl"], data["secretKey"], data["projectRef"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NoSessionError(
             f"the session file {file} cannot be read",

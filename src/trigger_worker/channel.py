@@ -73,7 +73,8 @@ class Channel:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _send_until_answered(self, call: Call[T]) -> T:
-        body = json.dumps(call.body, ensure_ascii=False, separators=(",", ":")).encode()
+        text = json.dumps(call.body, ensure_ascii=False, separators=(",", ":"))
+        body = None if call.body is None else text.encode()
         pause = _FIRST_PAUSE_S
         while not self._closed:
             try:
@@ -87,7 +88,7 @@ class Channel:
             pause = min(_LONGEST_PAUSE_S, pause * 2)
         raise ConnectionFailedError("the channel is closed")
 
-    def _send_once(self, call: Call[T], body: bytes) -> T:
+    def _send_once(self, call: Call[T], body: bytes | None) -> T:
         connection = self._connected()
         connection.request(call.method, call.path, body, self._headers)
         response = connection.getresponse()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import Protocol
 
 from trigger_core import timetable
+from trigger_core.api.calls import envvars
 from trigger_core.api.calls import workers as calls
-from trigger_core.errors import TriggerError
+from trigger_core.errors import ApiError, TriggerError
 from trigger_core.schemas.workers import Registered, RegisterWorker, TaskDeclaration
 from trigger_worker import index_report
 from trigger_worker.background import Background
@@ -71,9 +73,8 @@ class Loader:
 
     async def _load(self, env: dict[str, str]) -> None:
         began = time.monotonic()
-        generation = await Generation.load(
-            self._base, self._folder, env | self._platform.env, self._place
-        )
+        env = await self._variables() | env | self._platform.env
+        generation = await Generation.load(self._base, self._folder, env, self._place)
         try:
             await self._registering.acquire()
         except BaseException:
@@ -84,6 +85,15 @@ class Loader:
             await self._adopt(generation, began)
         finally:
             self._registering.release()
+
+    async def _variables(self) -> dict[str, str]:
+        """Return the environment's variables on the platform; what is set nearer by counts before them."""
+        try:
+            found = await self._platform.reports.send(envvars.resolved(self._platform.project_ref))
+        except ApiError as error:
+            self._place.notice(f"the environment's variables cannot be read: {error.what}")
+            return {}
+        return {name: value for name, value in found.items() if value and name not in os.environ}
 
     async def _adopt(self, generation: Generation, began: float) -> None:
         """Register what was imported and let it work; from here on the load is no longer given up."""

@@ -14,7 +14,11 @@ class PlatformLink:
         self.project_ref = project_ref
         self.polls = Channel(api_url, secret_key, "poll")
         self.reports = Channel(api_url, secret_key, "report")
-        self.env = {"TRIGGER_API_URL": api_url, "TRIGGER_SECRET_KEY": secret_key}
+        self.env = {
+            "TRIGGER_API_URL": api_url,
+            "TRIGGER_SECRET_KEY": secret_key,
+            "TRIGGER_PROJECT_REF": project_ref,
+        }
         """What tasks need to reach it as well."""
 
     def close(self) -> None:

@@ -6,11 +6,12 @@ import logging
 import os
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from trigger_cli.commands import server_data
+from trigger_cli.commands.server_data import Config, Database, Json, settings_of
 from trigger_cli.console import Console
 from trigger_core import duration
 from trigger_core.errors import ExitCode
@@ -27,11 +28,10 @@ _log = logging.getLogger("trigger_platform.server")
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
 _LARGEST = 8
-Config = Annotated[
-    Path | None, typer.Option("--config", help="A file of settings; else TRIGGER_CONFIG names it.")
-]
-Database = Annotated[str | None, typer.Option(help="The path of a SQLite file, or postgresql://…")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+app.command()(server_data.migrate)
+app.command()(server_data.backup)
+app.command()(server_data.restore)
 
 
 @app.command()
@@ -44,6 +44,10 @@ def start(
     public_url: Annotated[str | None, typer.Option(help="Where others reach it.")] = None,
     keep_runs: Annotated[str | None, typer.Option(help="For how long ended runs are kept.")] = None,
     keep_logs: Annotated[str | None, typer.Option(help="For how long lines are kept.")] = None,
+    migrate: Annotated[
+        bool | None,
+        typer.Option("--migrate/--no-migrate", help="Bring the schema up to date first."),
+    ] = None,
     config: Config = None,
     show_key: Annotated[
         bool, typer.Option("--show-key", help="Print the environment's secret key too.")
@@ -59,6 +63,7 @@ def start(
         "public_url": public_url,
         "keep_runs": keep_runs,
         "keep_logs": keep_logs,
+        "migrate": migrate,
     }
     settings = configuration.load(options, os.environ, config).settings
     require(settings, "database", "project_ref")
@@ -98,7 +103,7 @@ def doctor(
 ) -> int:
     """Look whether a database is whole; exit with 10 when something is found (and left)."""
     console = Console(json_output=json_output)
-    address = _address(database, config)
+    address = str(settings_of(database, config).database)
     found, mended = doctors.examine(address), 0
     if repair and any(one.is_mendable for one in found.findings):
         mended = doctors.repair(address)
@@ -108,12 +113,6 @@ def doctor(
     else:
         _report(console, found, mended)
     return ExitCode.DIFFERENCE if found.findings else ExitCode.OK
-
-
-def _address(database: str | None, config: Path | None) -> str:
-    settings = configuration.load({"database": database}, os.environ, config).settings
-    require(settings, "database")
-    return str(settings.database)
 
 
 def _logs_json(settings: Settings, *, json_output: bool) -> bool:

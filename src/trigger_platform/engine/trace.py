@@ -14,7 +14,7 @@ from typing import Any
 
 from trigger_core import trace_context
 from trigger_core.trace_context import SpanContext
-from trigger_platform.store.rows import RunRow
+from trigger_platform.store.rows import RunRow, TraceRunRow
 
 __all__ = ["Caller", "Trace", "attempt_context", "notes", "of_run"]
 
@@ -63,7 +63,7 @@ class Trace:
         return mine | ({"external": self.external} if self.external else {})
 
 
-def of_run(run: RunRow) -> Trace:
+def of_run(run: RunRow | TraceRunRow) -> Trace:
     """Return where a run stands."""
     noted: dict[str, Any] = json.loads(run.annotations) if run.annotations else {}
     mine = trace_context.root_span_id(run.id)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
+from starlette.datastructures import FormData, Headers
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -144,6 +147,9 @@ class Reply:
     status: int = 200
 
 
+Form = Callable[[FormData], Mapping[str, Any]]
+"""Reads the fields of a body from a form."""
+
 Handler = Callable[[Incoming[Any]], Awaitable["WireModel | Reply | Response"]]
 
 
@@ -159,6 +165,7 @@ class Endpoint:
     returns: type[BaseModel] | None
     body_limit: int
     is_body_optional: bool
+    form: Form | None = None
 
     @property
     def summary(self) -> str:
@@ -201,6 +208,9 @@ class Endpoint:
             return self.body()
         if not raw:
             raise ApiError("Request body is empty", status=400, code="EMPTY_BODY")
+        if self.form is not None and _is_form(request):
+            async with _form(request.headers, raw) as fields:
+                return self.body.model_validate(self.form(fields))
         return self.body.model_validate_json(raw)
 
 
@@ -241,14 +251,41 @@ def endpoint(
     returns: type[BaseModel] | None = None,
     body_limit: int = BODY_LIMIT,
     is_body_optional: bool = False,
+    form: Form | None = None,
 ) -> Callable[[Callable[[Incoming[B]], Awaitable[Any]]], Endpoint]:
-    """Describe a route; the decorated function is called with what came in."""
+    """Describe a route; the decorated function is called with what came in.
+
+    A route with a ``form`` takes its body as ``multipart/form-data`` too.
+    """
 
     def describe(handler: Callable[[Incoming[B]], Awaitable[Any]]) -> Endpoint:
         function = cast("Handler", handler)
-        return Endpoint(method, path, access, function, body, returns, body_limit, is_body_optional)
+        return Endpoint(
+            method, path, access, function, body, returns, body_limit, is_body_optional, form
+        )
 
     return describe
+
+
+def _is_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith("multipart/form-data")
+
+
+@asynccontextmanager
+async def _form(headers: Headers, raw: bytes) -> AsyncIterator[FormData]:
+    async def whole() -> AsyncGenerator[bytes, None]:
+        yield raw
+
+    try:
+        form = await MultiPartParser(headers, whole(), max_files=8, max_fields=32).parse()
+    except (MultiPartException, KeyError) as error:
+        raise ApiError(
+            "Invalid form", status=400, code="INVALID_BODY", because=str(error)
+        ) from error
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 def _too_large(size: int, limit: int) -> PayloadTooLargeError:

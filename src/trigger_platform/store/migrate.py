@@ -58,17 +58,24 @@ def damaged(path: str, because: str) -> StoreDamagedError:
 
 
 def migrate(connection: sqlite3.Connection, known: Sequence[Migration]) -> None:
-    """Apply the migrations that are missing, each in one transaction."""
-    version = connection.execute("pragma user_version").fetchone()[0]
+    """Apply the migrations that are missing, each in one transaction; another process may do so too."""
     for number, text in known:
-        if number <= version:
-            continue
-        connection.execute("begin exclusive")
-        for statement in _split(text):
-            connection.execute(statement)
-        connection.execute(f"pragma application_id = {APPLICATION_ID}")
-        connection.execute(f"pragma user_version = {number}")
-        connection.execute("commit")
+        if number > _version(connection):
+            connection.execute("begin exclusive")
+            if number > _version(connection):
+                _apply(connection, number, text)
+            connection.execute("commit")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("pragma user_version").fetchone()[0])
+
+
+def _apply(connection: sqlite3.Connection, number: int, text: str) -> None:
+    for statement in _split(text):
+        connection.execute(statement)
+    connection.execute(f"pragma application_id = {APPLICATION_ID}")
+    connection.execute(f"pragma user_version = {number}")
 
 
 def _small(path: str) -> bool:

@@ -44,7 +44,9 @@ __all__ = [
     "TaskRow",
     "TelemetryRow",
     "TimerRow",
+    "TraceRunRow",
     "UserRow",
+    "VariableRow",
     "WaitpointRow",
     "WorkerQueueRow",
     "WorkerRow",
@@ -155,6 +157,7 @@ class EnvironmentRow:
     type: str
     secret_key_hash: str
     secret_key_sealed: str
+    secrets_version: int
     concurrency_limit: int
     burst_factor: float
     paused: int
@@ -182,6 +185,20 @@ class PlainKeyRow:
     id: str
     parent_id: str | None
     secret_key_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class VariableRow:
+    """A variable of an environment; its value is sealed."""
+
+    environment_id: str
+    name: str
+    sealed: str
+    is_secret: int
+    version: int
+    source: str | None
+    created_at: int
+    updated_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -458,6 +475,26 @@ class SpanRow:
     links: str | None
     bytes: int
     received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRunRow:
+    """What the trace shows of a run."""
+
+    id: str
+    parent_id: str | None
+    task: str
+    status: str
+    attempt: int
+    version: str | None
+    queue: str
+    machine: str | None
+    created_at: int
+    started_at: int | None
+    completed_at: int | None
+    usage_ms: int
+    annotations: str | None
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from trigger_core.clock import Clock, SystemClock
 from trigger_core.errors import StoreError
-from trigger_platform.store import migrate, statements
+from trigger_platform.store import behind, migrate, statements
 from trigger_platform.store.group_writer import GroupWriter, Job, Tally
 from trigger_platform.store.notice import Notice
 from trigger_platform.store.rows import columns
@@ -111,13 +111,14 @@ class SqliteTx:
 class SqliteDatabase:
     """One SQLite file, or a database in memory."""
 
-    def __init__(self, path: str | Path, *, durable: bool) -> None:
+    def __init__(self, path: str | Path, *, durable: bool, migrates: bool = True) -> None:
         """Open the file, creating it when missing, and bring its schema up to date.
 
         Args:
             path: the file, or ``":memory:"``.
             durable: whether an acknowledged write survives a power cut (``synchronous=FULL``) and not only
                 the death of the process.
+            migrates: whether a schema that is not up to date is brought up to date, and not refused.
 
         Raises:
             StoreTooNewError: a newer version of this software wrote the file.
@@ -126,7 +127,7 @@ class SqliteDatabase:
         """
         self._path = str(path)
         self._named = statements.load(DIALECT)
-        self._connection = _open(self._path, durable=durable)
+        self._connection = _open(self._path, durable=durable, migrates=migrates)
         self._tx = SqliteTx(self._connection, self._named)
         self._local = threading.local()
         self._reader_connections: list[sqlite3.Connection] = []
@@ -223,12 +224,14 @@ class SqliteDatabase:
         execute("release unit")
 
 
-def open_database(path: str | Path, *, durable: bool = True) -> SqliteDatabase:
+def open_database(
+    path: str | Path, *, durable: bool = True, migrates: bool = True
+) -> SqliteDatabase:
     """Open a database file, or ``":memory:"``; see :class:`SqliteDatabase` for what can go wrong."""
-    return SqliteDatabase(path, durable=durable)
+    return SqliteDatabase(path, durable=durable, migrates=migrates)
 
 
-def _open(path: str, *, durable: bool) -> sqlite3.Connection:
+def _open(path: str, *, durable: bool, migrates: bool) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, cached_statements=512
@@ -237,7 +240,11 @@ def _open(path: str, *, durable: bool) -> sqlite3.Connection:
         raise _translate(error, path) from error
     try:
         connection.execute(f"pragma busy_timeout = {_BUSY_MS}")
-        migrate.check(connection, path, statements.migrations(DIALECT))
+        known = statements.migrations(DIALECT)
+        migrate.check(connection, path, known)
+        if not migrates:
+            applied = connection.execute("pragma user_version").fetchone()[0]
+            behind.refuse(path, applied, known)
         connection.execute("pragma journal_mode = wal")
         connection.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
         connection.execute("pragma temp_store = memory")
@@ -247,7 +254,7 @@ def _open(path: str, *, durable: bool) -> sqlite3.Connection:
             "pragma secure_delete = fast"
         )  # what was replaced does not linger in its page
         connection.execute("pragma wal_autocheckpoint = 4000")
-        migrate.migrate(connection, statements.migrations(DIALECT))
+        migrate.migrate(connection, known)
     except sqlite3.Error as error:
         connection.close()
         raise _translate(error, path) from error

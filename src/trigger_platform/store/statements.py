@@ -29,7 +29,7 @@ from importlib.resources.abc import Traversable
 
 from trigger_platform.store import rows
 
-__all__ = ["Dialect", "load", "migrations"]
+__all__ = ["Dialect", "load", "migrations", "newest"]
 
 _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 _BRACED = re.compile(r"{(?P<text>[^{}]+)}")
@@ -78,6 +78,12 @@ def migrations(dialect: Dialect) -> tuple[tuple[int, str], ...]:
         for file in files
     )
     return tuple(sorted(numbered))
+
+
+def newest() -> int:
+    """Return the number of the newest migration."""
+    folder = resources.files("trigger_platform.store") / "migrations"
+    return max(int(file.name[:4]) for file in folder.iterdir() if file.name.endswith(".sql"))
 
 
 def _read(folder: Traversable) -> dict[str, str]:

@@ -4,6 +4,9 @@ alter table environment rename column secret_key to secret_key_hash;
 
 alter table environment add column secret_key_sealed text;
 
+-- Counts the changes of the variables that are marked secret, of the environment and its parent.
+alter table environment add column secrets_version bigint not null default 0;
+
 -- What the tasks of an environment find in their process environment. A branch has what its parent has, and its
 -- own values before those. The values are sealed; `source` is JSON and says who wrote one last.
 create table environment_variable (

@@ -36,7 +36,7 @@ _GROUP_LIMIT = 32
 class PostgresDatabase:
     """One database that any number of processes share; each keeps up to four connections to it."""
 
-    def __init__(self, url: str, *, durable: bool = True) -> None:
+    def __init__(self, url: str, *, durable: bool = True, migrates: bool = True) -> None:
         """Connect, and bring the schema up to date.
 
         Args:
@@ -44,6 +44,7 @@ class PostgresDatabase:
                 ``prepared_statements=off`` for poolers that cannot keep them.
             durable: whether an acknowledged write survives a power cut of the server
                 (``synchronous_commit``).
+            migrates: whether a schema that is not up to date is brought up to date, and not refused.
 
         Raises:
             StoreTooNewError: a newer version of this software wrote the database.
@@ -51,7 +52,7 @@ class PostgresDatabase:
         """
         self._address = parse(url)
         self._link = Link(self._address)
-        self._prepare()
+        self._prepare(migrates=migrates)
         sender = secrets.token_hex(8)
         self.clock: Clock = (clock := ServerClock())
         self._readers = Readers(self._address)
@@ -98,9 +99,9 @@ class PostgresDatabase:
         self._readers.close()
         self._link.drop()
 
-    def _prepare(self) -> None:
+    def _prepare(self, *, migrates: bool) -> None:
         try:
-            schema.prepare(self._link.tx(), self._address)
+            schema.prepare(self._link.tx(), self._address, migrates=migrates)
         except psycopg.Error as error:
             self._link.drop()
             raise translate(error, self._address) from error

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from trigger_core.errors import StoreError, StoreTooNewError
-from trigger_platform.store import statements
+from trigger_platform.store import behind, statements
 from trigger_platform.store.postgres.address import Address
 from trigger_platform.store.postgres.tx import DIALECT, PostgresTx
 
-__all__ = ["prepare", "refuse_unusable", "version"]
+__all__ = ["migrate", "prepare", "refuse_unusable", "version"]
 
 _LOCK = 0x54524731
 _BOOK = """create table if not exists schema_migration (
@@ -15,30 +15,40 @@ _BOOK = """create table if not exists schema_migration (
 )"""
 
 
-def prepare(tx: PostgresTx, address: Address) -> None:
+def prepare(tx: PostgresTx, address: Address, *, migrates: bool = True) -> None:
     """Bring the schema up to date, in one transaction and one process at a time.
 
     Raises:
         StoreTooNewError: a newer version of this software wrote the database.
-        StoreError: it belongs to another program, or has no schema or encoding we could use.
+        StoreError: it belongs to another program, has no schema or encoding we could use, or is not up to
+            date and not to be changed.
     """
     tx.plain("begin")
     try:
         tx.plain(f"select pg_advisory_xact_lock({_LOCK})")
         refuse_unusable(tx, address)
-        _migrate(tx, address)
+        if migrates:
+            migrate(tx, address)
+        else:
+            behind.refuse(address.shown, version(tx, address), statements.migrations(DIALECT))
     except BaseException:
         tx.plain("rollback")
         raise
     tx.plain("commit")
 
 
-def _migrate(tx: PostgresTx, address: Address) -> None:
+def migrate(tx: PostgresTx, address: Address, *, up_to: int | None = None) -> None:
+    """Apply the migrations that are missing, in the transaction that is open.
+
+    Raises:
+        StoreTooNewError: a newer version of this software wrote the database.
+        StoreError: it belongs to another program.
+    """
     applied = version(tx, address)
     if not applied:
         tx.plain(_BOOK)
     for number, text in statements.migrations(DIALECT):
-        if number > applied:
+        if number > applied and (up_to is None or number <= up_to):
             tx.plain(text)
             tx.plain("insert into schema_migration (number) values (%s)", [number])
 

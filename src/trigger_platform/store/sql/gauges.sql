@@ -28,14 +28,27 @@ group by execution_status
 order by execution_status;
 
 -- name: gauge_oldest_queued
--- Since when the run waits that is first in line; each environment has a line.
+-- Since when the run waits that is first in line; each pool has a line, and the index is leapt through from pool
+-- to pool.
+with recursive pool(name) as (
+    select min(coalesce(worker_id, environment_id)) from run
+    where execution_status = 'QUEUED' and available_at is null
+    union all
+    select (
+        select min(coalesce(r.worker_id, r.environment_id)) from run r
+        where r.execution_status = 'QUEUED' and r.available_at is null
+        and coalesce(r.worker_id, r.environment_id) > pool.name
+    )
+    from pool where pool.name is not null
+)
 select min(queued_at) from (
     select (
         select r.queued_at from run r
-        where r.environment_id = e.id and r.execution_status = 'QUEUED' and r.available_at is null
+        where coalesce(r.worker_id, r.environment_id) = pool.name
+        and r.execution_status = 'QUEUED' and r.available_at is null
         order by r.position limit 1
     ) as queued_at
-    from environment e
+    from pool
 ) as firsts;
 
 -- name: gauge_outbox

@@ -1,0 +1,58 @@
+"""Reading traces of runs (protocol A.8)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.responses import Response
+
+from trigger_core.errors import NotFoundError
+from trigger_core.schemas.base import WireModel
+from trigger_core.schemas.traces import RunEvents, RunTrace, SpanDetail
+from trigger_platform.http import present_traces
+from trigger_platform.http.auth import Access
+from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.reads import trace_tree, traces
+
+__all__ = ["read_events", "read_span", "read_trace"]
+
+
+@endpoint("GET", "/api/v1/runs/{run_id}/trace", access=Access.RUN_READER, returns=RunTrace)
+async def read_trace(call: Incoming[None]) -> Response:
+    """Read the trace of a run as a tree: attempts, waits, child runs, lines, and spans of its code."""
+    found = await call.server.read(traces.of_run, call.environment_id, call.path("run_id"))
+    return await asyncio.to_thread(lambda: _json(present_traces.tree(found)))
+
+
+@endpoint("GET", "/api/v1/runs/{run_id}/events", access=Access.RUN_READER, returns=RunEvents)
+async def read_events(call: Incoming[None]) -> Response:
+    """Read the spans and lines of a run in the order they began."""
+    run_id = call.path("run_id")
+    found = await call.server.read(traces.of_run, call.environment_id, run_id)
+    return await asyncio.to_thread(lambda: _json(present_traces.events(found, run_id)))
+
+
+@endpoint(
+    "GET", "/api/v1/runs/{run_id}/spans/{span_id}", access=Access.RUN_READER, returns=SpanDetail
+)
+async def read_span(call: Incoming[None]) -> SpanDetail:
+    """Read one span of a run's trace with everything."""
+    run_id, span_id = call.path("run_id"), call.path("span_id")
+    found = await call.server.read(traces.of_run, call.environment_id, run_id)
+    node = next((node for _, node in trace_tree.walk(found.root) if node.span_id == span_id), None)
+    if node is None:
+        raise NotFoundError(
+            f"the trace of run {run_id} has no span {span_id}", status=404, code="SPAN_NOT_FOUND"
+        )
+    stored = None
+    if node.kind == "span":
+        stored = await call.server.read(
+            traces.stored_span, call.environment_id, node.run.id, span_id
+        )
+    return present_traces.detail(found, node, stored)
+
+
+def _json(model: WireModel) -> Response:
+    """A tree of ten thousand spans is written beside the event loop."""
+    content = model.model_dump_json(by_alias=True, exclude_none=True)
+    return Response(content, media_type="application/json")

@@ -1,0 +1,227 @@
+"""Traces over HTTP: whose trace a run belongs to, and how it is read (protocol A.2, A.8)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jwt
+import pytest
+
+from support import otlp
+from support.http import Platform
+from trigger_core import trace_context
+
+CALLER = f"00-{otlp.TRACE}-00f067aa0ba902b7-01"
+SPAN = {"id", "runId", "data", "children"}
+DATA = {"message", "startTime", "duration", "isError", "isPartial", "isCancelled", "level"}
+
+both = pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect=True)
+
+
+async def _trigger(platform: Platform, **headers: str) -> str:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    answer = await platform.http.post("/api/v1/tasks/task/trigger", json={}, headers=named)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["id"])
+
+
+async def _trace(platform: Platform, run_id: str) -> dict[str, Any]:
+    answer = await platform.http.get(f"/api/v1/runs/{run_id}/trace")
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json()["trace"])
+
+
+@pytest.fixture
+async def told(platform: Platform) -> str:
+    """A run whose code exported two spans and a line."""
+    run_id = await _trigger(platform)
+    [run] = await platform.work("task")
+    begun = {"runId": run_id, "lease": run["lease"], "at": platform.clock.now()}
+    await platform.report(started=[begun])
+    attempt_id = trace_context.attempt_span_id(run_id, 1)
+    long = {"text": "x" * 5_000, "n": 1, "$style.icon": "box"}
+    outer = otlp.span("a" * 16, "outer", parent=attempt_id, attributes=otlp.attributes(long))
+    inner = otlp.span("b" * 16, "inner", parent="a" * 16, attributes=otlp.attributes({"k": "v"}))
+    who = {"ctx.run.id": run_id}
+    await platform.http.post("/otel/v1/traces", json=otlp.traces(who, outer, inner))
+    line = otlp.line("hello", span_id="b" * 16, attributes=otlp.attributes({"n": 1}))
+    await platform.http.post("/otel/v1/logs", json=otlp.logs(who, line))
+    return run_id
+
+
+@pytest.mark.parametrize(
+    ("headers", "belongs", "above"),
+    [
+        ({}, False, None),
+        ({"traceparent": CALLER}, False, None),
+        ({"traceparent": CALLER, "x_trigger_worker": "true"}, True, "00f067aa0ba902b7"),
+        (
+            {
+                "traceparent": CALLER,
+                "x_trigger_worker": "true",
+                "x_trigger_span_parent_as_link": "1",
+            },
+            False,
+            None,
+        ),
+        ({"traceparent": "nonsense", "x_trigger_worker": "true"}, False, None),
+        ({"traceparent": CALLER.replace("00-", "ff-"), "x_trigger_worker": "true"}, False, None),
+        ({"traceparent": f"00-{'0' * 32}-{'0' * 16}-01", "x_trigger_worker": "true"}, False, None),
+    ],
+)
+async def test_only_a_caller_inside_a_task_is_the_parent(
+    platform: Platform, headers: dict[str, str], belongs: bool, above: str | None
+) -> None:
+    """A caller from outside keeps its own trace, and so does one that only wants to be linked to."""
+    run_id = await _trigger(platform, **headers)
+    trace = await _trace(platform, run_id)
+
+    assert (trace["traceId"] == otlp.TRACE) is belongs
+    assert trace["rootSpan"].get("parentId") == above
+
+
+async def test_the_items_of_a_batch_belong_to_the_trace_of_its_caller(platform: Platform) -> None:
+    """In one request, and streamed."""
+    headers = {"traceparent": CALLER, "x-trigger-worker": "true"}
+    items = [{"task": "task"}]
+    whole = await platform.http.post("/api/v1/tasks/batch", json={"items": items}, headers=headers)
+    opened = await platform.http.post("/api/v3/batches", json={"runCount": 1}, headers=headers)
+    batch_id = opened.json()["id"]
+    content = json.dumps({"index": 0, "task": "task", "payload": None}) + "\n"
+    await platform.http.post(
+        f"/api/v3/batches/{batch_id}/items",
+        content=content,
+        headers=headers | {"content-type": "application/x-ndjson"},
+    )
+    streamed = (await platform.http.get(f"/api/v2/batches/{batch_id}")).json()["runs"]
+
+    for run_id in (whole.json()["runs"][0]["id"], *streamed):
+        assert (await _trace(platform, run_id))["traceId"] == otlp.TRACE
+
+
+@both
+async def test_a_trace_is_a_tree_with_every_required_key(platform: Platform, told: str) -> None:
+    """Absent is not null; what is long is left to whoever asks for the span."""
+    trace = await _trace(platform, told)
+    root = trace["rootSpan"]
+    [attempt] = root["children"]
+    [outer] = attempt["children"]
+    [inner] = outer["children"]
+
+    for span in (root, attempt, outer, inner):
+        assert set(span) >= SPAN
+        assert set(span["data"]) >= DATA
+        assert None not in [*span.values(), *span["data"].values()]
+    assert "truncated" not in trace
+    assert [one["data"]["message"] for one in (root, attempt, outer, inner)] == [
+        "task",
+        "Attempt 1",
+        "outer",
+        "inner",
+    ]
+    assert (inner["id"], inner["parentId"], inner["runId"]) == ("b" * 16, "a" * 16, told)
+    assert "properties" not in outer["data"]
+    assert inner["data"] == {
+        "message": "inner",
+        "taskSlug": "task",
+        "startTime": "2025-11-24T16:00:00.000Z",
+        "duration": 10.0,
+        "isError": False,
+        "isPartial": False,
+        "isCancelled": False,
+        "level": "TRACE",
+        "properties": {"k": "v"},
+        "events": [
+            {
+                "name": "log",
+                "time": "2025-11-24T16:00:00.000Z",
+                "properties": {"level": "INFO", "source": "otel", "message": "hello"},
+            }
+        ],
+    }
+
+
+@both
+async def test_events_come_in_the_order_they_began(platform: Platform, told: str) -> None:
+    """Spans and lines."""
+    answer = await platform.http.get(f"/api/v1/runs/{told}/events")
+    events = answer.json()["events"]
+
+    assert [(one["kind"], one["message"]) for one in events] == [
+        ("RUN", "task"),
+        ("ATTEMPT", "Attempt 1"),
+        ("SPAN", "outer"),
+        ("SPAN", "inner"),
+        ("LOG", "hello"),
+    ]
+    assert events[-1] == {
+        "kind": "LOG",
+        "runId": told,
+        "parentId": "b" * 16,
+        "message": "hello",
+        "startTime": "2025-11-24T16:00:00.000Z",
+        "isError": False,
+        "isPartial": False,
+        "isCancelled": False,
+        "level": "INFO",
+        "attemptNumber": 1,
+        "properties": {"n": 1},
+    }
+
+
+@both
+async def test_one_span_is_read_with_everything(platform: Platform, told: str) -> None:
+    """The run's own has no parent, which is said; the original's marks for its pages are left out."""
+    outer = (await platform.http.get(f"/api/v1/runs/{told}/spans/{'a' * 16}")).json()
+    assert outer["properties"] == {"text": "x" * 5_000, "n": 1}
+    assert (outer["durationMs"], outer["isPartial"]) == (10.0, False)
+
+    root_id = trace_context.root_span_id(told)
+    root = (await platform.http.get(f"/api/v1/runs/{told}/spans/{root_id}")).json()
+    assert root["parentId"] is None
+    assert (root["entityType"], root["isPartial"]) == ("run", True)
+
+
+async def test_runs_that_were_triggered_from_a_span_are_named(platform: Platform) -> None:
+    """With their state."""
+    parent = await _trigger(platform)
+    [run] = await platform.work("task")
+    await platform.report(
+        started=[{"runId": parent, "lease": run["lease"], "at": platform.clock.now()}]
+    )
+    child = await platform.trigger("task", parentRunId=parent)
+    attempt_id = trace_context.attempt_span_id(parent, 1)
+    span = (await platform.http.get(f"/api/v1/runs/{parent}/spans/{attempt_id}")).json()
+
+    assert span["triggeredRuns"] == [
+        {
+            "runId": child,
+            "taskIdentifier": "task",
+            "status": "QUEUED",
+            "createdAt": "2025-11-24T16:00:00.000Z",
+        }
+    ]
+
+
+async def test_what_is_not_there_is_not_found(platform: Platform, told: str) -> None:
+    """Neither a run nor a span."""
+    for path in ("run_x/trace", "run_x/events", f"run_x/spans/{'a' * 16}", f"{told}/spans/zz"):
+        answer = await platform.http.get(f"/api/v1/runs/{path}")
+        assert (answer.status_code, answer.headers["x-should-retry"]) == (404, "false")
+
+
+async def test_a_public_token_reads_the_trace_of_its_run_alone(
+    platform: Platform, told: str
+) -> None:
+    """As it reads the run."""
+    answer = await platform.http.post("/api/v1/tasks/task/trigger", json={})
+    own = answer.json()["id"]
+    claims = jwt.decode(answer.headers["x-trigger-jwt"], options={"verify_signature": False})
+    token = jwt.encode(claims | {"iat": 0, "exp": 2**40}, platform.key, algorithm="HS256")
+    headers = {"authorization": f"Bearer {token}"}
+
+    for path in ("trace", "events", f"spans/{trace_context.root_span_id(own)}"):
+        mine = await platform.http.get(f"/api/v1/runs/{own}/{path}", headers=headers)
+        other = await platform.http.get(f"/api/v1/runs/{told}/{path}", headers=headers)
+        assert (mine.status_code, other.status_code) == (200, 403)
