@@ -23,6 +23,7 @@ __all__ = [
     "access_token",
     "batch_id",
     "before_runs_of",
+    "bulk_action_id",
     "checkpoint_id",
     "deployment_id",
     "environment_id",
@@ -114,6 +115,11 @@ def user_id(now: int, rng: random.Random) -> str:
 def queue_id(now: int, rng: random.Random) -> str:
     """Return a fresh queue id."""
     return "queue_" + _body(now, rng)
+
+
+def bulk_action_id(now: int, rng: random.Random) -> str:
+    """Return a fresh id of an action on many runs."""
+    return "bulk_" + _body(now, rng)
 
 
 def checkpoint_id(now: int, rng: random.Random) -> str:

@@ -30,6 +30,7 @@ from trigger_core.schemas.workers import Assignment, GivenUp, Held, LogLine, Sta
 from trigger_platform.engine import (
     access_token,
     blob,
+    bulk_action,
     delayed,
     deployment,
     dequeue,
@@ -49,6 +50,7 @@ from trigger_platform.engine import (
     trigger,
 )
 from trigger_platform.engine.request import RequestKey
+from trigger_platform.engine.run_filter import RunFilter
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow
 from trigger_platform.store.sqlite import DIALECT
@@ -363,6 +365,12 @@ def _mend(engine: Engine, _state: Any) -> None:
     engine.call(mend)
 
 
+def _bulk(engine: Engine, kind: bulk_action.Kind) -> str:
+    wanted = RunFilter(tasks=["task"])
+    made = engine.call(bulk_action.create, engine.environment, kind, wanted, total=1)
+    return str(made.id)
+
+
 def _upload(engine: Engine) -> None:
     engine.call(blob.expect, engine.environment, "p")
 
@@ -452,6 +460,14 @@ CASES = [
         is_repeated=False,
     ),
     Case("request.once", _replay_once, _queued),
+    Case("bulk_action.create", lambda e, _: bool(_bulk(e, "CANCEL")), _queued, is_repeated=False),
+    Case("bulk_action.proceed: cancel", _sweep, lambda e: (_queued(e), _bulk(e, "CANCEL"))),
+    Case("bulk_action.proceed: replay", _sweep, lambda e: (_queued(e), _bulk(e, "REPLAY"))),
+    Case(
+        "bulk_action.abort",
+        lambda e, made: e.call(bulk_action.abort, e.environment, made).status,
+        lambda e: (_queued(e), _bulk(e, "REPLAY"))[1],
+    ),
     Case("blob.expect", lambda e, _: e.call(blob.expect, e.environment, "p"), _upload),
     Case("blob.uploaded", lambda e, _: _uploaded(e), _upload),
     Case("blob.forget", lambda e, gone: e.call(blob.forget, gone), _unused),
