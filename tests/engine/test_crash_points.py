@@ -8,6 +8,7 @@ All three must come to the same.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -16,9 +17,10 @@ from typing import Any, get_args
 
 import pytest
 
-from support import transitions
+from support import otlp, transitions
 from support.crash import Died, Moment, Mortal, reopen
 from support.engine import Engine, open_database, open_engine, scheduled, task
+from support.session import Session
 from trigger_core.metadata import Operation
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.deployments import DeploymentError, DeploymentProgress
@@ -46,12 +48,15 @@ from trigger_platform.engine import (
     retention,
     schedule,
     tags,
+    telemetry,
     token,
     trigger,
 )
 from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.run_filter import RunFilter
 from trigger_platform.engine.unit import Unit
+from trigger_platform.otlp import from_json
+from trigger_platform.otlp.offered import offered
 from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow
 from trigger_platform.store.sqlite import DIALECT
 from trigger_platform.store.statements import migrations
@@ -120,6 +125,15 @@ def _parent_and_child(engine: Engine) -> tuple[Assignment, Assignment]:
     [child] = engine.claim()
     engine.start(child)
     return parent, child
+
+
+def _snapshot(engine: Engine) -> tuple[str, int]:
+    run = Session(engine).started().run
+    return run.id, run.sequence
+
+
+def _disconnect(engine: Engine, snapshot: tuple[str, int]) -> None:
+    Session(engine).disconnect(snapshot[0])
 
 
 def _silent(engine: Engine) -> Assignment:
@@ -365,6 +379,22 @@ def _mend(engine: Engine, _state: Any) -> None:
     engine.call(mend)
 
 
+def _say(engine: Engine, one: Assignment) -> None:
+    line = LogRecord(
+        attempt=1, time="2025-11-24T16:00:00Z", level="INFO", source="stdout", message="hello"
+    )
+    engine.report(logs=[LogLine(run_id=one.run_id, lease=one.lease, number=1, record=line)])
+
+
+def _export(engine: Engine, one: Assignment) -> int:
+    who = {"ctx.run.id": one.run_id}
+    spans = from_json.read(json.dumps(otlp.traces(who, otlp.span("a" * 16))).encode(), "traces")
+    lines = from_json.read(json.dumps(otlp.logs(who, otlp.line("hello"))).encode(), "logs")
+    told = offered([*spans, *lines], engine.clock.now())
+    taken: telemetry.Taken = engine.call(telemetry.take, engine.environment.id, told)
+    return taken.refused
+
+
 def _bulk(engine: Engine, kind: bulk_action.Kind) -> str:
     wanted = RunFilter(tasks=["task"])
     made = engine.call(bulk_action.create, engine.environment, kind, wanted, total=1)
@@ -494,6 +524,8 @@ CASES = [
         lambda e: e.trigger(idempotency_key="k"),
     ),
     Case("tags.add", _add_tag, _queued),
+    Case("run_log.write", _say, _started),
+    Case("telemetry.take", _export, _started),
     Case("metadata.update", _update_metadata, _queued),
     Case("report: metadata", _flush_metadata, _started),
     Case("channel.connect", lambda e, _: e.connect("boot-2"), _started),
@@ -594,6 +626,30 @@ CASES = [
     Case("schedule.delete", _deleted, _schedule),
     Case("report: suspended", lambda e, s: e.suspend(*s).ok, _waiting_to_be_frozen),
     Case("report: checkpoint lost", lambda e, a: e.lose_checkpoint(a), _restored),
+    Case("snapshot_channel.sit", lambda e, _: Session(e).sit()),
+    Case("snapshot_channel.next_run", lambda e, _: Session(e).next_run() and None, _queued),
+    Case(
+        "snapshot_channel.start",
+        lambda e, a: Session(e).start(a.run_id, a.lease).run.attempt,
+        lambda e: Session(e).dequeued(),
+    ),
+    Case(
+        "snapshot_channel.start of the next attempt",
+        lambda e, run: Session(e).start(run.id, run.sequence).run.attempt,
+        lambda e: Session(e).fail(*_snapshot(e), retry_ms=1_000).run,
+    ),
+    Case(
+        "snapshot_channel.complete",
+        lambda e, s: Session(e).succeed(*s, n=1).verdict.status,
+        _snapshot,
+    ),
+    Case("snapshot_channel.extend", lambda e, s: Session(e).extend(*s), _snapshot),
+    Case("snapshot_channel.disconnect", _disconnect, _snapshot),
+    Case(
+        "trigger.create for a parent that is told by its snapshot",
+        lambda e, s: _create(e, parent_run_id=s[0], resume_parent_on_completion=True),
+        _snapshot,
+    ),
     Case("deployment.initialize", lambda e, _: bool(_begun(e)), is_repeated=False),
     Case(
         "deployment.progress",

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from trigger_platform.engine import run_log
+from trigger_core.redaction import Redactor
+from trigger_platform.engine import hiding, run_log
 from trigger_platform.engine.unit import Unit
 from trigger_platform.otlp.offered import Offer, Offered
 from trigger_platform.store.rows import LogRow, SpanRow, TelemetryRow
@@ -45,6 +46,8 @@ class _Teller:
     id: str
     environment_id: str
     environment_type: str
+    parent_id: str | None
+    secrets_version: int
     attempt: int
     completed_at: int | None
     records: int
@@ -58,11 +61,17 @@ class _Known:
     ended_ns: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class _KnownLine:
+    run_id: str
+    number: int
+
+
 def take(u: Unit, environment_id: str | None, request: Offered) -> Taken:
     """Write what is offered; ``environment_id`` is that of the key, ``None`` without one."""
     work = _Work(u, environment_id, request)
     spans = work.fresh([offer.row for offer in work.admitted if isinstance(offer.row, SpanRow)])
-    lines = [offer.row for offer in work.admitted if isinstance(offer.row, LogRow)]
+    lines = work.unwritten([offer.row for offer in work.admitted if isinstance(offer.row, LogRow)])
     work.write(
         [row for row in spans if work.has_room(row.run_id, row.bytes)],
         [work.completed(row) for row in lines if work.has_room(row.run_id, _size(row))],
@@ -135,6 +144,22 @@ class _Work:
             if key not in known or (known[key] is None and row.ended_ns is not None)
         ]
 
+    def unwritten(self, rows: Sequence[LogRow]) -> list[LogRow]:
+        """Leave out the lines that are there."""
+        if not rows:
+            return []
+        latest = {(row.run_id, row.number): row for row in rows}
+        known = {
+            (one.run_id, one.number)
+            for one in self._u.tx.all(
+                "lines_known",
+                _KnownLine,
+                runs=json.dumps(sorted({row.run_id for row in rows})),
+                numbers=json.dumps([str(row.number) for row in rows]),
+            )
+        }
+        return [row for key, row in latest.items() if key not in known]
+
     def has_room(self, run_id: str, size: int) -> bool:
         """Count a record; one that is too much for its run is refused."""
         run = self._tellers[run_id]
@@ -152,8 +177,8 @@ class _Work:
 
     def write(self, spans: Sequence[SpanRow], lines: Sequence[LogRow]) -> None:
         """Write, note how much the runs have told, and let those hear who look at them."""
-        self._u.insert("span_insert", spans)
-        self._u.record("log_insert", lines)
+        self._u.insert("span_insert", [hiding.span(self._hide(row.run_id), row) for row in spans])
+        self._u.record("log_insert", [hiding.record(self._hide(row.run_id), row) for row in lines])
         records: Counter[str] = Counter()
         size: Counter[str] = Counter()
         told = [(row.run_id, row.bytes) for row in spans]
@@ -168,6 +193,10 @@ class _Work:
         )
         for run_id in touched:
             self._u.emit(self._tellers[run_id].environment_id, "run.logged", run_id, 0)
+
+    def _hide(self, run_id: str) -> Redactor:
+        run = self._tellers[run_id]
+        return hiding.redactor(self._u, run.environment_id, run.parent_id, run.secrets_version)
 
 
 def _tellers(u: Unit, offers: Sequence[Offer]) -> dict[str, _Teller]:

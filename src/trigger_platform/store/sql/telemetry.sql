@@ -1,6 +1,7 @@
 -- name: runs_telling
 -- Runs that records name, with their environments and how much they have told.
-select r.id, r.environment_id, e.type as environment_type, r.attempt, r.completed_at,
+select r.id, r.environment_id, e.type as environment_type, e.parent_id, e.secrets_version,
+    r.attempt, r.completed_at,
     coalesce(t.records, 0) as records, coalesce(t.bytes, 0) as bytes
 from run r
 join environment e on e.id = r.environment_id
@@ -11,6 +12,12 @@ where r.id in (select value from {each :ids});
 -- Which of some spans are there.
 select run_id, span_id, ended_ns from span
 where run_id in (select value from {each :runs}) and span_id in (select value from {each :spans});
+
+-- name: lines_known
+-- Which of some exported lines are there.
+select run_id, number from run_log
+where run_id in (select value from {each :runs}) and lease = 0
+    and number in (select cast(value as bigint) from {each :numbers});
 
 -- name: span_insert
 -- Spans; one that is there goes on only from announced to ended.
