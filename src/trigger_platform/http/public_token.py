@@ -111,14 +111,7 @@ def verify(keys: KeyRing, token: str, environment: EnvironmentRow) -> PublicToke
     """
     key = secret_key.read(keys, environment)
     try:
-        claims = jwt.decode(
-            token,
-            key,
-            algorithms=["HS256"],
-            audience=AUDIENCE,
-            issuer=ISSUER,
-            options={"require": ["exp"]},
-        )
+        claims = jwt.decode(token, key, algorithms=["HS256"], audience=AUDIENCE, issuer=ISSUER)
     except jwt.ExpiredSignatureError as error:
         raise AuthenticationError("the public access token has expired", status=401) from error
     except jwt.PyJWTError as error:
