@@ -25,10 +25,10 @@ _BACKLOG = 1024
 _KEEP_ALIVE_S = 75
 """Longer than clients and proxies keep an idle connection (5 and 60 s): they end it, and not we while a
 request is on its way."""
-_OTHER_FILES = 64
-_MANY = 1_000_000
 _QUIET_S = 1.0
 _TICK_S = 0.02
+_OTHER_FILES = 64
+_MANY = 1_000_000
 
 
 async def serve(
