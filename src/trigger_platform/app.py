@@ -52,6 +52,7 @@ from trigger_platform.http.routes import (
     worker,
 )
 from trigger_platform.http.server import Server
+from trigger_platform.http.sockets import Sockets
 from trigger_platform.key_ring import KeyRing, parse_keys
 from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.reconciler import Reconciler
@@ -250,6 +251,7 @@ def build(server: Server) -> Starlette:
             *(endpoint.route(server) for endpoint in endpoints),
             Route("/openapi.json", describe),
             Mount("/static", StaticFiles(directory=_STATIC)),
+            Mount("/socket.io", Sockets(server)),
         ],
         middleware=[
             Middleware(
