@@ -30,6 +30,7 @@ from trigger_platform.engine import (
     dequeue,
     execution_snapshot,
     heartbeat,
+    language,
     metadata,
     organization,
     run_attempt,
@@ -160,7 +161,7 @@ def next_run(u: Unit, environment: EnvironmentRow, current_worker: str) -> list[
     """
     environment = locking.lock(u, environment.id)
     sit(u, environment)
-    if current_worker != environment.current_worker_id:
+    if current_worker not in language.current(u, environment):
         return None
     claimed = dequeue.claim(u, environment, boot_id(environment), [current_worker], 1)
     return [Given(run, _home(u, environment)) for run in claimed]

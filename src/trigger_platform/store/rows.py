@@ -150,6 +150,7 @@ class EnvironmentRow:
         parent_id: the environment whose branch it is; the parent's key opens both.
         branch: the branch's name.
         tokens_since: public tokens that were signed earlier are refused.
+        is_mixed: whether sessions of several languages serve it.
     """
 
     id: str
@@ -172,6 +173,7 @@ class EnvironmentRow:
     parent_id: str | None
     branch: str | None
     tokens_since: int
+    is_mixed: int
 
     @property
     def word(self) -> str:
@@ -210,6 +212,7 @@ class WorkerRow:
     environment_id: str
     version: str
     content_hash: str
+    language: str
 
 
 @dataclass(frozen=True, slots=True)

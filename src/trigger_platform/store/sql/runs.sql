@@ -88,6 +88,11 @@ update run set due_at = :due_at where id = :id and lease = :lease and boot_id = 
 -- Give every live lease a fresh deadline.
 update run set due_at = :due_at where boot_id is not null;
 
+-- name: run_bind
+-- Let a queued run wait in the pool of a version.
+update run set worker_id = :worker_id
+where id = :id and sequence = :sequence and execution_status = 'QUEUED';
+
 -- name: run_clear_idempotency
 -- Free a key; the run that had it no longer answers for it.
 update run set idempotency_key = null where id = :id;

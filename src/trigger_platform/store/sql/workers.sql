@@ -1,7 +1,16 @@
 -- name: worker_insert
 -- A new version.
-insert into worker (id, environment_id, version, content_hash, sdk_version, metadata, created_at)
-values (:id, :environment_id, :version, :content_hash, :sdk_version, :metadata, :now);
+insert into worker (id, environment_id, version, content_hash, language, sdk_version, metadata, created_at)
+values (:id, :environment_id, :version, :content_hash, :language, :sdk_version, :metadata, :now);
+
+-- name: workers_newest_by_language
+-- The newest version of each language.
+select max(id) as id from worker where environment_id = :environment_id group by language order by 1;
+
+-- name: workers_of_language_of
+-- Those of some versions that are in the language of one; :ids is a JSON array.
+select w.id from worker w join worker o on o.language = w.language
+where o.id = :worker_id and w.id in (select value from {each :ids});
 
 -- name: worker_by_id
 -- A version by its id.
@@ -47,6 +56,12 @@ where environment_id = :environment_id and boot_id = :boot_id;
 -- name: instance_newest
 -- When a worker was last heard of.
 select max(last_seen_at) from worker_instance where environment_id = :environment_id;
+
+-- name: instance_newest_of
+-- When a worker was last heard of that reads snapshots, or one that does not.
+select max(last_seen_at) from worker_instance
+where environment_id = :environment_id
+    and case when boot_id like 'snapshots.%' then 1 else 0 end = :is_reader;
 
 -- name: instance_seat
 -- Take a seat.
