@@ -96,6 +96,7 @@ async def test_a_run_is_handed_out_with_all_that_is_required(platform: Platform)
     assert message["version"] == "1"
     assert message["backgroundWorker"]["friendlyId"] == worker
     assert message["snapshot"]["executionStatus"] == "PENDING_EXECUTING"
+    assert message["run"].pop("traceContext")["traceparent"].startswith("00-")
     assert message["run"] == {
         "id": run_id.removeprefix("run_"),
         "friendlyId": run_id,
@@ -104,7 +105,6 @@ async def test_a_run_is_handed_out_with_all_that_is_required(platform: Platform)
         "machine": {"name": "medium-1x", "cpu": 1.0, "memory": 2.0, "centsPerMs": 0.0},
         "attemptNumber": 1,
         "masterQueue": "main",
-        "traceContext": {},
     }
     assert message["completedWaitpoints"] == []
     assert message["deployment"] == {}
@@ -141,6 +141,7 @@ async def test_an_attempt_is_given_everything_it_needs(platform: Platform) -> No
     assert (run["idempotencyKey"], run["idempotencyKeyScope"]) == ("mine", "global")
     assert execution["task"] == {"id": "task", "filePath": "src/trigger/tasks.ts"}
     assert execution["queue"]["name"] == "task/task"
+    assert run["traceContext"]["traceparent"].startswith("00-")
     assert execution["machine"]["name"] == "micro"
     assert execution["project"]["ref"] == PROJECT
     assert started["envVars"]["TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT"].endswith("/otel")

@@ -159,7 +159,7 @@ def _claim(
 def _look(
     u: Unit, environment: EnvironmentRow, boot_id: str, versions: _Versions, limit: int
 ) -> _Look:
-    """Take what stands at the front; what is at home in another language goes there, and gives the view free."""
+    """Take what stands at the front; what is at home in another language goes there, out of the way."""
     pools = pool.served_by(u, environment, versions.workers)
     free = concurrency.room(u, environment)
     moves: list[Move] = []

@@ -37,7 +37,7 @@ def current(u: Unit, environment: EnvironmentRow) -> list[str]:
         return []
     if not environment.is_mixed:
         return [newest]
-    found = u.tx.all("workers_newest_by_language", _Version, environment_id=environment.id)
+    found = u.tx.all("workers_current", _Version, environment_id=environment.id)
     return [newest, *(row.id for row in found if row.id != newest)]
 
 

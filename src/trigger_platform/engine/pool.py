@@ -26,8 +26,8 @@ def served_by(u: Unit, environment: EnvironmentRow, workers: Sequence[str]) -> s
     """Return the pools that a worker instance with these versions takes runs from, as a JSON array.
 
     In a development environment that is every pool of their language: a version that has ended never comes
-    back, and its runs move on. Elsewhere unbound runs go to the current version alone; while there is none, whoever asks puts
-    them aside.
+    back, and its runs move on. Elsewhere unbound runs go to the current version alone; while there is none,
+    whoever asks puts them aside.
     """
     if environment.type == "DEVELOPMENT":
         return _of_language(u, environment, workers[-1])

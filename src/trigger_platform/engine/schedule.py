@@ -12,7 +12,7 @@ from dataclasses import replace
 from trigger_core import ids, spread, timetable
 from trigger_core.errors import InvalidScheduleError, NotFoundError, UnprocessableError
 from trigger_core.schemas.schedules import CreateSchedule, UpdateSchedule
-from trigger_platform.engine import schedule_instance
+from trigger_platform.engine import language, schedule_instance
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, ScheduleRow, as_params
 

@@ -22,7 +22,8 @@ __all__ = ["become_current", "next_name", "record", "register", "registered"]
 def register(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> Registered:
     """Register a version and make it current; code that equals the current version's keeps that version.
 
-    In development each language has a version that is current. The environment is taken, so that no run is put aside for want of a task that is just arriving.
+    In development each language has a version that is current. The environment is taken, so that no run is
+    put aside for want of a task that is just arriving.
 
     Raises:
         UsageError: two tasks have one id, or a declared schedule cannot be.
@@ -70,6 +71,14 @@ def become_current(u: Unit, environment: EnvironmentRow, worker: WorkerRow) -> N
     environment = language.mix(u, environment, worker)
     queue_declaration.declare(u, environment, worker.id)
     u.tx.run("environment_promote", id=environment.id, worker_id=worker.id)
+    u.tx.run(
+        "worker_promote",
+        environment_id=environment.id,
+        language=worker.language,
+        worker_id=worker.id,
+    )
+    if environment.is_mixed:
+        u.tx.run("runs_come_home", environment_id=environment.id, worker_id=worker.id)
     declared_schedule.sync(u, environment, worker.id)
     pending_version.landed(u, worker.id)
 

@@ -3,9 +3,14 @@
 insert into worker (id, environment_id, version, content_hash, language, sdk_version, metadata, created_at)
 values (:id, :environment_id, :version, :content_hash, :language, :sdk_version, :metadata, :now);
 
--- name: workers_newest_by_language
--- The newest version of each language.
-select max(id) as id from worker where environment_id = :environment_id group by language order by 1;
+-- name: workers_current
+-- The version that is current in each language.
+select worker_id as id from current_worker where environment_id = :environment_id order by language;
+
+-- name: worker_promote
+-- Make a version the current one of its language.
+insert into current_worker (environment_id, language, worker_id) values (:environment_id, :language, :worker_id)
+on conflict (environment_id, language) do update set worker_id = excluded.worker_id;
 
 -- name: workers_of_language_of
 -- Those of some versions that are in the language of one; :ids is a JSON array.
