@@ -35,6 +35,8 @@ __all__ = [
     "RunVersionRow",
     "ScheduleInstanceRow",
     "ScheduleRow",
+    "SealedKeyRow",
+    "SealedVariableRow",
     "SignalRow",
     "SlotsRow",
     "SnapshotRow",
@@ -188,6 +190,24 @@ class PlainKeyRow:
     id: str
     parent_id: str | None
     secret_key_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class SealedKeyRow:
+    """The sealed key of an environment."""
+
+    id: str
+    parent_id: str | None
+    secret_key_sealed: str
+
+
+@dataclass(frozen=True, slots=True)
+class SealedVariableRow:
+    """The sealed value of a variable."""
+
+    environment_id: str
+    name: str
+    sealed: str
 
 
 @dataclass(frozen=True, slots=True)

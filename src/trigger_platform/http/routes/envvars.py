@@ -53,8 +53,15 @@ _LIMIT = 1024 * 1024
 )
 async def resolve_variables(call: Incoming[None]) -> Variables:
     """Return what the tasks of the key's environment are given, with the values of secrets."""
-    own = await call.server.read(variable.values, call.environment_id)
-    return Variables(variables=own | _given(call))
+
+    def work(u: Unit, environment: EnvironmentRow) -> Variables:
+        rows = variable.rows(u, environment)
+        values = {row.name: variable.read(u.keys, row) for row in rows}
+        return Variables(
+            variables=values | _given(call), secrets=[row.name for row in rows if row.is_secret]
+        )
+
+    return await call.server.read(work, call.environment_id)
 
 
 @endpoint("GET", _ALL, access=Access.ENVIRONMENT_OR_USER, returns=VariableList)
