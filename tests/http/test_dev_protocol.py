@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from support.http import PROJECT, Platform
+from support.live import listening
 
 DEV = "/engine/v1/dev"
 
@@ -308,6 +309,19 @@ async def test_a_call_that_waits_ends_when_a_new_version_comes(platform: Platfor
     await _register(platform, {"id": "task"}, content_hash="b")
 
     assert await asking == []
+
+
+async def test_a_session_that_has_gone_is_given_nothing() -> None:
+    """Its call is still held when there is a run again: that would be lost until its lease runs out."""
+    async with listening() as platform:
+        worker = await _register(platform, {"id": "task"})
+        gone = asyncio.create_task(_dequeue(platform, worker))
+        await _until_held(platform)
+        gone.cancel()
+        await asyncio.wait([gone])
+        run_id = await platform.trigger()
+
+        assert [one["run"]["friendlyId"] for one in await _dequeue(platform, worker)] == [run_id]
 
 
 async def test_the_runs_of_a_killed_session_are_taken_from_it(platform: Platform) -> None:

@@ -35,6 +35,7 @@ from trigger_platform.engine import (
     organization,
     run_attempt,
     signals,
+    variable,
     waitpoint,
 )
 from trigger_platform.engine import environment as locking
@@ -92,6 +93,7 @@ class Attempt:
     payload: PayloadRow | None
     task: TaskRow
     queue: QueueRow
+    variables: dict[str, str]
     home: Home
 
 
@@ -302,7 +304,8 @@ def _attempt(u: Unit, environment: EnvironmentRow, run: RunRow) -> Attempt:
     payload = u.tx.maybe("payload_of", PayloadRow, run_id=run.id)
     names = json.dumps([run.queue])
     [queue] = u.tx.all("queues_by_name", QueueRow, environment_id=environment.id, names=names)
-    return Attempt(run, payload, task, queue, _home(u, environment))
+    values = variable.values(u, environment)
+    return Attempt(run, payload, task, queue, values, _home(u, environment))
 
 
 def _ended_waits(u: Unit, run: RunRow) -> list[CompletedWait]:
