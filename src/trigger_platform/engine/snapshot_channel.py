@@ -304,7 +304,7 @@ def _attempt(u: Unit, environment: EnvironmentRow, run: RunRow) -> Attempt:
     payload = u.tx.maybe("payload_of", PayloadRow, run_id=run.id)
     names = json.dumps([run.queue])
     [queue] = u.tx.all("queues_by_name", QueueRow, environment_id=environment.id, names=names)
-    values = variable.values(u, environment)
+    values = {row.name: variable.read(u.keys, row) for row in variable.rows(u, environment)}
     return Attempt(run, payload, task, queue, values, _home(u, environment))
 
 
