@@ -11,6 +11,7 @@ import pytest
 
 from support.http import PROJECT, Platform
 from support.live import listening
+from trigger_platform.engine import environment
 
 DEV = "/engine/v1/dev"
 
@@ -332,6 +333,18 @@ async def test_the_runs_of_a_killed_session_are_taken_from_it(platform: Platform
     found = (await platform.http.get(f"/api/v3/runs/{state['run']['friendlyId']}")).json()
 
     assert found["status"] == "QUEUED"
+
+
+async def test_the_runs_of_a_branch_are_taken_from_it_too(platform: Platform) -> None:
+    """The watchdog that says so does not say which branch the session was for."""
+    parent = platform.server.local.environment
+    await platform.server.units.write(environment.create_branch, parent, "b")
+    platform.http.headers["x-trigger-branch"] = "b"
+    state = await _started(platform, "retried")
+    del platform.http.headers["x-trigger-branch"]
+    body = {"runFriendlyIds": [state["run"]["friendlyId"]]}
+
+    assert (await platform.http.post(f"{DEV}/disconnect", json=body)).json() == {"cancelled": 1}
 
 
 async def test_remarks_of_a_worker_are_heard(platform: Platform) -> None:

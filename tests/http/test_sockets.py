@@ -103,6 +103,21 @@ async def test_runs_of_others_cannot_be_watched() -> None:
             await foreign.ask("run:subscribe", _names())
 
 
+async def test_runs_of_a_branch_are_watched_with_the_key_of_its_parent() -> None:
+    """The command line does not say here which branch it is for."""
+    async with listening() as platform:
+        parent = platform.server.local.environment
+        await platform.server.units.write(environment.create_branch, parent, "b")
+        platform.http.headers["x-trigger-branch"] = "b"
+        run_id = await over_http(platform)
+        async with connected(platform.server.url, platform.key) as client:
+            await client.frame()
+            await client.ask("run:subscribe", _names(run_id))
+            await platform.http.post(f"/api/v2/runs/{run_id}/cancel")
+
+            assert await client.event() == _note(run_id)
+
+
 async def test_what_makes_no_sense_is_left_alone() -> None:
     """The connection stays."""
     async with (

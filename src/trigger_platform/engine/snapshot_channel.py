@@ -249,12 +249,26 @@ def is_running_out(run: RunRow, now: int) -> bool:
 
 
 def disconnect(u: Unit, environment: EnvironmentRow, run_ids: Sequence[str]) -> int:
-    """Take runs from a session that is gone; they go on at once, as after any lost worker."""
-    boot = boot_id(environment)
-    lost = [run for run in run_attempt.runs_by_id(u, run_ids).values() if run.boot_id == boot]
+    """Take runs from a session that is gone; they go on at once, as after any lost worker.
+
+    Who says so does not say for which branch the session was: the runs of the environment's branches count.
+    """
+    lost = [
+        run
+        for run in run_attempt.runs_by_id(u, run_ids).values()
+        if run.boot_id == signals.reader(run.environment_id) and _is_below(u, environment, run)
+    ]
     for run in lost:
         heartbeat.stall(u, run, worker_lost=True)
     return len(lost)
+
+
+def _is_below(u: Unit, environment: EnvironmentRow, run: RunRow) -> bool:
+    """Tell whether a run belongs to an environment or to a branch of it."""
+    if run.environment_id == environment.id:
+        return True
+    other = u.tx.one("environment_by_id", EnvironmentRow, id=run.environment_id)
+    return other.parent_id == environment.id
 
 
 def _home(u: Unit, environment: EnvironmentRow) -> Home:

@@ -21,11 +21,12 @@ from trigger_platform.engine.unit import Unit
 from trigger_platform.http.auth import Access, identify
 from trigger_platform.http.server import Server
 from trigger_platform.store.notice import Notice
-from trigger_platform.store.rows import RunRow
+from trigger_platform.store.rows import EnvironmentRow, RunRow
 
 __all__ = ["NAMESPACES", "Namespace", "Sockets", "dev_worker"]
 
-MayWatch = Callable[[RunRow], bool]
+MayWatch = Callable[[EnvironmentRow], bool]
+"""Tells whether a caller may watch the runs of an environment."""
 
 _MOST_WATCHED = 5_000
 
@@ -48,9 +49,12 @@ class _Watcher:
 
 
 async def dev_worker(server: Server, request: Request) -> MayWatch:
-    """Let in the sessions of an environment; they watch its runs."""
-    environment = (await identify(server, Access.ENVIRONMENT, request)).environment
-    return lambda run: run.environment_id == environment.id
+    """Let in the sessions of an environment; they watch its runs, and those of its branches.
+
+    The command line does not say here which branch it is for.
+    """
+    mine = (await identify(server, Access.ENVIRONMENT, request)).environment
+    return lambda environment: mine.id in {environment.id, environment.parent_id}
 
 
 NAMESPACES = (Namespace("/dev-worker", dev_worker),)
@@ -112,10 +116,11 @@ class Sockets:
             return
         room = _MOST_WATCHED - len(watcher.runs)
         asked = [one for one in _run_ids(message) if one not in watcher.runs][: max(0, room)]
-        for run in await self._server.units.read(_runs, asked) if asked else ():
-            if watcher.may_watch(run) and sid in self._watchers:
-                watcher.runs.add(run.id)
-                self._by_run.setdefault(run.id, set()).add(sid)
+        found = await self._server.units.read(_environments, asked) if asked else {}
+        for run_id, environment in found.items():
+            if watcher.may_watch(environment) and sid in self._watchers:
+                watcher.runs.add(run_id)
+                self._by_run.setdefault(run_id, set()).add(sid)
 
     async def _forget(self, sid: str, message: object = None) -> None:
         watcher = self._watchers.get(sid)
@@ -157,5 +162,11 @@ def _run_ids(message: object) -> list[str]:
     return [one for one in asked if isinstance(one, str)] if isinstance(asked, list) else []
 
 
-def _runs(u: Unit, run_ids: Sequence[str]) -> list[RunRow]:
-    return u.tx.all("runs_by_ids", RunRow, ids=json.dumps(list(run_ids)))
+def _environments(u: Unit, run_ids: Sequence[str]) -> dict[str, EnvironmentRow]:
+    """Return the environments of runs by the run's id; unknown runs are missing."""
+    runs = u.tx.all("runs_by_ids", RunRow, ids=json.dumps(list(run_ids)))
+    known = {
+        id_: u.tx.one("environment_by_id", EnvironmentRow, id=id_)
+        for id_ in {run.environment_id for run in runs}
+    }
+    return {run.id: known[run.environment_id] for run in runs}
