@@ -26,6 +26,7 @@ _BACKLOG = 1024
 _KEEP_ALIVE_S = 75
 """Longer than clients and proxies keep an idle connection (5 and 60 s): they end it, and not we while a
 request is on its way."""
+_MESSAGE_BYTES = 1024 * 1024
 _QUIET_S = 1.0
 _TICK_S = 0.02
 _OTHER_FILES = 64
@@ -81,6 +82,8 @@ def _config(server: Server, gate: Gate) -> uvicorn.Config:
     return uvicorn.Config(
         build(server),
         http=protocol(gate),
+        ws="wsproto",
+        ws_max_size=_MESSAGE_BYTES,
         log_config=None,
         log_level="warning",
         access_log=False,
