@@ -58,6 +58,7 @@ from trigger_platform.http.routes import (
     worker_groups,
 )
 from trigger_platform.http.server import Server
+from trigger_platform.http.sockets import Sockets
 from trigger_platform.key_ring import KeyRing
 from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.reconciler import Reconciler
@@ -297,6 +298,7 @@ def build(server: Server) -> Starlette:
             *_preflights(ENDPOINTS),
             Route("/openapi.json", describe),
             Mount("/static", StaticFiles(directory=_STATIC)),
+            Mount("/socket.io", Sockets(server)),
         ],
         middleware=[
             Middleware(

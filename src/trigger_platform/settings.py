@@ -123,6 +123,11 @@ class Settings(BaseModel):
         description="Addresses or networks of proxies whose `X-Forwarded-For` and"
         " `X-Forwarded-Proto` are believed.",
     )
+    outbound_allow: _Networks = Field(
+        (),
+        description="Networks that requests to addresses which others chose may reach though they are not"
+        " public, such as that of an identity provider in your own network.",
+    )
     encryption_key: SecretStr | None = Field(
         None,
         description="Encrypts secrets at rest: `openssl rand -base64 32`. Needed with PostgreSQL and on a"

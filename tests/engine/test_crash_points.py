@@ -126,6 +126,20 @@ def _parent_and_child(engine: Engine) -> tuple[Assignment, Assignment]:
     return parent, child
 
 
+def _register_another(engine: Engine) -> str:
+    """Another language comes, with a task of its own."""
+    return engine.register(task("later"), content_hash="ts", runtime="node-22")
+
+
+def _misplaced(engine: Engine) -> None:
+    """A run waits where the session of its language does not look."""
+    mine = list(engine.workers)
+    _register_another(engine)
+    engine.workers = mine
+    engine.trigger("later")
+    engine.sql("update run set worker_id = null")
+
+
 def _snapshot(engine: Engine) -> tuple[str, int]:
     run = Session(engine).started().run
     return run.id, run.sequence
@@ -468,6 +482,8 @@ CASES = [
             task(), scheduled(schedule={"cron": "0 * * * *"}), content_hash="v2"
         ),
     ),
+    Case("worker_version.register of another language", lambda e, _: _register_another(e), _queued),
+    Case("dequeue.claim of a run of another language", lambda e, _: e.poll() and None, _misplaced),
     Case("trigger.create", lambda e, _: _create(e)),
     Case("trigger.create with a key", lambda e, _: bool(e.trigger(idempotency_key="k"))),
     Case(

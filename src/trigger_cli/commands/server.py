@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -87,7 +87,7 @@ def show_config(*, config: Config = None, json_output: Json = False) -> int:
         console.data([asdict(one) for one in shown])
         return ExitCode.OK
     for one in shown:
-        value = "not set" if one.value in (None, "", []) else str(one.value)
+        value = _shown(one.value)
         console.text(f"{console.paint(one.name, 'strong')} = {value}  ({one.origin})")
         console.text(console.paint(f"    {one.meaning}  [{one.variable}]", "dim"))
     return ExitCode.OK
@@ -115,6 +115,15 @@ def doctor(
     else:
         _report(console, found, mended)
     return ExitCode.DIFFERENCE if found.findings else ExitCode.OK
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a variable would have it."""
+    if value in (None, "", []):
+        return "not set"
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _logs_json(settings: Settings, *, json_output: bool) -> bool:

@@ -16,13 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from trigger_core.errors import (
-    ApiError,
-    AuthenticationError,
-    PayloadTooLargeError,
-    TriggerError,
-    UsageError,
-)
+from trigger_core.errors import ApiError, PayloadTooLargeError, TriggerError, UsageError
 from trigger_core.schemas.base import WireList, WireModel
 from trigger_platform.engine import request as sent
 from trigger_platform.engine.request import RequestKey
@@ -234,8 +228,7 @@ class Endpoint:
         try:
             principal = await identify(server, self.access, request)
         except Exception as error:  # noqa: BLE001 - the last resort of a request
-            is_page = isinstance(error, AuthenticationError) and error.code == "LOGIN_NEEDED"
-            return _to_login(request) if is_page and self.method == "GET" else self._problem(error)
+            return self._problem(error, request)
         verdict = _count(server, principal, request) if is_limited else None
         if verdict is None:
             return await self._run(server, principal, request)
@@ -248,15 +241,16 @@ class Endpoint:
             body = await self._parse(request)
             return _answer(await self.handler(Incoming(server, principal, request, body)))
         except Exception as error:  # noqa: BLE001 - the last resort of a request
-            return self._problem(error)
+            return self._problem(error, request)
 
-    def _problem(self, error: Exception) -> Response:
+    def _problem(self, error: Exception, request: Request) -> Response:
         if isinstance(error, RecursionError):
             return problems.nested_too_deeply()
         if isinstance(error, ValidationError):
             return problems.invalid_body(error)
         if isinstance(error, TriggerError):
-            return problems.of(error)
+            is_page = error.code == "LOGIN_NEEDED" and self.method == "GET"
+            return _to_login(request) if is_page else problems.of(error)
         if isinstance(error, ClientDisconnect):
             return Response(status_code=499)
         return problems.unexpected(error, self.path)

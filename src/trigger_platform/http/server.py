@@ -50,10 +50,10 @@ class Server:
     loops: Mapping[str, Loop] = field(default_factory=dict)
     metrics: Metrics = field(default_factory=Metrics)
     keys: KnownKeys = field(default_factory=KnownKeys)
+    rates: RateLimits = field(init=False)
     failed_emails: Throttle = field(default_factory=lambda: Throttle(5))
     failed_addresses: Throttle = field(default_factory=lambda: Throttle(50))
     setup_url: str | None = None
-    rates: RateLimits = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin to count calls."""

@@ -230,6 +230,7 @@ class EnvironmentRow:
         parent_id: the environment whose branch it is; the parent's key opens both.
         branch: the branch's name.
         tokens_since: public tokens that were signed earlier are refused.
+        is_mixed: whether sessions of several languages serve it.
     """
 
     id: str
@@ -252,6 +253,7 @@ class EnvironmentRow:
     parent_id: str | None
     branch: str | None
     tokens_since: int
+    is_mixed: int
 
     @property
     def word(self) -> str:
@@ -308,6 +310,7 @@ class WorkerRow:
     environment_id: str
     version: str
     content_hash: str
+    language: str
 
 
 @dataclass(frozen=True, slots=True)

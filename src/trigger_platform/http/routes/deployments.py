@@ -29,7 +29,7 @@ from trigger_platform.engine import deployment
 from trigger_platform.engine.deployment import Images
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present_deployments as present
-from trigger_platform.http import query
+from trigger_platform.http import problems, query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
 from trigger_platform.reads import deployments as reads
@@ -276,7 +276,7 @@ async def _finalizing(call: Incoming[FinalizeDeployment]) -> AsyncIterator[str]:
     try:
         after, is_current = await _finalize(call)
     except TriggerError as error:
-        yield _event("error", _Problem(error=str(error)))
+        yield _event("error", _Problem(error=str(problems.told(error))))
         return
     served = "new runs execute on it" if is_current else "it was not promoted"
     yield _event("log", _Line(message=f"version {after.version} is deployed, {served}"))

@@ -25,6 +25,7 @@ from trigger_core.schemas.tokens import Done
 from trigger_platform.engine import variable
 from trigger_platform.engine.unit import Unit
 from trigger_platform.engine.variable import Changes, VariablesError
+from trigger_platform.http import given_variables
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 from trigger_platform.store.rows import EnvironmentRow, VariableRow
@@ -53,12 +54,13 @@ _LIMIT = 1024 * 1024
 )
 async def resolve_variables(call: Incoming[None]) -> Variables:
     """Return what the tasks of the key's environment are given, with the values of secrets."""
+    given = given_variables.of(call, call.project.organization_id)
 
     def work(u: Unit, environment: EnvironmentRow) -> Variables:
         rows = variable.rows(u, environment)
         values = {row.name: variable.read(u.keys, row) for row in rows}
         return Variables(
-            variables=values | _given(call), secrets=[row.name for row in rows if row.is_secret]
+            variables=values | given, secrets=[row.name for row in rows if row.is_secret]
         )
 
     return await call.server.read(work, call.environment_id)
@@ -186,25 +188,6 @@ def _import(u: Unit, environment: EnvironmentRow, body: ImportVariables) -> None
 def _shown(u: Unit, row: VariableRow) -> Variable:
     value = REDACTED if row.is_secret else variable.read(u.keys, row)
     return Variable(name=row.name, value=value, is_secret=bool(row.is_secret))
-
-
-def _given(call: Incoming[Any]) -> dict[str, str]:
-    """Return what the platform gives to tasks itself."""
-    here, url = call.principal.environment, call.server.url
-    url = url or str(call.request.base_url).rstrip("/")
-    given = {
-        "TRIGGER_API_URL": url,
-        "TRIGGER_STREAM_URL": url,
-        "TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT": f"{url}/otel",
-        "TRIGGER_REALTIME_STREAM_VERSION": "v1",
-    }
-    if here.branch is not None:
-        given["TRIGGER_PREVIEW_BRANCH"] = here.branch
-    if here.word != "dev":
-        given["TRIGGER_SECRET_KEY"] = call.server.secret_key_of(here)
-        given["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"{url}/otel"
-        given["TRIGGER_ORG_ID"] = call.project.organization_id
-    return given
 
 
 def _dotenv(part: Any) -> dict[str, str]:
