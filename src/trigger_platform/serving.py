@@ -14,6 +14,7 @@ import uvicorn
 
 from trigger_core.errors import TriggerError
 from trigger_platform.app import build, open_server
+from trigger_platform.http import setup_link
 from trigger_platform.http.connection import Connection, Gate, protocol
 from trigger_platform.http.server import Server
 from trigger_platform.settings import Settings
@@ -25,6 +26,7 @@ _BACKLOG = 1024
 _KEEP_ALIVE_S = 75
 """Longer than clients and proxies keep an idle connection (5 and 60 s): they end it, and not we while a
 request is on its way."""
+_MESSAGE_BYTES = 1024 * 1024
 _QUIET_S = 1.0
 _TICK_S = 0.02
 _OTHER_FILES = 64
@@ -42,6 +44,7 @@ async def serve(
     listener = _listen(settings)
     server = await open_server(settings)
     server.url = settings.public_url or _url(settings.host, listener.getsockname()[1])
+    server.setup_url = await setup_link.for_first_admin(server)
     gate = Gate(
         most=max(1, min(settings.max_connections, _open_files() - _OTHER_FILES)),
         head_s=settings.header_timeout / 1000,
@@ -79,6 +82,8 @@ def _config(server: Server, gate: Gate) -> uvicorn.Config:
     return uvicorn.Config(
         build(server),
         http=protocol(gate),
+        ws="wsproto",
+        ws_max_size=_MESSAGE_BYTES,
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -87,6 +87,7 @@ class Settings(BaseModel):
 
     Attributes:
         data_dir: folder of the database of the embedded platform.
+        login: whether the dashboard has to know who looks; under `trigger dev` it does not.
         durable: whether acknowledged writes survive a power cut, and not only a crash.
         key_file: where encryption keys stand when none are given; that of a SQLite file is beside it.
     """
@@ -94,6 +95,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data_dir: Path = Path()
+    login: bool = True
     durable: bool = False
     key_file: Path | None = None
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trigger_cli.commands import server_data, server_keys
+from trigger_cli.commands import server_admin, server_data, server_keys
 from trigger_cli.commands.server_data import Config, Database, Json, settings_of
 from trigger_cli.console import Console
 from trigger_core import duration
@@ -33,6 +33,7 @@ app.command()(server_data.migrate)
 app.command()(server_data.backup)
 app.command()(server_data.restore)
 app.command("rotate-keys")(server_keys.rotate_keys)
+app.command("create-admin")(server_admin.create_admin)
 
 
 @app.command()
@@ -136,9 +137,12 @@ def _announce(console: Console, server: Server, *, show_key: bool) -> None:
     if console.json_output:
         event = {"event": "ready", "url": server.url, "projectRef": local.project.ref}
         key = {"secretKey": server.secret_key_of(local.environment)} if show_key else {}
-        console.data(event | key)
+        first = {"setupUrl": server.setup_url} if server.setup_url else {}
+        console.data(event | key | first)
         return
     console.text(f"{server.url}  project {local.project.ref}")
+    if server.setup_url:
+        console.text(f"no admin yet: choose a password within a day at {server.setup_url}")
     if show_key:
         console.text(f"TRIGGER_SECRET_KEY={server.secret_key_of(local.environment)}")
 
