@@ -14,7 +14,7 @@ from trigger_core.schemas.errors import ErrorBody
 from trigger_platform.http.access import Credential, Rule
 from trigger_platform.http.endpoint import Endpoint
 
-__all__ = ["describe"]
+__all__ = ["describe", "path_of"]
 
 _PARAMETER = re.compile(r"{(\w+)(?::path)?}")
 _REF = "#/components/schemas/{model}"
@@ -57,6 +57,11 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     }
 
 
+def path_of(one: Endpoint) -> str:
+    """Return the path of a route as the description spells it."""
+    return _CONVERTER.sub("}", one.path)
+
+
 def _operation(one: Endpoint) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": one.handler.__name__,
@@ -64,7 +69,7 @@ def _operation(one: Endpoint) -> dict[str, Any]:
         "security": _security(one.access.value),
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in _PARAMETER.findall(one.path)
+            for name in _PARAMETER.findall(path_of(one))
         ],
         "responses": {
             **{

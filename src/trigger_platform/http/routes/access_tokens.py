@@ -83,6 +83,7 @@ async def list_organization_tokens(call: Incoming[None]) -> AccessTokens:
     access=Access.ORGANIZATION_ADMIN,
     body=CreateOrganizationToken,
     returns=AccessTokenCreated,
+    statuses=(201,),
 )
 async def create_organization_token(call: Incoming[CreateOrganizationToken]) -> Reply:
     """Create a token of an organisation, with a role no higher than the caller's."""
@@ -120,6 +121,7 @@ async def list_environment_keys(call: Incoming[None]) -> EnvironmentKeys:
     access=Access.PROJECT_ADMIN,
     body=CreateEnvironmentKey,
     returns=EnvironmentKeyCreated,
+    statuses=(201,),
 )
 async def create_environment_key(call: Incoming[CreateEnvironmentKey]) -> Reply:
     """Create a key of an environment, which may be restricted to scopes."""

@@ -27,7 +27,14 @@ _ALL = "/api/v1/bulk-actions"
 _ONE = "/api/v1/bulk-actions/{bulk_action_id}"
 
 
-@endpoint("POST", _ALL, access=Access.ENVIRONMENT, body=CreateBulkAction, returns=BulkActionId)
+@endpoint(
+    "POST",
+    _ALL,
+    access=Access.ENVIRONMENT,
+    body=CreateBulkAction,
+    returns=BulkActionId,
+    statuses=(202,),
+)
 async def create_bulk_action(call: Incoming[CreateBulkAction]) -> Reply:
     """Cancel or replay many runs: those of a filter, or up to 500 by their ids."""
     asked = call.body
