@@ -33,6 +33,7 @@ from trigger_platform.settings import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
+
 def _get(endpoint: Endpoint) -> str:
     return "GET" if endpoint.method == "GET" and "streams" in endpoint.path else ""
 
@@ -89,7 +90,9 @@ def tokens(platform: Server) -> dict[Credential, str]:
         Credential.KEY: platform.secret_key_of(platform.local.environment),
         Credential.USER_TOKEN: platform.local.access_token,
         Credential.METRICS_TOKEN: METRICS_TOKEN,
-        Credential.WORKER_TOKEN: platform.units.write_sync(worker_group.create, "group", None).token,
+        Credential.WORKER_TOKEN: platform.units.write_sync(
+            worker_group.create, "group", None
+        ).token,
     }
 
 

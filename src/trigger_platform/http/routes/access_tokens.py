@@ -49,7 +49,14 @@ async def list_tokens(call: Incoming[None]) -> AccessTokens:
     return AccessTokens(tokens=[present.access_token(one) for one in found])
 
 
-@endpoint("POST", _USERS, access=Access.PERSON, body=CreateAccessToken, returns=AccessTokenCreated)
+@endpoint(
+    "POST",
+    _USERS,
+    access=Access.PERSON,
+    body=CreateAccessToken,
+    returns=AccessTokenCreated,
+    statuses=(201,),
+)
 async def create_token(call: Incoming[CreateAccessToken]) -> Reply:
     """Create a token of the caller's."""
     made = await call.server.units.write(

@@ -15,7 +15,7 @@ from trigger_core.schemas.runs import Page
 from trigger_platform.engine import bulk_action
 from trigger_platform.engine.bulk_action import Kind
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import run_query
+from trigger_platform.http import query, run_query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 from trigger_platform.reads import bulk_actions as reads
@@ -55,7 +55,7 @@ async def create_bulk_action(call: Incoming[CreateBulkAction]) -> Reply:
     return Reply(await call.once(BulkActionId, work), status=202)
 
 
-@endpoint("GET", _ALL, access=Access.ENVIRONMENT, returns=BulkActionPage)
+@endpoint("GET", _ALL, access=Access.ENVIRONMENT, returns=BulkActionPage, query=query.CURSOR)
 async def list_bulk_actions(call: Incoming[None]) -> BulkActionPage:
     """List actions, newest first."""
     page = await call.server.read(

@@ -176,9 +176,7 @@ async def latest_snapshot(call: Incoming[None]) -> LatestSnapshot:
     return LatestSnapshot(execution=present_execution.latest(found))
 
 
-@endpoint(
-    "POST", _RUN + "/logs/debug", access=Access.ENVIRONMENT, body=DebugLog, statuses=(204,)
-)
+@endpoint("POST", _RUN + "/logs/debug", access=Access.ENVIRONMENT, body=DebugLog, statuses=(204,))
 async def log_debug(_call: Incoming[DebugLog]) -> Response:
     """Hear what a worker remarks about itself; nothing is kept."""
     return Response(status_code=204)
