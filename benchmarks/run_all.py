@@ -8,6 +8,7 @@ import fan_out
 import floor
 import kill
 import latency
+import realtime
 import set_writes
 import startup
 import throughput
@@ -23,5 +24,6 @@ if __name__ == "__main__":
         throughput,
         fan_out,
         kill,
+        realtime,
     ):
         benchmark.main()
