@@ -75,13 +75,18 @@ async def test_a_live_request_is_held_until_the_run_changes(platform: Platform) 
 
 
 async def test_a_change_between_two_requests_is_not_lost(platform: Platform) -> None:
-    """The next request is answered at once."""
+    """The next request is answered at once: another follower shows that the change was told meanwhile."""
     run_id = await platform.trigger()
-    follower = _run(platform, run_id)
+    follower, other = _run(platform, run_id), _run(platform, run_id)
     await follower.rows()
+    await other.rows()
+    waiting = other.waits()
+    await _begun(waiting)
     await platform.http.put(f"/api/v1/runs/{run_id}/metadata", json={"metadata": {"step": 1}})
+    assert len(await waiting) == 1
 
-    [row] = await follower.rows()
+    async with asyncio.timeout(5):
+        [row] = await follower.rows()
     assert row["metadata"] == '{"step":1}'
 
 
@@ -275,30 +280,30 @@ async def test_a_run_that_was_removed_is_taken_away(platform: Platform) -> None:
     assert answer.status_code == 404
 
 
-async def test_a_change_nobody_was_told_of_is_found_by_looking(platform: Platform) -> None:
+@pytest.mark.parametrize("kind", ["run", "tags", "batch"])
+async def test_a_change_nobody_was_told_of_is_found_by_looking(
+    platform: Platform, kind: str
+) -> None:
     """Notices are a convenience."""
     made = await platform.http.post(
         "/api/v1/tasks/batch", json={"items": [{"task": "task", "options": {"tags": ["a"]}}]}
     )
     run_id, batch_id = made.json()["runs"][0]["id"], made.json()["id"]
-    followers = [
-        _run(platform, run_id),
-        _tags(platform, "a"),
-        Follower(platform.http, f"/realtime/v1/batches/{batch_id}"),
-    ]
-    for follower in followers:
-        await follower.rows()
-    waiting = [follower.waits() for follower in followers]
-    for one in waiting:
-        await _begun(one)
+    follower = {
+        "run": _run(platform, run_id),
+        "tags": _tags(platform, "a"),
+        "batch": Follower(platform.http, f"/realtime/v1/batches/{batch_id}"),
+    }[kind]
+    await follower.rows()
+    waiting = follower.waits()
+    await _begun(waiting)
     platform.server.units._listeners.remove(platform.server.feeds.notice)
     await _cancel(platform, run_id)
-    for one in waiting:
-        await _begun(one)
+    await _begun(waiting)
     await platform.server.feeds.look()
 
-    for one in waiting:
-        assert [row["status"] for row in await one] == ["CANCELED"]
+    async with asyncio.timeout(5):
+        assert [row["status"] for row in await waiting] == ["CANCELED"]
 
 
 async def test_a_change_concerns_its_followers_alone(platform: Platform) -> None:
