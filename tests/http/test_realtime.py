@@ -14,6 +14,7 @@ from trigger_core.clock import SystemClock
 from trigger_platform.engine import retention
 from trigger_platform.engine.retention import Periods
 from trigger_platform.http import public_token
+from trigger_platform.realtime import feeds
 
 
 def _run(platform: Platform, run_id: str, **given: Any) -> Follower:
@@ -240,6 +241,23 @@ async def test_another_process_goes_on_where_one_stopped(platform: Platform) -> 
         one.cancel()
     await asyncio.wait(waiting)
     _forget_feeds(platform)
+    await _cancel(platform, run_id)
+
+    for follower in followers:
+        assert [row["status"] for row in await follower.rows()] == ["CANCELED"]
+
+
+async def test_when_there_are_many_those_that_rest_are_forgotten_and_miss_nothing(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory has an end."""
+    monkeypatch.setattr(feeds, "_MOST_KEPT", 3)
+    monkeypatch.setattr(feeds, "_SHORT_LINGER_S", 0.0)
+    run_id = await platform.trigger()
+    followers = [_run(platform, run_id) for _ in range(10)]
+    for follower in followers:
+        await follower.rows()
+    assert len(platform.server.feeds) <= 4
     await _cancel(platform, run_id)
 
     for follower in followers:
