@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,16 +21,18 @@ from trigger_core.errors import StoreError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform import key_file
 from trigger_platform.blobs.opening import open_blobs
-from trigger_platform.dashboard import pages
+from trigger_platform.dashboard import login_pages, pages
 from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
-from trigger_platform.http import openapi, problems
-from trigger_platform.http.auth import Access
+from trigger_platform.http import cors, openapi, problems
 from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.envelope import Envelope
 from trigger_platform.http.guard import Guard
 from trigger_platform.http.routes import (
+    access_tokens,
+    account,
     batches,
+    branches,
     bulk_actions,
     deployments,
     dev,
@@ -38,9 +40,12 @@ from trigger_platform.http.routes import (
     envvars,
     health,
     idempotency,
+    login,
+    organizations,
     otlp,
     packets,
     projects,
+    public_tokens,
     queues,
     realtime,
     runs,
@@ -50,8 +55,10 @@ from trigger_platform.http.routes import (
     traces,
     waits,
     worker,
+    worker_groups,
 )
 from trigger_platform.http.server import Server
+from trigger_platform.http.sockets import Sockets
 from trigger_platform.key_ring import KeyRing
 from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.reconciler import Reconciler
@@ -75,6 +82,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     batches.stream_items,
     runs.retrieve_run,
     runs.list_runs,
+    runs.list_project_runs,
     runs.read_result,
     runs.read_logs,
     runs.read_snapshots,
@@ -107,6 +115,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     idempotency.reset_key,
     batches.trigger_small_batch,
     batches.read_batch,
+    batches.read_batch_v1,
+    batches.trigger_task_batch,
     batches.read_results,
     waits.create_token,
     waits.list_tokens,
@@ -130,6 +140,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     queues.reset_queue,
     environments.pause_environment,
     environments.resume_environment,
+    environments.regenerate_key,
     schedules.list_schedules,
     schedules.create_schedule,
     schedules.retrieve_schedule,
@@ -168,8 +179,42 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     otlp.export_metrics,
     worker.connect_worker,
     worker.register_worker,
-    projects.public_claims,
-    projects.whoami,
+    account.public_claims,
+    account.whoami,
+    account.platform_notifications,
+    access_tokens.list_tokens,
+    access_tokens.create_token,
+    access_tokens.revoke_token,
+    access_tokens.list_organization_tokens,
+    access_tokens.create_organization_token,
+    access_tokens.revoke_organization_token,
+    access_tokens.list_environment_keys,
+    access_tokens.create_environment_key,
+    access_tokens.revoke_environment_key,
+    organizations.list_organizations,
+    organizations.create_organization,
+    organizations.list_organizations_projects,
+    organizations.create_project,
+    organizations.list_members,
+    organizations.add_member,
+    organizations.set_role,
+    organizations.remove_member,
+    worker_groups.list_worker_groups,
+    worker_groups.create_worker_group,
+    public_tokens.mint_public_token,
+    public_tokens.mint_token,
+    public_tokens.mint_as_user,
+    public_tokens.revoke_public_tokens,
+    branches.list_branches,
+    branches.upsert_branch,
+    branches.archive_branch,
+    projects.list_projects,
+    projects.retrieve_project,
+    projects.rename_project,
+    projects.delete_project,
+    projects.initialize_project,
+    projects.list_environments,
+    projects.dev_status,
     envvars.resolve_variables,
     envvars.list_variables,
     envvars.create_variable,
@@ -182,6 +227,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     health.alive,
     health.ready,
     health.read_metrics,
+    login.ask_for_token,
+    login.fetch_token,
+    *login_pages.ENDPOINTS,
     *pages.ENDPOINTS,
 )
 
@@ -239,17 +287,18 @@ def build(server: Server) -> Starlette:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
 
-    endpoints = _served(server.settings)
-    description = openapi.describe(endpoints)
+    description = openapi.describe(ENDPOINTS)
 
     async def describe(_request: Request) -> Response:
         return JSONResponse(description)
 
     return Starlette(
         routes=[
-            *(endpoint.route(server) for endpoint in endpoints),
+            *(endpoint.route(server) for endpoint in ENDPOINTS),
+            *_preflights(ENDPOINTS),
             Route("/openapi.json", describe),
             Mount("/static", StaticFiles(directory=_STATIC)),
+            Mount("/socket.io", Sockets(server)),
         ],
         middleware=[
             Middleware(
@@ -262,6 +311,16 @@ def build(server: Server) -> Starlette:
         exception_handlers={HTTPException: _no_route},
         lifespan=lifespan,
     )
+
+
+def _preflights(endpoints: Iterable[Endpoint]) -> Iterator[Route]:
+    """Yield what tells browsers that pages of other origins may call a route."""
+    methods: dict[str, set[str]] = {}
+    for one in endpoints:
+        if one.is_for_pages:
+            methods.setdefault(one.path, set()).add(one.method)
+    for path, allowed in methods.items():
+        yield Route(path, cors.preflight(allowed), methods=["OPTIONS"])
 
 
 def _open_database(settings: Settings) -> Database:
@@ -287,13 +346,6 @@ async def _key_ring(settings: Settings, units: Units) -> KeyRing:
     if not found.exists() and not await units.read(secret_key.any_sealed):
         found.create()
     return found.ring()
-
-
-def _served(settings: Settings) -> tuple[Endpoint, ...]:
-    """Return the routes; those without a login are for this machine alone."""
-    if not settings.is_public:
-        return ENDPOINTS
-    return tuple(one for one in ENDPOINTS if one.access is not Access.LOCAL)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

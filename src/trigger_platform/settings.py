@@ -87,6 +87,7 @@ class Settings(BaseModel):
 
     Attributes:
         data_dir: folder of the database of the embedded platform.
+        login: whether the dashboard has to know who looks; under `trigger dev` it does not.
         durable: whether acknowledged writes survive a power cut, and not only a crash.
         key_file: where encryption keys stand when none are given; that of a SQLite file is beside it.
     """
@@ -94,6 +95,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data_dir: Path = Path()
+    login: bool = True
     durable: bool = False
     key_file: Path | None = None
 
@@ -120,6 +122,11 @@ class Settings(BaseModel):
         (),
         description="Addresses or networks of proxies whose `X-Forwarded-For` and"
         " `X-Forwarded-Proto` are believed.",
+    )
+    outbound_allow: _Networks = Field(
+        (),
+        description="Networks that requests to addresses which others chose may reach though they are not"
+        " public, such as that of an identity provider in your own network.",
     )
     encryption_key: SecretStr | None = Field(
         None,
@@ -186,6 +193,21 @@ class Settings(BaseModel):
     )
     drain_grace: _Period = Field(
         20_000, description="How long requests under way may take once the server takes no more."
+    )
+    rate_limit: int | None = Field(
+        None,
+        ge=0,
+        description="How many calls of the API one key may make at once; 0 is any number. By default"
+        " 750 where others reach the server, any number on this machine alone.",
+    )
+    rate_refill: float = Field(
+        25.0, gt=0, description="How many of those calls come back in a second."
+    )
+    public_rate_limit: int | None = Field(
+        None,
+        ge=0,
+        description="How many calls one public token may make in a minute; 0 is any number."
+        " By default 60 where others reach the server, any number on this machine alone.",
     )
     log_requests: bool = Field(
         False, description="Whether every request is logged; those that fail here always are."

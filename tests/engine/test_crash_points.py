@@ -17,7 +17,7 @@ from typing import Any, get_args
 
 import pytest
 
-from support import otlp, transitions
+from support import identity, otlp, transitions
 from support.crash import Died, Moment, Mortal, reopen
 from support.engine import Engine, open_database, open_engine, scheduled, task
 from support.session import Session
@@ -30,7 +30,6 @@ from trigger_core.schemas.schedules import CreateSchedule, UpdateSchedule
 from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions, TriggerTask
 from trigger_core.schemas.workers import Assignment, GivenUp, Held, LogLine, StartRetry, Verdict
 from trigger_platform.engine import (
-    access_token,
     blob,
     bulk_action,
     delayed,
@@ -125,6 +124,20 @@ def _parent_and_child(engine: Engine) -> tuple[Assignment, Assignment]:
     [child] = engine.claim()
     engine.start(child)
     return parent, child
+
+
+def _register_another(engine: Engine) -> str:
+    """Another language comes, with a task of its own."""
+    return engine.register(task("later"), content_hash="ts", runtime="node-22")
+
+
+def _misplaced(engine: Engine) -> None:
+    """A run waits where the session of its language does not look."""
+    mine = list(engine.workers)
+    _register_another(engine)
+    engine.workers = mine
+    engine.trigger("later")
+    engine.sql("update run set worker_id = null")
 
 
 def _snapshot(engine: Engine) -> tuple[str, int]:
@@ -453,7 +466,7 @@ BROKEN = {
 
 
 CASES = [
-    Case("access_token.create", lambda e, _: bool(e.call(access_token.create, "ci"))),
+    *(Case(name, act, prepare, is_repeated=False) for name, act, prepare in identity.CALLS),
     Case(
         "project.ensure",
         lambda e, _: e.call(project.ensure, "proj_anotheraaaaaaaaaaaa").project.ref,
@@ -469,6 +482,8 @@ CASES = [
             task(), scheduled(schedule={"cron": "0 * * * *"}), content_hash="v2"
         ),
     ),
+    Case("worker_version.register of another language", lambda e, _: _register_another(e), _queued),
+    Case("dequeue.claim of a run of another language", lambda e, _: e.poll() and None, _misplaced),
     Case("trigger.create", lambda e, _: _create(e)),
     Case("trigger.create with a key", lambda e, _: bool(e.trigger(idempotency_key="k"))),
     Case(

@@ -10,6 +10,7 @@ from support.engine import Engine, task
 from support.session import Session
 from trigger_core.errors import NotFoundError, PermissionDeniedError, UnprocessableError
 from trigger_core.retry import RetryPolicy
+from trigger_platform.engine import batch as batches
 
 RETRIED = RetryPolicy(max_attempts=3, min_delay_ms=1_000, randomize=False)
 
@@ -186,6 +187,55 @@ def test_all_runs_of_a_batch_come_with_the_snapshot_that_ends_the_wait(session: 
     assert sorted(runs) == [0, 1, 2]
     assert {engine.run(run_id or "").batch_position: run_id for run_id in runs.values()} == runs
     assert {one.edge.ref for one in waits} == {batch.id}
+
+
+def _finish_children(session: Session) -> None:
+    while (child := session.next_run()) is not None:
+        session.succeed(child.run_id, session.start(child.run_id, child.lease).run.sequence)
+
+
+def _places(session: Session, run_id: str) -> list[int]:
+    waits = session.latest(run_id).waits
+    return sorted(one.edge.position for one in waits if one.waitpoint.run_id)
+
+
+def test_a_later_attempt_waits_for_the_batch_that_its_key_finds(session: Session) -> None:
+    """All its runs are told anew; without that the code would wait for ever."""
+    engine = session.engine
+    first = session.started("retried").run
+    batch = engine.open_batch(2, parent=engine.run(first.id), key="k")
+    engine.add_items(batch.id, (0, "task"), (1, "task"))
+    _finish_children(session)
+    assert _places(session, first.id) == [0, 1]
+    ended = session.fail(first.id, session.latest(first.id).run.sequence, retry_ms=1_000)
+    session.start(first.id, ended.run.sequence)
+    again = engine.open_batch(2, parent=engine.run(first.id), key="k")
+
+    assert again.id == batch.id
+    assert _places(session, first.id) == [0, 1]
+    assert engine.violations(advisory=False) == []
+
+
+def test_a_later_attempt_sends_the_items_that_are_missing(session: Session) -> None:
+    """The first one ended between them; what came then stays."""
+    engine = session.engine
+    first = session.started("retried").run
+    batch = engine.open_batch(2, parent=engine.run(first.id), key="k")
+    engine.add_items(batch.id, (0, "task"))
+    session.fail(first.id, session.latest(first.id).run.sequence, retry_ms=1_000)
+    engine.advance(1_000)
+    given = {one.run_id: one for _ in range(2) if (one := session.next_run()) is not None}
+    session.start(first.id, given.pop(first.id).lease)
+    parent = engine.run(first.id)
+    opened = engine.call(batches.open_batch, engine.environment, 2, parent=parent, key="k")
+    assert (opened.batch.id, opened.is_cached) == (batch.id, False)
+    engine.add_items(batch.id, (0, "task"), (1, "task"))
+    [child] = given.values()
+    session.succeed(child.run_id, session.start(child.run_id, child.lease).run.sequence)
+    _finish_children(session)
+
+    assert _places(session, first.id) == [0, 1]
+    assert engine.violations(advisory=False) == []
 
 
 def test_each_wait_is_told_once(session: Session) -> None:

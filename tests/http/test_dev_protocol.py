@@ -9,7 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from support import otlp
 from support.http import PROJECT, Platform
+from support.live import listening
+from trigger_core import trace_context
+from trigger_platform.engine import environment
 
 DEV = "/engine/v1/dev"
 
@@ -96,6 +100,7 @@ async def test_a_run_is_handed_out_with_all_that_is_required(platform: Platform)
     assert message["version"] == "1"
     assert message["backgroundWorker"]["friendlyId"] == worker
     assert message["snapshot"]["executionStatus"] == "PENDING_EXECUTING"
+    assert message["run"].pop("traceContext")["traceparent"].startswith("00-")
     assert message["run"] == {
         "id": run_id.removeprefix("run_"),
         "friendlyId": run_id,
@@ -104,7 +109,6 @@ async def test_a_run_is_handed_out_with_all_that_is_required(platform: Platform)
         "machine": {"name": "medium-1x", "cpu": 1.0, "memory": 2.0, "centsPerMs": 0.0},
         "attemptNumber": 1,
         "masterQueue": "main",
-        "traceContext": {},
     }
     assert message["completedWaitpoints"] == []
     assert message["deployment"] == {}
@@ -141,10 +145,32 @@ async def test_an_attempt_is_given_everything_it_needs(platform: Platform) -> No
     assert (run["idempotencyKey"], run["idempotencyKeyScope"]) == ("mine", "global")
     assert execution["task"] == {"id": "task", "filePath": "src/trigger/tasks.ts"}
     assert execution["queue"]["name"] == "task/task"
+    assert run["traceContext"]["traceparent"].startswith("00-")
     assert execution["machine"]["name"] == "micro"
     assert execution["project"]["ref"] == PROJECT
     assert started["envVars"]["TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT"].endswith("/otel")
     assert not _nulls(started)
+
+
+async def test_what_an_attempt_exports_hangs_below_its_run(platform: Platform) -> None:
+    """The official worker names the run's span as the parent of its attempt, and sends no key."""
+    execution = (await _started(platform))["execution"]
+    run_id, environment_id = execution["run"]["id"], execution["environment"]["id"]
+    parent = trace_context.parse(execution["run"]["traceContext"]["traceparent"])
+    assert parent is not None
+    who = {"ctx.environment.id": environment_id, "ctx.run.id": run_id}
+    attempt = otlp.span("a" * 16, "Attempt 1", parent=parent.span_id, traceId=parent.trace_id)
+    inner = otlp.span("b" * 16, "run()", parent="a" * 16, traceId=parent.trace_id)
+    exported = await platform.http.post(
+        "/otel/v1/traces", json=otlp.traces(who, attempt, inner), headers={"authorization": ""}
+    )
+    trace = (await platform.http.get(f"/api/v1/runs/{run_id}/trace")).json()["trace"]
+    [shown] = trace["rootSpan"]["children"]
+
+    assert exported.json() == {}
+    assert (trace["traceId"], trace["rootSpan"]["id"]) == (parent.trace_id, parent.span_id)
+    assert (shown["id"], shown["data"]["message"]) == ("a" * 16, "Attempt 1")
+    assert [one["data"]["message"] for one in shown["children"]] == ["run()"]
 
 
 async def test_a_run_without_payload_is_given_an_empty_text(platform: Platform) -> None:
@@ -309,6 +335,19 @@ async def test_a_call_that_waits_ends_when_a_new_version_comes(platform: Platfor
     assert await asking == []
 
 
+async def test_a_session_that_has_gone_is_given_nothing() -> None:
+    """Its call is still held when there is a run again: that would be lost until its lease runs out."""
+    async with listening() as platform:
+        worker = await _register(platform, {"id": "task"})
+        gone = asyncio.create_task(_dequeue(platform, worker))
+        await _until_held(platform)
+        gone.cancel()
+        await asyncio.wait([gone])
+        run_id = await platform.trigger()
+
+        assert [one["run"]["friendlyId"] for one in await _dequeue(platform, worker)] == [run_id]
+
+
 async def test_the_runs_of_a_killed_session_are_taken_from_it(platform: Platform) -> None:
     state = await _started(platform, "retried")
     body = {"runFriendlyIds": [state["run"]["friendlyId"], "run_nothing"]}
@@ -317,6 +356,18 @@ async def test_the_runs_of_a_killed_session_are_taken_from_it(platform: Platform
     found = (await platform.http.get(f"/api/v3/runs/{state['run']['friendlyId']}")).json()
 
     assert found["status"] == "QUEUED"
+
+
+async def test_the_runs_of_a_branch_are_taken_from_it_too(platform: Platform) -> None:
+    """The watchdog that says so does not say which branch the session was for."""
+    parent = platform.server.local.environment
+    await platform.server.units.write(environment.create_branch, parent, "b")
+    platform.http.headers["x-trigger-branch"] = "b"
+    state = await _started(platform, "retried")
+    del platform.http.headers["x-trigger-branch"]
+    body = {"runFriendlyIds": [state["run"]["friendlyId"]]}
+
+    assert (await platform.http.post(f"{DEV}/disconnect", json=body)).json() == {"cancelled": 1}
 
 
 async def test_remarks_of_a_worker_are_heard(platform: Platform) -> None:

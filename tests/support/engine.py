@@ -124,11 +124,16 @@ class Engine:
         self.boot = boot
         self.call(channel.connect, self.environment, Connect(instance="dev", boot_id=boot))
 
-    def register(self, *tasks: TaskDeclaration, content_hash: str = "v1") -> str:
+    def register(
+        self, *tasks: TaskDeclaration, content_hash: str = "v1", runtime: str | None = None
+    ) -> str:
         """Register a version and make it the newest."""
         request = RegisterWorker(
             metadata=WorkerMetadata(
-                package_version="0", content_hash=content_hash, tasks=list(tasks)
+                package_version="0",
+                content_hash=content_hash,
+                runtime=runtime,
+                tasks=list(tasks),
             )
         )
         registered = self.call(worker_version.register, self.environment, request)

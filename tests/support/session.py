@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from support.engine import Engine
+from support.http import PROJECT, Platform
 from trigger_core import ids
 from trigger_core.metadata import Operation
 from trigger_core.schemas.metadata import MetadataUpdate
@@ -14,6 +15,27 @@ from trigger_core.schemas.trigger import TriggerOptions, TriggerTask
 from trigger_core.schemas.workers import Assignment, Failed, RetryPlan, Succeeded, TaskError
 from trigger_platform.engine import snapshot_channel, token, trigger, wait
 from trigger_platform.engine.snapshot_channel import Attempt, Ended, Latest
+
+
+async def over_http(platform: Platform) -> str:
+    """Register a task as the command line does, trigger a run of it and begin its first attempt."""
+    metadata = {
+        "packageVersion": "4.5.12",
+        "contentHash": "a",
+        "runtime": "node-22",
+        "tasks": [{"id": "task", "filePath": "src/trigger/tasks.ts"}],
+    }
+    path = f"/api/v1/projects/{PROJECT}/background-workers"
+    body = {"localOnly": True, "engine": "V2", "metadata": metadata}
+    worker = (await platform.http.post(path, json=body)).json()["id"]
+    run_id = await platform.trigger()
+    dequeue = {"currentWorker": worker, "oldWorkers": []}
+    answer = await platform.http.post("/engine/v1/dev/dequeue", json=dequeue)
+    [message] = answer.json()["dequeuedMessages"]
+    snapshot = message["snapshot"]["friendlyId"]
+    path = f"/engine/v1/dev/runs/{run_id}/snapshots/{snapshot}/attempts/start"
+    assert (await platform.http.post(path)).status_code == 200
+    return run_id
 
 
 @dataclass

@@ -30,6 +30,7 @@ from trigger_core.errors import (
     NotFoundError,
     PayloadTooLargeError,
     PermissionDeniedError,
+    RateLimitedError,
     TriggerError,
     UnprocessableError,
 )
@@ -45,6 +46,8 @@ _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _TOO_LARGE = 413
+_TOO_MANY = 429
+_LONGEST_ASKED_S = 60.0
 
 _BY_STATUS: dict[int, type[ApiError]] = {
     401: AuthenticationError,
@@ -52,6 +55,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     404: NotFoundError,
     409: ConflictError,
     422: UnprocessableError,
+    429: RateLimitedError,
 }
 
 
@@ -127,9 +131,10 @@ class Client:
 
     def _answer(self, request: httpx.Request, accepts: frozenset[int] = frozenset()) -> Answer:
         failure: TriggerError | None = None
+        asked_s = 0.0
         for attempt in range(_TRIES):
             if failure is not None:
-                time.sleep(_pause(attempt))
+                time.sleep(max(asked_s, _pause(attempt)))
             try:
                 response = self._http.send(request)
             except httpx.TransportError as error:
@@ -140,6 +145,7 @@ class Client:
                 return Answer(response.content, response.headers, response.status_code)
             if not failure.retryable:
                 break
+            asked_s = _asked_pause(response)
         assert failure is not None
         raise failure
 
@@ -198,9 +204,10 @@ class AsyncClient:
         self, request: httpx.Request, accepts: frozenset[int] = frozenset()
     ) -> Answer:
         failure: TriggerError | None = None
+        asked_s = 0.0
         for attempt in range(_TRIES):
             if failure is not None:
-                await asyncio.sleep(_pause(attempt))
+                await asyncio.sleep(max(asked_s, _pause(attempt)))
             try:
                 response = await self._http.send(request)
             except httpx.TransportError as error:
@@ -211,6 +218,7 @@ class AsyncClient:
                 return Answer(response.content, response.headers, response.status_code)
             if not failure.retryable:
                 break
+            asked_s = _asked_pause(response)
         assert failure is not None
         raise failure
 
@@ -243,6 +251,14 @@ def _packet(answer: Answer) -> Packet:
 
 def _pause(attempt: int) -> float:
     return float(min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (attempt - 1)))
+
+
+def _asked_pause(response: httpx.Response) -> float:
+    """Return for how long (s) the platform asks to be left alone, because there were too many calls."""
+    reset = response.headers.get("x-ratelimit-reset", "")
+    if response.status_code != _TOO_MANY or not reset.isdecimal():
+        return 0.0
+    return min(_LONGEST_ASKED_S, max(0.0, int(reset) / 1000 - time.time()))
 
 
 @cache

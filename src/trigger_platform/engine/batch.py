@@ -19,7 +19,7 @@ from trigger_platform.engine import block, idempotency, waitpoint
 from trigger_platform.engine.block import Wait
 from trigger_platform.engine.unit import Unit
 from trigger_platform.engine.waitpoint import Completion
-from trigger_platform.store.rows import BatchRow, EnvironmentRow, RunRow, WaitpointRow
+from trigger_platform.store.rows import BatchItemRow, BatchRow, EnvironmentRow, RunRow, WaitpointRow
 
 __all__ = [
     "MAX_ITEMS",
@@ -72,6 +72,9 @@ def open_batch(
 ) -> Opened:
     """Create a batch that its items will follow into; a parent that waits for it waits from now on.
 
+    A key finds a batch that is there, and a parent then waits for that one: perhaps a later attempt of the
+    run that made it. It is told to send items that have not all come, as if the batch were new.
+
     Raises:
         UnprocessableError: too many items, or the parent executes nothing that could wait.
     """
@@ -85,7 +88,9 @@ def open_batch(
         block.refuse_to_wait(parent)
     known = _by_key(u, environment, key)
     if known is not None:
-        return Opened(known, is_cached=True)
+        if parent is not None:
+            _wait_anew(u, environment, known, parent)
+        return Opened(known, is_cached=parent is None or known.sealed_at is not None)
     made = insert(u, environment, run_count, parent=parent, key=key)
     if parent is not None:
         _let_wait(u, environment, made, parent)
@@ -195,7 +200,9 @@ def _by_key(u: Unit, environment: EnvironmentRow, key: str | None) -> BatchRow |
     known = u.tx.maybe("batch_by_key", BatchRow, environment_id=environment.id, idempotency_key=key)
     if known is None:
         return None
-    if known.idempotency_expires_at is not None and known.idempotency_expires_at <= u.now:
+    is_given_up = known.status == "ABORTED" and known.sealed_at is None
+    has_run_out = known.idempotency_expires_at is not None and known.idempotency_expires_at <= u.now
+    if is_given_up or has_run_out:
         u.tx.run("batch_clear_key", id=known.id)
         return None
     return known
@@ -204,6 +211,22 @@ def _by_key(u: Unit, environment: EnvironmentRow, key: str | None) -> BatchRow |
 def _let_wait(u: Unit, environment: EnvironmentRow, row: BatchRow, parent: RunRow) -> None:
     made = waitpoint.create(u, environment.id, "BATCH", batch_id=row.id)
     block.block(u, parent, row.id, [Wait(made.id)])
+
+
+def _wait_anew(u: Unit, environment: EnvironmentRow, row: BatchRow, parent: RunRow) -> None:
+    """Let a parent wait for a batch that is there: for the runs it has, and for its end."""
+    items = [one for one in u.tx.all("batch_items", BatchItemRow, batch_id=row.id) if one.run_id]
+    wanted = json.dumps([one.run_id for one in items])
+    runs = {run.id: run for run in u.tx.all("runs_by_ids", RunRow, ids=wanted)}
+    points = waitpoint.of_runs(u, [runs[one.run_id or ""] for one in items])
+    waits = [Wait(point.id, one.position) for point, one in zip(points, items, strict=True)]
+    if row.completed_at is None:
+        end = u.tx.maybe("waitpoint_of_batch", WaitpointRow, batch_id=row.id)
+        end = end or waitpoint.create(u, environment.id, "BATCH", batch_id=row.id)
+        waits.append(Wait(end.id))
+    if row.sealed_at is None:
+        u.tx.run("batch_adopt", id=row.id, parent_id=parent.id, parent_attempt=parent.attempt)
+    block.block(u, parent, row.id, waits)
 
 
 def _complete_if_over(u: Unit, batch_ids: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ import json
 from trigger_core import ids, timetable
 from trigger_core.errors import InvalidScheduleError, UsageError
 from trigger_core.schemas.schedules import ScheduleDeclaration
-from trigger_platform.engine import schedule, schedule_instance
+from trigger_platform.engine import language, schedule, schedule_instance
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, ScheduleInstanceRow, ScheduleRow, TaskRow
 
@@ -16,6 +16,8 @@ __all__ = ["sync"]
 
 def sync(u: Unit, environment: EnvironmentRow, worker_id: str) -> None:
     """Make the declared schedules of an environment those of a version; the others are left alone.
+
+    Those of another language's current version stay too.
 
     What stood still, because the environment was archived meanwhile, goes on (behaviour 224).
 
@@ -28,10 +30,22 @@ def sync(u: Unit, environment: EnvironmentRow, worker_id: str) -> None:
         declared = _declared(environment, task)
         if declared is not None:
             wanted[schedule.DECLARED + task.task] = _save(u, environment, task, declared)
+    kept = wanted.keys() | _of_other_languages(u, environment, worker_id)
     for known in u.tx.all("schedules_declared", ScheduleRow, environment_id=environment.id):
-        if known.deduplication_key not in wanted:
+        if known.deduplication_key not in kept:
             schedule.delete(u, environment, known.id)
     _recover(u, environment)
+
+
+def _of_other_languages(u: Unit, environment: EnvironmentRow, worker_id: str) -> set[str]:
+    if not environment.is_mixed:
+        return set()
+    return {
+        schedule.DECLARED + task.task
+        for other in language.others(u, environment, worker_id)
+        for task in u.tx.all("read_tasks", TaskRow, worker_id=other)
+        if _declared(environment, task) is not None
+    }
 
 
 def _declared(environment: EnvironmentRow, task: TaskRow) -> ScheduleDeclaration | None:

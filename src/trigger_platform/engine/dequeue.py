@@ -19,6 +19,7 @@ from trigger_platform.engine import (
     environment_turns,
     execution_snapshot,
     idempotency,
+    language,
     pending_version,
     pool,
     queue_front,
@@ -40,6 +41,18 @@ from trigger_platform.store.rows import (
 )
 
 __all__ = ["assignments", "claim", "claim_across"]
+
+
+_LOOKS = 100
+"""How often a claim looks again, because what it saw was for sessions of another language."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What came of a look at the front: runs that were claimed, and how many went elsewhere."""
+
+    claimed: list[RunRow]
+    bound: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +146,24 @@ def _claim(
 ) -> list[RunRow]:
     if environment.paused or environment.archived_at is not None:
         return []
-    pools = pool.served_by(u, environment, workers)
-    free = concurrency.room(u, environment)
     versions = _Versions(u, environment, workers)
+    claimed: list[RunRow] = []
+    for _ in range(_LOOKS):
+        look = _look(u, environment, boot_id, versions, limit - len(claimed))
+        claimed += look.claimed
+        if not look.bound:
+            break
+    return claimed
+
+
+def _look(
+    u: Unit, environment: EnvironmentRow, boot_id: str, versions: _Versions, limit: int
+) -> _Look:
+    """Take what stands at the front; what is at home in another language goes there, out of the way."""
+    pools = pool.served_by(u, environment, versions.workers)
+    free = concurrency.room(u, environment)
     moves: list[Move] = []
+    bound = 0
     for run in queue_front.next_runs(u, environment, pools, free, limit):
         if ttl.is_over(u, run):
             ttl.expire(u, run)
@@ -144,12 +171,17 @@ def _claim(
         target = versions.target(run)
         if target is not None:
             moves.append(_hand_out(u, run, boot_id, target))
+        elif (elsewhere := versions.elsewhere(run)) is not None:
+            language.bind(u, run.id, run.sequence, elsewhere)
+            u.runnable.add(environment.id)
+            bound += 1
         elif versions.can_wait(run):
             moves.append(pending_version.park(u, run, versions.reason(run)))
     execution_snapshot.apply(u, moves)
-    return [
-        step.run for step in moves if step.run.execution_status == ExecutionStatus.PENDING_EXECUTING
-    ]
+    return _Look(
+        [one.run for one in moves if one.run.execution_status == ExecutionStatus.PENDING_EXECUTING],
+        bound,
+    )
 
 
 def assignments(u: Unit, runs: Sequence[RunRow]) -> list[Assignment]:
@@ -166,10 +198,12 @@ class _Versions:
 
     def __init__(self, u: Unit, environment: EnvironmentRow, workers: Sequence[str]) -> None:
         self._u = u
+        self._environment = environment
+        self.workers = workers
         self._may_move = environment.type == "DEVELOPMENT"
         self._newest = workers[-1] if self._may_move else environment.current_worker_id
         self._live = set(workers)
-        self._is_behind = self._may_move and self._newest != environment.current_worker_id
+        self._is_behind = self._may_move and self._newest not in language.current(u, environment)
         self._tasks: dict[tuple[str, str], TaskRow | None] = {}
         self._queues: dict[tuple[str, str], bool] = {}
         self._workers: dict[str, WorkerRow] = {}
@@ -184,6 +218,15 @@ class _Versions:
             return None
         worker = self._worker(worker_id)
         return _Target(worker, task) if worker.environment_id == run.environment_id else None
+
+    def elsewhere(self, run: RunRow) -> str | None:
+        """Return the version of another language that a run is for, if it is."""
+        if not self._environment.is_mixed:
+            return None
+        task = language.home(self._u, self._environment, run.task)
+        if task is None or task.worker_id in {self._newest, *self._live}:
+            return None
+        return task.worker_id
 
     def can_wait(self, run: RunRow) -> bool:
         """Tell whether the run waits for another version rather than for another worker."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from trigger_core import version
-from trigger_platform.engine import execution_snapshot, failure, finish
+from trigger_platform.engine import execution_snapshot, failure, finish, language
 from trigger_platform.engine.execution_snapshot import Move
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
@@ -116,7 +116,7 @@ def landed(u: Unit, worker_id: str) -> None:
     """Release a page of the runs that wait for any version, if this one is still current."""
     worker = u.tx.one("worker_by_id", WorkerRow, id=worker_id)
     environment = u.tx.one("environment_by_id", EnvironmentRow, id=worker.environment_id)
-    if environment.current_worker_id != worker_id:
+    if worker_id not in language.current(u, environment):
         return
     runs = u.tx.all(
         "runs_releasable",

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trigger_platform.engine import language
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow
 
@@ -24,12 +25,12 @@ class _Version:
 def served_by(u: Unit, environment: EnvironmentRow, workers: Sequence[str]) -> str:
     """Return the pools that a worker instance with these versions takes runs from, as a JSON array.
 
-    In a development environment that is every pool: a version that has ended never comes back, and its runs
-    move on. Elsewhere unbound runs go to the current version alone; while there is none, whoever asks puts
-    them aside.
+    In a development environment that is every pool of their language: a version that has ended never comes
+    back, and its runs move on. Elsewhere unbound runs go to the current version alone; while there is none,
+    whoever asks puts them aside.
     """
     if environment.type == "DEVELOPMENT":
-        return everything(u, environment)
+        return _of_language(u, environment, workers[-1])
     pools = [
         row.id
         for row in u.tx.all(
@@ -42,6 +43,14 @@ def served_by(u: Unit, environment: EnvironmentRow, workers: Sequence[str]) -> s
     if environment.current_worker_id is None or environment.current_worker_id in pools:
         pools.append(environment.id)
     return json.dumps(pools)
+
+
+def _of_language(u: Unit, environment: EnvironmentRow, worker_id: str) -> str:
+    if not environment.is_mixed:
+        return everything(u, environment)
+    bound = u.tx.all("versions_waited_for", _Version, environment_id=environment.id)
+    mine = language.spoken_by(u, worker_id, [row.id for row in bound])
+    return json.dumps([environment.id, *mine])
 
 
 def everything(u: Unit, environment: EnvironmentRow) -> str:

@@ -12,9 +12,9 @@ from dataclasses import replace
 from trigger_core import ids, spread, timetable
 from trigger_core.errors import InvalidScheduleError, NotFoundError, UnprocessableError
 from trigger_core.schemas.schedules import CreateSchedule, UpdateSchedule
-from trigger_platform.engine import schedule_instance
+from trigger_platform.engine import language, schedule_instance
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import EnvironmentRow, ScheduleRow, TaskRow, as_params
+from trigger_platform.store.rows import EnvironmentRow, ScheduleRow, as_params
 
 __all__ = ["DECLARED", "activate", "create", "delete", "find", "save", "update"]
 
@@ -168,9 +168,7 @@ def _times(schedule: ScheduleRow) -> tuple[str, str, str | None]:
 
 
 def _check_task(u: Unit, environment: EnvironmentRow, task: str) -> None:
-    found = u.tx.maybe(
-        "task_of_worker", TaskRow, worker_id=environment.current_worker_id, task=task
-    )
+    found = language.home(u, environment, task)
     if found is None:
         raise UnprocessableError(
             f"the current version has no task {task}",

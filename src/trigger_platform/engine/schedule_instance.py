@@ -14,7 +14,7 @@ from trigger_core import clock, ids, superjson, timetable
 from trigger_core.errors import InvalidScheduleError, TriggerError
 from trigger_core.packet import SUPERJSON
 from trigger_core.schemas.trigger import BatchItem, TriggerOptions
-from trigger_platform.engine import tick
+from trigger_platform.engine import language, tick
 from trigger_platform.engine.new_run import Ticked
 from trigger_platform.engine.tick import Rhythm, Tick
 from trigger_platform.engine.trigger import Triggering
@@ -24,6 +24,7 @@ from trigger_platform.store.rows import (
     ScheduleInstanceRow,
     ScheduleRow,
     TaskRow,
+    WorkerRow,
     as_params,
 )
 
@@ -168,16 +169,20 @@ def _hindrance(u: Unit, environment: EnvironmentRow, schedule: ScheduleRow) -> s
     """Return why a tick makes no run now, if so."""
     if not schedule.active:
         return "the schedule is not active"
-    if environment.type == "DEVELOPMENT" and not _present(u, environment):
+    task = language.home(u, environment, schedule.task)
+    if environment.type == "DEVELOPMENT" and not _present(u, environment, task):
         return "no dev session was there"
-    task = u.tx.maybe(
-        "task_of_worker", TaskRow, worker_id=environment.current_worker_id, task=schedule.task
-    )
     return None if task is not None else f"the current version has no task {schedule.task}"
 
 
-def _present(u: Unit, environment: EnvironmentRow) -> bool:
-    seen = u.tx.scalar("instance_newest", environment_id=environment.id)
+def _present(u: Unit, environment: EnvironmentRow, task: TaskRow | None) -> bool:
+    """Tell whether a session is there; where several languages are spoken, one that can execute the task."""
+    if environment.is_mixed and task is not None:
+        home = u.tx.one("worker_by_id", WorkerRow, id=task.worker_id)
+        reads = int(home.language == "javascript")
+        seen = u.tx.scalar("instance_newest_of", environment_id=environment.id, is_reader=reads)
+    else:
+        seen = u.tx.scalar("instance_newest", environment_id=environment.id)
     return seen is not None and u.now - seen <= PRESENT_MS
 
 

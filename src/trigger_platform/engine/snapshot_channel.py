@@ -30,10 +30,12 @@ from trigger_platform.engine import (
     dequeue,
     execution_snapshot,
     heartbeat,
+    language,
     metadata,
     organization,
     run_attempt,
     signals,
+    variable,
     waitpoint,
 )
 from trigger_platform.engine import environment as locking
@@ -91,6 +93,7 @@ class Attempt:
     payload: PayloadRow | None
     task: TaskRow
     queue: QueueRow
+    variables: dict[str, str]
     home: Home
 
 
@@ -160,7 +163,7 @@ def next_run(u: Unit, environment: EnvironmentRow, current_worker: str) -> list[
     """
     environment = locking.lock(u, environment.id)
     sit(u, environment)
-    if current_worker != environment.current_worker_id:
+    if current_worker not in language.current(u, environment):
         return None
     claimed = dequeue.claim(u, environment, boot_id(environment), [current_worker], 1)
     return [Given(run, _home(u, environment)) for run in claimed]
@@ -246,12 +249,26 @@ def is_running_out(run: RunRow, now: int) -> bool:
 
 
 def disconnect(u: Unit, environment: EnvironmentRow, run_ids: Sequence[str]) -> int:
-    """Take runs from a session that is gone; they go on at once, as after any lost worker."""
-    boot = boot_id(environment)
-    lost = [run for run in run_attempt.runs_by_id(u, run_ids).values() if run.boot_id == boot]
+    """Take runs from a session that is gone; they go on at once, as after any lost worker.
+
+    Who says so does not say for which branch the session was: the runs of the environment's branches count.
+    """
+    lost = [
+        run
+        for run in run_attempt.runs_by_id(u, run_ids).values()
+        if run.boot_id == signals.reader(run.environment_id) and _is_below(u, environment, run)
+    ]
     for run in lost:
         heartbeat.stall(u, run, worker_lost=True)
     return len(lost)
+
+
+def _is_below(u: Unit, environment: EnvironmentRow, run: RunRow) -> bool:
+    """Tell whether a run belongs to an environment or to a branch of it."""
+    if run.environment_id == environment.id:
+        return True
+    other = u.tx.one("environment_by_id", EnvironmentRow, id=run.environment_id)
+    return other.parent_id == environment.id
 
 
 def _home(u: Unit, environment: EnvironmentRow) -> Home:
@@ -301,7 +318,8 @@ def _attempt(u: Unit, environment: EnvironmentRow, run: RunRow) -> Attempt:
     payload = u.tx.maybe("payload_of", PayloadRow, run_id=run.id)
     names = json.dumps([run.queue])
     [queue] = u.tx.all("queues_by_name", QueueRow, environment_id=environment.id, names=names)
-    return Attempt(run, payload, task, queue, _home(u, environment))
+    values = {row.name: variable.read(u.keys, row) for row in variable.rows(u, environment)}
+    return Attempt(run, payload, task, queue, values, _home(u, environment))
 
 
 def _ended_waits(u: Unit, run: RunRow) -> list[CompletedWait]:

@@ -20,6 +20,7 @@ from trigger_platform.engine import (
     debounce,
     execution_snapshot,
     idempotency,
+    language,
     new_run,
     pending_version,
     waitpoint,
@@ -206,6 +207,8 @@ class Triggering:
         external = self._external(item.options)
         worker = self._worker(item.options, external)
         task = self._task(worker, item.task)
+        if worker is not None and task is None and self.environment.is_mixed:
+            worker, task = self._elsewhere(worker, item.task)
         origin = Origin(
             parent=self.waiting or self.parent(item.options),
             waits=self.waiting is not None or item.options.resume_parent_on_completion,
@@ -221,6 +224,8 @@ class Triggering:
         )
         new = new_run.make(self.u, self.environment, item, task, origin)
         new = _for_deployment(new, external)
+        if task is not None and self.environment.is_mixed:
+            new = replace(new, run=new.run._replace(worker_id=task.worker_id))
         if worker is not None:
             self._refuse_unknown(worker, task, new.run)
         collecting = self._collapse(window, new)
@@ -288,6 +293,13 @@ class Triggering:
             self._workers[version] = found
         return self._workers[version]
 
+    def _elsewhere(self, locked: WorkerRow, task: str) -> tuple[WorkerRow, TaskRow | None]:
+        """A version is locked to for what it has; a task of another language is locked to that one's."""
+        found = language.home(self.u, self.environment, task)
+        if found is None:
+            return locked, None
+        return self.u.tx.one("worker_by_id", WorkerRow, id=found.worker_id), found
+
     def _refuse_unknown(self, worker: WorkerRow, task: TaskRow | None, run: RunRow) -> None:
         """A run that is locked to a version must find its task and its queue there (behaviour 13)."""
         if task is None:
@@ -308,15 +320,14 @@ class Triggering:
 
     def _task(self, worker: WorkerRow | None, task: str) -> TaskRow | None:
         """Return the task as the locked version, else the current one, declares it."""
-        worker_id = worker.id if worker else self._current_worker()
-        if (worker_id, task) not in self._tasks:
-            self._tasks[worker_id, task] = self.u.tx.maybe(
-                "task_of_worker", TaskRow, worker_id=worker_id, task=task
+        key = (worker.id if worker else None, task)
+        if key not in self._tasks:
+            self._tasks[key] = (
+                self.u.tx.maybe("task_of_worker", TaskRow, worker_id=worker.id, task=task)
+                if worker
+                else language.home(self.u, self.environment, task)
             )
-        return self._tasks[worker_id, task]
-
-    def _current_worker(self) -> str | None:
-        return self.environment.current_worker_id
+        return self._tasks[key]
 
 
 def _refuse_used(u: Unit, token: str) -> None:

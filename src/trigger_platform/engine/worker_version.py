@@ -11,7 +11,7 @@ from trigger_core.schemas.workers import (
     RegisterWorker,
     TaskDeclaration,
 )
-from trigger_platform.engine import declared_schedule, pending_version, queue_declaration
+from trigger_platform.engine import declared_schedule, language, pending_version, queue_declaration
 from trigger_platform.engine import environment as locking
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import Count, EnvironmentRow, WorkerRow
@@ -22,7 +22,8 @@ __all__ = ["become_current", "next_name", "record", "register", "registered"]
 def register(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> Registered:
     """Register a version and make it current; code that equals the current version's keeps that version.
 
-    The environment is taken, so that no run is put aside for want of a task that is just arriving.
+    In development each language has a version that is current. The environment is taken, so that no run is
+    put aside for want of a task that is just arriving.
 
     Raises:
         UsageError: two tasks have one id, or a declared schedule cannot be.
@@ -30,7 +31,8 @@ def register(u: Unit, environment: EnvironmentRow, request: RegisterWorker) -> R
     """
     _refuse_duplicates(request.metadata.tasks)
     environment = locking.lock(u, environment.id)
-    current = _current(u, environment)
+    spoken = language.of_runtime(request.metadata.runtime)
+    current = language.current_of(u, environment, spoken)
     if current is not None and current.content_hash == request.metadata.content_hash:
         declared_schedule.sync(u, environment, current.id)
         pending_version.landed(u, current.id)
@@ -66,8 +68,17 @@ def record(u: Unit, environment: EnvironmentRow, request: RegisterWorker, name: 
 
 def become_current(u: Unit, environment: EnvironmentRow, worker: WorkerRow) -> None:
     """Let unpinned runs execute on a version: its limits and schedules count, waiting runs go on."""
+    environment = language.mix(u, environment, worker)
     queue_declaration.declare(u, environment, worker.id)
     u.tx.run("environment_promote", id=environment.id, worker_id=worker.id)
+    u.tx.run(
+        "worker_promote",
+        environment_id=environment.id,
+        language=worker.language,
+        worker_id=worker.id,
+    )
+    if environment.is_mixed:
+        u.tx.run("runs_come_home", environment_id=environment.id, worker_id=worker.id)
     declared_schedule.sync(u, environment, worker.id)
     pending_version.landed(u, worker.id)
 
@@ -90,12 +101,6 @@ def _refuse_duplicates(tasks: list[TaskDeclaration]) -> None:
             )
 
 
-def _current(u: Unit, environment: EnvironmentRow) -> WorkerRow | None:
-    if environment.current_worker_id is None:
-        return None
-    return u.tx.one("worker_by_id", WorkerRow, id=environment.current_worker_id)
-
-
 def _insert(u: Unit, environment: EnvironmentRow, request: RegisterWorker, name: str) -> WorkerRow:
     meta = request.metadata
     worker = WorkerRow(
@@ -103,6 +108,7 @@ def _insert(u: Unit, environment: EnvironmentRow, request: RegisterWorker, name:
         environment_id=environment.id,
         version=name,
         content_hash=meta.content_hash,
+        language=language.of_runtime(meta.runtime),
     )
     u.tx.run(
         "worker_insert",
@@ -110,6 +116,7 @@ def _insert(u: Unit, environment: EnvironmentRow, request: RegisterWorker, name:
         environment_id=environment.id,
         version=worker.version,
         content_hash=worker.content_hash,
+        language=worker.language,
         sdk_version=meta.package_version,
         metadata=json.dumps(
             {

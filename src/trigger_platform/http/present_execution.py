@@ -32,7 +32,7 @@ from trigger_core.schemas.execution import (
     Typed,
     WorkerVersion,
 )
-from trigger_platform.engine import idempotency
+from trigger_platform.engine import idempotency, trace
 from trigger_platform.engine.snapshot_channel import Attempt, CompletedWait, Ended, Given, Latest
 from trigger_platform.engine.states import ExecutionStatus
 from trigger_platform.store.rows import EnvironmentRow, RunRow
@@ -63,6 +63,7 @@ def dequeued(given: Given, environment: EnvironmentRow, now: int) -> DequeuedMes
             is_replay=run.is_replay,
             machine=_machine(run.machine),
             attempt_number=run.attempt,
+            trace_context={"traceparent": run.traceparent} if run.traceparent else {},
         ),
         environment=Typed(id=environment.id, type=environment.type),
         organization=Named(id=home.organization.id),
@@ -70,15 +71,16 @@ def dequeued(given: Given, environment: EnvironmentRow, now: int) -> DequeuedMes
     )
 
 
-def started(
-    attempt: Attempt, environment: EnvironmentRow, variables: dict[str, str]
-) -> AttemptStarted:
-    """Return an attempt that has begun, with everything its code is given."""
+def started(attempt: Attempt, environment: EnvironmentRow, given: dict[str, str]) -> AttemptStarted:
+    """Return an attempt that has begun, with everything its code is given; the user's variables too.
+
+    Newer command lines give the variables that come here, older ones those that they asked for before.
+    """
     run, project, owner = attempt.run, attempt.home.project, attempt.home.organization
     return AttemptStarted(
         snapshot=_snapshot_of(run),
         run=_run(run),
-        env_vars=variables | _variables(run),
+        env_vars=attempt.variables | given | _variables(run),
         execution=Execution(
             attempt=ExecutionAttempt(
                 number=run.attempt,
@@ -146,6 +148,7 @@ def _execution_run(attempt: Attempt) -> ExecutionRun:
         duration_ms=run.usage_ms,
         parent_task_run_id=run.parent_id,
         root_task_run_id=run.root_id,
+        trace_context=trace.of_run(run).context,
     )
 
 

@@ -30,7 +30,8 @@ from trigger_core.schemas.execution import (
 from trigger_core.schemas.metadata import MetadataUpdate
 from trigger_core.schemas.workers import Completion, Failed, RetryPlan, Succeeded
 from trigger_platform.engine import snapshot_channel
-from trigger_platform.http import long_poll, present_execution
+from trigger_platform.engine.snapshot_channel import Given
+from trigger_platform.http import given_variables, long_poll, present_execution
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
 from trigger_platform.http.server import Server
@@ -88,14 +89,19 @@ async def keep_presence(call: Incoming[None]) -> StreamingResponse:
     returns=Dequeued,
 )
 async def dequeue_run(call: Incoming[Dequeue]) -> Dequeued:
-    """Hand out a run, or wait a while for one."""
+    """Hand out a run, or wait a while for one; who has gone meanwhile is given none."""
     environment = call.principal.environment
+
+    async def look() -> list[Given] | None:
+        if await call.request.is_disconnected():
+            return None
+        worker = call.body.current_worker
+        return await call.server.write(snapshot_channel.next_run, call.environment_id, worker)
+
     found = await long_poll.until_found(
         call,
         snapshot_channel.boot_id(environment),
-        lambda: call.server.write(
-            snapshot_channel.next_run, call.environment_id, call.body.current_worker
-        ),
+        look,
         lambda claimed: claimed is None or len(claimed) > 0,
         wait_ms=_HOLD_MS,
     )
@@ -118,7 +124,8 @@ async def start_attempt(call: Incoming[StartAttempt]) -> AttemptStarted:
     attempt = await call.server.write(
         snapshot_channel.start, call.environment_id, call.path("run_id"), call.path("snapshot_id")
     )
-    return present_execution.started(attempt, call.principal.environment, _variables(call.server))
+    given = given_variables.of(call, attempt.home.organization.id)
+    return present_execution.started(attempt, call.principal.environment, given)
 
 
 @endpoint(
@@ -195,14 +202,6 @@ async def _presence(server: Server, environment_id: str) -> AsyncIterator[str]:
     while not await server.hub.closes_within(_PRESENCE_S):
         await server.write(snapshot_channel.sit, environment_id)
         yield "event: time\ndata: {}\n\n"
-
-
-def _variables(server: Server) -> dict[str, str]:
-    return {
-        "TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT": f"{server.url}/otel",
-        "TRIGGER_STREAM_URL": server.url,
-        "TRIGGER_REALTIME_STREAM_VERSION": "v1",
-    }
 
 
 def _completion(run_id: str, told: AttemptResult) -> Completion:

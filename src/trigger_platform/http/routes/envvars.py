@@ -25,6 +25,7 @@ from trigger_core.schemas.tokens import Done
 from trigger_platform.engine import variable
 from trigger_platform.engine.unit import Unit
 from trigger_platform.engine.variable import Changes, VariablesError
+from trigger_platform.http import given_variables
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 from trigger_platform.store.rows import EnvironmentRow, VariableRow
@@ -48,23 +49,24 @@ _LIMIT = 1024 * 1024
 @endpoint(
     "GET",
     "/api/v1/projects/{project_ref}/envvars",
-    access=Access.ENVIRONMENT,
+    access=Access.VARIABLE_LOADER,
     returns=Variables,
 )
 async def resolve_variables(call: Incoming[None]) -> Variables:
     """Return what the tasks of the key's environment are given, with the values of secrets."""
+    given = given_variables.of(call, call.project.organization_id)
 
     def work(u: Unit, environment: EnvironmentRow) -> Variables:
         rows = variable.rows(u, environment)
         values = {row.name: variable.read(u.keys, row) for row in rows}
         return Variables(
-            variables=values | _given(call), secrets=[row.name for row in rows if row.is_secret]
+            variables=values | given, secrets=[row.name for row in rows if row.is_secret]
         )
 
     return await call.server.read(work, call.environment_id)
 
 
-@endpoint("GET", _ALL, access=Access.ENVIRONMENT_OR_USER, returns=VariableList)
+@endpoint("GET", _ALL, access=Access.VARIABLE_READER, returns=VariableList)
 async def list_variables(call: Incoming[None]) -> Response:
     """List the variables of an environment in the order of their names; secrets have no value to read."""
 
@@ -78,7 +80,7 @@ async def list_variables(call: Incoming[None]) -> Response:
 @endpoint(
     "POST",
     _ALL,
-    access=Access.ENVIRONMENT_OR_USER,
+    access=Access.VARIABLE_WRITER,
     body=CreateVariable,
     returns=Done,
     body_limit=_LIMIT,
@@ -105,7 +107,7 @@ def _from_form(form: FormData) -> dict[str, Any]:
 @endpoint(
     "POST",
     _ALL + "/import",
-    access=Access.ENVIRONMENT_OR_USER,
+    access=Access.VARIABLE_WRITER,
     body=ImportVariables,
     returns=Done,
     body_limit=_LIMIT,
@@ -122,7 +124,7 @@ async def import_variables(call: Incoming[ImportVariables]) -> Done | Reply:
     return Done()
 
 
-@endpoint("GET", _ONE, access=Access.ENVIRONMENT_OR_USER, returns=Variable)
+@endpoint("GET", _ONE, access=Access.VARIABLE_READER, returns=Variable)
 async def retrieve_variable(call: Incoming[None]) -> Variable:
     """Read a variable; a secret has no value to read."""
 
@@ -135,7 +137,7 @@ async def retrieve_variable(call: Incoming[None]) -> Variable:
 @endpoint(
     "PUT",
     _ONE,
-    access=Access.ENVIRONMENT_OR_USER,
+    access=Access.VARIABLE_WRITER,
     body=UpdateVariable,
     returns=Done,
     body_limit=_LIMIT,
@@ -148,7 +150,7 @@ async def update_variable(call: Incoming[UpdateVariable]) -> Done:
 @endpoint(
     "POST",
     _ONE,
-    access=Access.ENVIRONMENT_OR_USER,
+    access=Access.VARIABLE_WRITER,
     body=UpdateVariable,
     returns=Done,
     body_limit=_LIMIT,
@@ -158,7 +160,7 @@ async def replace_variable(call: Incoming[UpdateVariable]) -> Done:
     return await _update(call)
 
 
-@endpoint("DELETE", _ONE, access=Access.ENVIRONMENT_OR_USER, returns=Done)
+@endpoint("DELETE", _ONE, access=Access.VARIABLE_WRITER, returns=Done)
 async def delete_variable(call: Incoming[None]) -> Done:
     """Remove a variable."""
     await call.server.write(variable.delete, call.environment_id, call.path("name"))
@@ -186,25 +188,6 @@ def _import(u: Unit, environment: EnvironmentRow, body: ImportVariables) -> None
 def _shown(u: Unit, row: VariableRow) -> Variable:
     value = REDACTED if row.is_secret else variable.read(u.keys, row)
     return Variable(name=row.name, value=value, is_secret=bool(row.is_secret))
-
-
-def _given(call: Incoming[Any]) -> dict[str, str]:
-    """Return what the platform gives to tasks itself."""
-    here, url = call.principal.environment, call.server.url
-    url = url or str(call.request.base_url).rstrip("/")
-    given = {
-        "TRIGGER_API_URL": url,
-        "TRIGGER_STREAM_URL": url,
-        "TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT": f"{url}/otel",
-        "TRIGGER_REALTIME_STREAM_VERSION": "v1",
-    }
-    if here.branch is not None:
-        given["TRIGGER_PREVIEW_BRANCH"] = here.branch
-    if here.word != "dev":
-        given["TRIGGER_SECRET_KEY"] = call.server.secret_key_of(here)
-        given["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"{url}/otel"
-        given["TRIGGER_ORG_ID"] = call.project.organization_id
-    return given
 
 
 def _dotenv(part: Any) -> dict[str, str]:

@@ -25,7 +25,7 @@ from trigger_core.schemas.tokens import (
 from trigger_platform.engine import environment, idempotency, stream, token, wait
 from trigger_platform.engine.token import Made
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import present, public_token
+from trigger_platform.http import present, public_token, query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 from trigger_platform.reads import tokens as reads
@@ -49,7 +49,7 @@ _MAX_TAGS = 10
 @endpoint(
     "POST",
     "/api/v1/waitpoints/tokens",
-    access=Access.ENVIRONMENT,
+    access=Access.WAITPOINT_WRITER,
     body=CreateToken,
     returns=TokenCreated,
     body_limit=_LIMIT,
@@ -68,13 +68,15 @@ async def create_token(call: Incoming[CreateToken]) -> Reply:
     return Reply(created, headers)
 
 
-@endpoint("GET", "/api/v1/waitpoints/tokens", access=Access.ENVIRONMENT, returns=TokenPage)
+@endpoint("GET", "/api/v1/waitpoints/tokens", access=Access.WAITPOINT_READER, returns=TokenPage)
 async def list_tokens(call: Incoming[None]) -> TokenPage:
     """List tokens, newest first."""
     filters = reads.Filters(
-        statuses=tuple(part for part in call.query("filter[status]").split(",") if part),
-        tags=tuple(part for part in call.query("filter[tags]").split(",") if part),
+        statuses=query.texts(call, "filter[status]"),
+        tags=query.texts(call, "filter[tags]"),
         key=call.query("filter[idempotencyKey]"),
+        created_from=query.since(call, "filter[createdAt][period]", "filter[createdAt][from]"),
+        created_to=query.moment(call, "filter[createdAt][to]"),
         size=call.number("page[size]", 25, low=1, high=100),
         after=call.query("page[after]"),
         before=call.query("page[before]"),
@@ -87,7 +89,10 @@ async def list_tokens(call: Incoming[None]) -> TokenPage:
 
 
 @endpoint(
-    "GET", "/api/v1/waitpoints/tokens/{token_id}", access=Access.ENVIRONMENT, returns=TokenDetail
+    "GET",
+    "/api/v1/waitpoints/tokens/{token_id}",
+    access=Access.WAITPOINT_READER,
+    returns=TokenDetail,
 )
 async def read_token(call: Incoming[None]) -> TokenDetail:
     """Read one token."""
@@ -119,9 +124,9 @@ async def call_back(call: Incoming[None]) -> Done:
     if "content-length" not in call.request.headers:
         raise ApiError("Content-Length is required", status=411)
     body = await call.body_bytes()
-    home = await call.server.units.read(_environment_of, call.path("token_id"))
-    token.verify(call.server.units.keys, home, call.path("token_id"), call.path("hash"))
-    await _complete(call, home.id, _json_or_empty(body))
+    signers = await call.server.units.read(_signers_of, call.path("token_id"))
+    token.verify(call.server.units.keys, signers, call.path("token_id"), call.path("hash"))
+    await _complete(call, signers[0].id, _json_or_empty(body))
     return Done()
 
 
@@ -214,13 +219,12 @@ def _timeout(given: str | None, now: int) -> int | None:
     return None if given is None else duration.resolve_delay(given, now)
 
 
-def _environment_of(u: Unit, token_id: str) -> EnvironmentRow:
+def _signers_of(u: Unit, token_id: str) -> list[EnvironmentRow]:
     found = u.tx.maybe("waitpoint_any", WaitpointRow, id=token_id)
-    if found is None or found.type != "MANUAL":
+    signers = environment.signers(u, found.environment_id) if found else []
+    if found is None or found.type != "MANUAL" or not signers:
         raise NotFoundError(f"there is no token {token_id}", status=404, code="WAITPOINT_NOT_FOUND")
-    signer = environment.signer(u, found.environment_id)
-    assert signer is not None
-    return signer
+    return signers
 
 
 def _wait_until(

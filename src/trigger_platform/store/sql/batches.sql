@@ -19,6 +19,10 @@ select {BatchRow} from batch where id = :id and environment_id = :environment_id
 select {BatchRow} from batch
 where environment_id = :environment_id and idempotency_key = :idempotency_key;
 
+-- name: batch_adopt
+-- Another attempt, or another run, waits for the items that are yet to come.
+update batch set parent_id = :parent_id, parent_attempt = :parent_attempt where id = :id;
+
 -- name: batch_clear_key
 -- The key has run out.
 update batch set idempotency_key = null where id = :id;

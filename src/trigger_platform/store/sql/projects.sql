@@ -104,6 +104,10 @@ update environment set paused = :paused where id = :id;
 -- Make a version the current one.
 update environment set current_worker_id = :worker_id where id = :id;
 
+-- name: environment_mix
+-- Sessions of several languages serve an environment.
+update environment set is_mixed = 1 where id = :id;
+
 -- name: environment_archive
 -- Take an environment out of service, or back into it.
 update environment set archived_at = :archived_at where id = :id;

@@ -88,6 +88,18 @@ update run set due_at = :due_at where id = :id and lease = :lease and boot_id = 
 -- Give every live lease a fresh deadline.
 update run set due_at = :due_at where boot_id is not null;
 
+-- name: run_bind
+-- Let a queued run wait in the pool of a version.
+update run set worker_id = :worker_id
+where id = :id and sequence = :sequence and execution_status = 'QUEUED';
+
+-- name: runs_come_home
+-- Let what has not begun wait in the pool of the version that has its task, from now on.
+update run set worker_id = :worker_id
+where environment_id = :environment_id and execution_status in ('QUEUED', 'DELAYED', 'RUN_CREATED')
+    and pinned = 0 and started_at is null and coalesce(worker_id, '') <> :worker_id
+    and task in (select task from worker_task where worker_id = :worker_id);
+
 -- name: run_clear_idempotency
 -- Free a key; the run that had it no longer answers for it.
 update run set idempotency_key = null where id = :id;

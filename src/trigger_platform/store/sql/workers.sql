@@ -1,7 +1,21 @@
 -- name: worker_insert
 -- A new version.
-insert into worker (id, environment_id, version, content_hash, sdk_version, metadata, created_at)
-values (:id, :environment_id, :version, :content_hash, :sdk_version, :metadata, :now);
+insert into worker (id, environment_id, version, content_hash, language, sdk_version, metadata, created_at)
+values (:id, :environment_id, :version, :content_hash, :language, :sdk_version, :metadata, :now);
+
+-- name: workers_current
+-- The version that is current in each language.
+select worker_id as id from current_worker where environment_id = :environment_id order by language;
+
+-- name: worker_promote
+-- Make a version the current one of its language.
+insert into current_worker (environment_id, language, worker_id) values (:environment_id, :language, :worker_id)
+on conflict (environment_id, language) do update set worker_id = excluded.worker_id;
+
+-- name: workers_of_language_of
+-- Those of some versions that are in the language of one; :ids is a JSON array.
+select w.id from worker w join worker o on o.language = w.language
+where o.id = :worker_id and w.id in (select value from {each :ids});
 
 -- name: worker_by_id
 -- A version by its id.
@@ -47,6 +61,12 @@ where environment_id = :environment_id and boot_id = :boot_id;
 -- name: instance_newest
 -- When a worker was last heard of.
 select max(last_seen_at) from worker_instance where environment_id = :environment_id;
+
+-- name: instance_newest_of
+-- When a worker was last heard of that reads snapshots, or one that does not.
+select max(last_seen_at) from worker_instance
+where environment_id = :environment_id
+    and case when boot_id like 'snapshots.%' then 1 else 0 end = :is_reader;
 
 -- name: instance_seat
 -- Take a seat.

@@ -153,6 +153,16 @@ export const endless = task({
   },
 });
 
+/** Lives through the end of its session. */
+export const survivor = task({
+  id: "ts-survivor",
+  retry: { maxAttempts: 2, minTimeoutInMs: 50, maxTimeoutInMs: 50, factor: 1, randomize: false },
+  run: async (_: {}, { ctx }) => {
+    if (ctx.attempt.number === 1) await new Promise((resolve) => setTimeout(resolve, 120_000));
+    return ctx.attempt.number;
+  },
+});
+
 /** Loops without giving way until its time is over. */
 export const busy = task({
   id: "ts-busy",

@@ -1,0 +1,28 @@
+"""The environment variables that the platform gives to tasks itself (protocol D.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trigger_platform.http.endpoint import Incoming
+
+__all__ = ["of"]
+
+
+def of(call: Incoming[Any], organization_id: str) -> dict[str, str]:
+    """Return where the platform is, for the tasks of the caller's environment."""
+    here, url = call.principal.environment, call.server.url
+    url = url or str(call.request.base_url).rstrip("/")
+    given = {
+        "TRIGGER_API_URL": url,
+        "TRIGGER_STREAM_URL": url,
+        "TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT": f"{url}/otel",
+        "TRIGGER_REALTIME_STREAM_VERSION": "v1",
+    }
+    if here.branch is not None:
+        given["TRIGGER_PREVIEW_BRANCH"] = here.branch
+    if here.word != "dev":
+        given["TRIGGER_SECRET_KEY"] = call.server.secret_key_of(here)
+        given["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"{url}/otel"
+        given["TRIGGER_ORG_ID"] = organization_id
+    return given

@@ -1,0 +1,154 @@
+"""Workers that read snapshots are told of new ones over Socket.IO."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from support import postgres
+from support.http import Platform
+from support.live import listening
+from support.session import over_http
+from support.socket_client import connected
+from trigger_platform.engine import environment
+
+
+def _names(*run_ids: str) -> dict[str, Any]:
+    return {"version": "1", "runFriendlyIds": list(run_ids)}
+
+
+def _note(run_id: str) -> tuple[str, Any]:
+    return "run:notify", {"version": "1", "run": {"friendlyId": run_id}}
+
+
+async def _wait(platform: Platform, run_id: str) -> str:
+    token = (await platform.http.post("/api/v1/waitpoints/tokens", json={})).json()["id"]
+    path = f"/engine/v1/runs/{run_id}/waitpoints/tokens/{token}/wait"
+    assert (await platform.http.post(path)).status_code == 200
+    return str(token)
+
+
+async def _complete(platform: Platform, token: str) -> None:
+    path = f"/api/v1/waitpoints/tokens/{token}/complete"
+    assert (await platform.http.post(path, json={"data": 1})).status_code == 200
+
+
+@pytest.mark.parametrize("key", ["x", "tr_dev_wrong", "no.good.token"])
+async def test_who_has_no_key_is_not_let_in(key: str) -> None:
+    async with listening() as platform, connected(platform.server.url, key) as client:
+        assert (await client.frame()).startswith("44/dev-worker,")
+
+
+async def test_a_namespace_that_is_not_there_is_refused() -> None:
+    async with (
+        listening() as platform,
+        connected(platform.server.url, platform.key, "/nobody") as client,
+    ):
+        assert (await client.frame()).startswith("44/nobody,")
+
+
+async def test_a_worker_is_told_that_a_wait_is_over_and_that_a_run_is_canceled() -> None:
+    """Once for each, when it can be read."""
+    async with (
+        listening() as platform,
+        connected(platform.server.url, platform.key) as client,
+    ):
+        assert (await client.frame()).startswith("40/dev-worker,")
+        run_id = await over_http(platform)
+        await client.ask("run:subscribe", _names(run_id, "run_nothing"))
+        token = await _wait(platform, run_id)
+        await _complete(platform, token)
+        assert await client.event() == _note(run_id)
+        await platform.http.post(f"/api/v2/runs/{run_id}/cancel")
+
+        assert await client.event() == _note(run_id)
+
+
+async def test_a_worker_that_no_longer_watches_is_not_told() -> None:
+    """And neither is one that watches something else."""
+    async with (
+        listening() as platform,
+        connected(platform.server.url, platform.key) as client,
+    ):
+        await client.frame()
+        first, second = await over_http(platform), await over_http(platform)
+        await client.ask("run:subscribe", _names(first, second))
+        await client.ask("run:unsubscribe", _names(first))
+        for run_id in (first, second):
+            await platform.http.post(f"/api/v2/runs/{run_id}/cancel")
+
+        assert await client.event() == _note(second)
+
+
+async def test_runs_of_others_cannot_be_watched() -> None:
+    """A key of another environment hears nothing of them."""
+    async with listening() as platform:
+        server = platform.server
+
+        foreign_one = await server.units.write(environment.shared, server.local.project, "staging")
+        key = server.secret_key_of(foreign_one)
+        mine = await over_http(platform)
+        async with (
+            connected(server.url, key) as foreign,
+            connected(server.url, platform.key) as own,
+        ):
+            for client in (foreign, own):
+                await client.frame()
+                await client.ask("run:subscribe", _names(mine))
+            await platform.http.post(f"/api/v2/runs/{mine}/cancel")
+            assert await own.event() == _note(mine)
+            await foreign.ask("run:subscribe", _names())
+
+
+async def test_runs_of_a_branch_are_watched_with_the_key_of_its_parent() -> None:
+    """The command line does not say here which branch it is for."""
+    async with listening() as platform:
+        parent = platform.server.local.environment
+        await platform.server.units.write(environment.create_branch, parent, "b")
+        platform.http.headers["x-trigger-branch"] = "b"
+        run_id = await over_http(platform)
+        async with connected(platform.server.url, platform.key) as client:
+            await client.frame()
+            await client.ask("run:subscribe", _names(run_id))
+            await platform.http.post(f"/api/v2/runs/{run_id}/cancel")
+
+            assert await client.event() == _note(run_id)
+
+
+async def test_what_makes_no_sense_is_left_alone() -> None:
+    """The connection stays."""
+    async with (
+        listening() as platform,
+        connected(platform.server.url, platform.key) as client,
+    ):
+        await client.frame()
+        for data in (None, 7, [], {"runFriendlyIds": "x"}, {"runFriendlyIds": [None, {}]}):
+            await client.ask("run:subscribe", data)
+        run_id = await over_http(platform)
+        await client.ask("run:subscribe", _names(run_id))
+        await platform.http.post(f"/api/v2/runs/{run_id}/cancel")
+
+        assert await client.event() == _note(run_id)
+
+
+async def test_a_commit_of_another_platform_is_told_too() -> None:
+    """On PostgreSQL several serve one database."""
+    address = postgres.emptied_database()
+    async with listening(address) as one, listening(address) as other:
+        run_id = await over_http(one)
+        async with connected(one.server.url, one.key) as client:
+            await client.frame()
+            await client.ask("run:subscribe", _names(run_id))
+            await other.http.post(f"/api/v2/runs/{run_id}/cancel")
+
+            assert await client.event() == _note(run_id)
+
+
+def test_the_library_is_not_loaded_before_somebody_comes() -> None:
+    """A server that no such worker uses does not pay for it."""
+    code = "import sys, trigger_platform.serving; sys.exit('socketio' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
