@@ -222,7 +222,7 @@ class ExecutionRun(WireModel):
     parent_task_run_id: str | None = None
     root_task_run_id: str | None = None
     trace_context: dict[str, Any] = {}
-    realtime_streams_version: str = "v1"
+    realtime_streams_version: str = "v2"
 
 
 class ExecutionTask(WireModel):
