@@ -13,7 +13,8 @@ TriggerError
 │   ├── PermissionDeniedError  403
 │   ├── NotFoundError          404
 │   ├── ConflictError          409
-│   └── UnprocessableError     422
+│   ├── UnprocessableError     422
+│   └── RateLimitedError       429
 ├── ConnectionFailedError      the platform could not be reached
 ├── TaskFailedError            a run that was waited for did not succeed
 ├── PollTimeoutError           a run did not finish in the time given to wait for it
@@ -52,6 +53,7 @@ __all__ = [
     "PayloadTooLargeError",
     "PermissionDeniedError",
     "PollTimeoutError",
+    "RateLimitedError",
     "StaleLeaseError",
     "StoreDamagedError",
     "StoreError",
@@ -255,6 +257,12 @@ class UnprocessableError(ApiError):
 
     code = "UNPROCESSABLE"
     exit_code = ExitCode.USAGE
+
+
+class RateLimitedError(ApiError):
+    """Too many calls came with one key or token; it was tried again as the platform asked."""
+
+    code = "RATE_LIMITED"
 
 
 class ConnectionFailedError(TriggerError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from trigger_platform.blobs.opening import open_blobs
 from trigger_platform.dashboard import pages
 from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
-from trigger_platform.http import openapi, problems
+from trigger_platform.http import cors, openapi, problems
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.envelope import Envelope
@@ -76,6 +76,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     batches.stream_items,
     runs.retrieve_run,
     runs.list_runs,
+    runs.list_project_runs,
     runs.read_result,
     runs.read_logs,
     runs.read_snapshots,
@@ -108,6 +109,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     idempotency.reset_key,
     batches.trigger_small_batch,
     batches.read_batch,
+    batches.read_batch_v1,
+    batches.trigger_task_batch,
     batches.read_results,
     waits.create_token,
     waits.list_tokens,
@@ -249,6 +252,7 @@ def build(server: Server) -> Starlette:
     return Starlette(
         routes=[
             *(endpoint.route(server) for endpoint in endpoints),
+            *_preflights(endpoints),
             Route("/openapi.json", describe),
             Mount("/static", StaticFiles(directory=_STATIC)),
             Mount("/socket.io", Sockets(server)),
@@ -264,6 +268,16 @@ def build(server: Server) -> Starlette:
         exception_handlers={HTTPException: _no_route},
         lifespan=lifespan,
     )
+
+
+def _preflights(endpoints: Iterable[Endpoint]) -> Iterator[Route]:
+    """Yield what tells browsers that pages of other origins may call a route."""
+    methods: dict[str, set[str]] = {}
+    for one in endpoints:
+        if one.is_for_pages:
+            methods.setdefault(one.path, set()).add(one.method)
+    for path, allowed in methods.items():
+        yield Route(path, cors.preflight(allowed), methods=["OPTIONS"])
 
 
 def _open_database(settings: Settings) -> Database:

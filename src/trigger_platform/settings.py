@@ -187,6 +187,21 @@ class Settings(BaseModel):
     drain_grace: _Period = Field(
         20_000, description="How long requests under way may take once the server takes no more."
     )
+    rate_limit: int | None = Field(
+        None,
+        ge=0,
+        description="How many calls of the API one key may make at once; 0 is any number. By default"
+        " 750 where others reach the server, any number on this machine alone.",
+    )
+    rate_refill: float = Field(
+        25.0, gt=0, description="How many of those calls come back in a second."
+    )
+    public_rate_limit: int | None = Field(
+        None,
+        ge=0,
+        description="How many calls one public token may make in a minute; 0 is any number."
+        " By default 60 where others reach the server, any number on this machine alone.",
+    )
     log_requests: bool = Field(
         False, description="Whether every request is logged; those that fail here always are."
     )

@@ -14,9 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from trigger_sdk import _remote, _remote_envvars, _remote_schedules, _signature
+    from trigger_sdk import (
+        _remote,
+        _remote_envvars,
+        _remote_schedules,
+        _remote_streams,
+        _signature,
+    )
 
-__all__ = ["check_schedule", "envvars", "preload", "remote", "schedules", "signature"]
+__all__ = ["check_schedule", "envvars", "preload", "remote", "schedules", "signature", "streams"]
 
 
 @cache
@@ -38,6 +44,12 @@ def schedules() -> type[_remote_schedules.RemoteSchedules]:
     """Return the class that asks about schedules; loads httpx."""
     found = _load("trigger_sdk._remote_schedules").RemoteSchedules
     return cast("type[_remote_schedules.RemoteSchedules]", found)
+
+
+def streams() -> type[_remote_streams.RemoteStreams]:
+    """Return the class that reads and writes streams and follows runs; loads httpx."""
+    found = _load("trigger_sdk._remote_streams").RemoteStreams
+    return cast("type[_remote_streams.RemoteStreams]", found)
 
 
 def envvars() -> type[_remote_envvars.RemoteVariables]:

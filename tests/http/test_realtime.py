@@ -143,7 +143,9 @@ async def test_an_old_client_is_told_no_status_it_does_not_know(platform: Platfo
     await platform.trigger("task")
     [run] = await platform.work("task")
     path = f"/realtime/v1/runs/{run['runId']}"
-    old = await platform.http.get(path, params={"offset": "-1"})
+    old = await platform.http.get(
+        path, params={"offset": "-1"}, headers={"x-trigger-api-version": ""}
+    )
     new = await platform.http.get(path, params={"offset": "-1"}, headers=CURRENT)
 
     assert old.json()[0]["value"]["status"] == "EXECUTING"

@@ -88,9 +88,11 @@ async def test_unknown_paths_and_methods_answer_in_json(platform: Platform) -> N
         ({"host": "evil.example:8030"}, 403),
         ({"host": "localhost:8030"}, 200),
         ({"host": "[::1]:8030"}, 200),
-        ({"origin": "http://evil.example"}, 403),
-        ({"origin": "null"}, 403),
+        ({"origin": "http://evil.example", "authorization": ""}, 403),
+        ({"origin": "http://evil.example", "authorization": "Basic YTpi"}, 403),
+        ({"origin": "null", "authorization": ""}, 403),
         ({"origin": "http://127.0.0.1:8030"}, 200),
+        ({"origin": "http://127.0.0.1:8030", "authorization": ""}, 401),
     ],
 )
 async def test_a_foreign_page_gets_nothing_through_the_users_browser(

@@ -88,7 +88,10 @@ async def serving(address: str = MEMORY, **settings: Any) -> AsyncIterator[Platf
     )
     server = await open_server(given, clock=clock, db=open_database(address))
     app = build(server)
-    headers = {"authorization": f"Bearer {server.secret_key_of(server.local.environment)}"}
+    headers = {
+        "authorization": f"Bearer {server.secret_key_of(server.local.environment)}",
+        "x-trigger-api-version": "2025-07-16",
+    }
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(

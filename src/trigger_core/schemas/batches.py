@@ -13,6 +13,7 @@ from trigger_core.schemas.workers import TaskError
 __all__ = [
     "BatchCreated",
     "BatchDetail",
+    "BatchDetailV1",
     "BatchItemError",
     "BatchProcessing",
     "BatchResults",
@@ -82,9 +83,7 @@ class BatchProcessing(WireModel):
     errors: list[BatchItemError] = []
 
 
-class BatchDetail(WireModel):
-    """The answer of ``GET /api/v2/batches/{id}``."""
-
+class _Batch(WireModel):
     id: str
     status: BatchStatus
     idempotency_key: str | None = None
@@ -92,7 +91,20 @@ class BatchDetail(WireModel):
     updated_at: str
     run_count: int
     runs: list[str]
+
+
+class BatchDetail(_Batch):
+    """The answer of ``GET /api/v2/batches/{id}``."""
+
     processing: BatchProcessing
+
+
+class BatchDetailV1(_Batch):
+    """The answer of ``GET /api/v1/batches/{id}``: how many items have a run, and those that have none."""
+
+    successful_run_count: int
+    failed_run_count: int
+    errors: list[BatchItemError] | None = None
 
 
 class RunResult(WireModel):

@@ -14,6 +14,7 @@ __all__ = [
     "AddTags",
     "AttemptDetail",
     "CanceledRun",
+    "LegacyStatus",
     "LogPage",
     "LogRecord",
     "Page",
@@ -51,6 +52,10 @@ RunStatus: TypeAlias = Literal[
 ]
 
 
+LegacyStatus: TypeAlias = Literal["FROZEN"]
+"""What clients that name no version of the API are told instead of ``WAITING`` (protocol H.1)."""
+
+
 class RunError(WireModel):
     """Why a run or attempt failed, as reads show it. ``code`` stands for failures of the system."""
 
@@ -71,7 +76,7 @@ class RunSummary(WireModel):
     """A run without its payload and output."""
 
     id: str
-    status: RunStatus
+    status: RunStatus | LegacyStatus
     task_identifier: str
     version: str | None = None
     idempotency_key: str | None = Field(default=None, description="As the user wrote it.")

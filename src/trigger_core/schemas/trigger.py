@@ -17,9 +17,12 @@ __all__ = [
     "IdempotencyKeyOptions",
     "QueueChoice",
     "Tag",
+    "TaskBatchTriggered",
+    "TaskItem",
     "TriggerBatch",
     "TriggerOptions",
     "TriggerTask",
+    "TriggerTaskBatch",
     "Triggered",
 ]
 
@@ -107,6 +110,26 @@ class TriggerBatch(WireModel):
     """The body of ``POST /api/v1/tasks/batch``."""
 
     items: Annotated[list[BatchItem], Field(min_length=1, max_length=1000)]
+
+
+class TaskItem(WireModel):
+    """One run of a batch of one task."""
+
+    payload: Any = None
+    options: TriggerOptions = TriggerOptions()
+
+
+class TriggerTaskBatch(WireModel):
+    """The body of ``POST /api/v1/tasks/{taskId}/batch`` (older clients)."""
+
+    items: Annotated[list[TaskItem], Field(min_length=1, max_length=100)]
+
+
+class TaskBatchTriggered(WireModel):
+    """The answer: the batch, and the runs in the order of the items."""
+
+    batch_id: str
+    runs: list[str]
 
 
 class BatchRun(WireModel):

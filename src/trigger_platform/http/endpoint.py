@@ -21,8 +21,10 @@ from trigger_core.schemas.base import WireModel
 from trigger_platform.engine import request as sent
 from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import problems
+from trigger_platform.http import cors, problems, rate_limit
+from trigger_platform.http.access import Credential
 from trigger_platform.http.auth import Access, Principal, identify
+from trigger_platform.http.rate_limit import Verdict
 from trigger_platform.http.server import Server
 from trigger_platform.store.rows import EnvironmentRow, ProjectRow
 
@@ -32,6 +34,15 @@ BODY_LIMIT = 3 * 1024 * 1024 + 16 * 1024
 """The largest body of a trigger: three mebibytes of payload and some options."""
 
 _MARK_LIMIT = 255
+_UNLIMITED = (
+    "/api/v1/auth/jwt/claims",
+    "/api/v1/packets/",
+    "/api/v2/packets/",
+    "/api/v1/deployments",
+    "/api/v2/deployments",
+    "/api/v3/deployments",
+)
+"""What is asked in bursts and is cheap, or guards itself otherwise (protocol 0.8)."""
 
 B = TypeVar("B")
 M = TypeVar("M", bound=WireModel)
@@ -173,34 +184,62 @@ class Endpoint:
         """What it does, in a sentence."""
         return (self.handler.__doc__ or "").strip().splitlines()[0]
 
+    @property
+    def is_for_pages(self) -> bool:
+        """Whether pages of other origins may call it: with a public token, or with a signed address."""
+        return Credential.PUBLIC_TOKEN in self.access.value.takes or self.path.startswith("/blobs/")
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether calls are counted against the rate limit of who calls."""
+        is_api = self.path.startswith("/api/") and not self.path.startswith(_UNLIMITED)
+        return is_api and bool(self.access.value.takes)
+
     def route(self, server: Server) -> Route:
         """Return the Starlette route."""
         observe = server.metrics.request
+        is_for_pages, is_limited = self.is_for_pages, self.is_limited
 
         async def serve(request: Request) -> Response:
             began = time.perf_counter()
-            response = await self._serve(server, request)
+            response = await self._serve(server, request, is_limited=is_limited)
+            if is_for_pages and "origin" in request.headers:
+                response.headers.update(cors.ANSWER)
             seconds = time.perf_counter() - began
             observe(self.method, self.path, response.status_code, seconds)
             return response
 
         return Route(self.path, serve, methods=[self.method])
 
-    async def _serve(self, server: Server, request: Request) -> Response:
+    async def _serve(self, server: Server, request: Request, *, is_limited: bool) -> Response:
         try:
             principal = await identify(server, self.access, request)
+        except Exception as error:  # noqa: BLE001 - the last resort of a request
+            return self._problem(error)
+        verdict = _count(server, principal, request) if is_limited else None
+        if verdict is None:
+            return await self._run(server, principal, request)
+        if not verdict.is_allowed:
+            return rate_limit.refusal(verdict, server.units.clock.now())
+        return verdict.tell(await self._run(server, principal, request))
+
+    async def _run(self, server: Server, principal: Principal, request: Request) -> Response:
+        try:
             body = await self._parse(request)
             return _answer(await self.handler(Incoming(server, principal, request, body)))
-        except RecursionError:
-            return problems.nested_too_deeply()
-        except ValidationError as error:
-            return problems.invalid_body(error)
-        except TriggerError as error:
-            return problems.of(error)
-        except ClientDisconnect:
-            return Response(status_code=499)
         except Exception as error:  # noqa: BLE001 - the last resort of a request
-            return problems.unexpected(error, self.path)
+            return self._problem(error)
+
+    def _problem(self, error: Exception) -> Response:
+        if isinstance(error, RecursionError):
+            return problems.nested_too_deeply()
+        if isinstance(error, ValidationError):
+            return problems.invalid_body(error)
+        if isinstance(error, TriggerError):
+            return problems.of(error)
+        if isinstance(error, ClientDisconnect):
+            return Response(status_code=499)
+        return problems.unexpected(error, self.path)
 
     async def _parse(self, request: Request) -> Any:
         if self.body is None:
@@ -305,6 +344,15 @@ def _too_large(size: int, limit: int) -> PayloadTooLargeError:
         "Request body too large",
         because=f"it has {size:,} bytes, {limit:,} are allowed here",
         hint="put the data in a file or an object store and pass its address",
+    )
+
+
+def _count(server: Server, principal: Principal, request: Request) -> Verdict | None:
+    """Count the call of a caller who was let in; ``None`` where calls are not counted."""
+    return server.rates.take(
+        request.headers.get("authorization", ""),
+        is_public=principal.public is not None,
+        now=server.units.clock.now(),
     )
 
 

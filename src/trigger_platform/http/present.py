@@ -11,6 +11,7 @@ from trigger_core.duration import describe
 from trigger_core.errors import UsageError
 from trigger_core.schemas.batches import (
     BatchDetail,
+    BatchDetailV1,
     BatchItemError,
     BatchProcessing,
     BatchStatus,
@@ -44,6 +45,7 @@ from trigger_platform.store.rows import EnvironmentRow, RunRow, WaitpointRow
 
 __all__ = [
     "batch",
+    "batch_v1",
     "detail",
     "error_of",
     "internal_statuses",
@@ -62,6 +64,9 @@ Stored: TypeAlias = Callable[[str], "str | None"]
 
 _QUEUED = {"QUEUED", "DELAYED", "PENDING_VERSION"}
 _EXECUTING = {"EXECUTING", "DEQUEUED"}
+_LEGACY = {"DEQUEUED": "EXECUTING", "WAITING": "FROZEN"}
+"""What older clients call statuses of the current vocabulary; they call the others the same."""
+
 _INTERNAL = {
     "QUEUED": ["PENDING"],
     "WAITING": ["WAITING_TO_RESUME"],
@@ -95,12 +100,12 @@ def internal_statuses(public: list[str]) -> list[str]:
     return [inner for status in public for inner in _INTERNAL.get(status, [status])]
 
 
-def summary(run: RunRow) -> RunSummary:
-    """Return a run without payload and output."""
-    return RunSummary.model_validate(_summary(run))
+def summary(run: RunRow, *, is_legacy: bool = False) -> RunSummary:
+    """Return a run without payload and output; older clients have other words for some statuses."""
+    return RunSummary.model_validate(_summary(run, is_legacy=is_legacy))
 
 
-def detail(found: FullRun, stored: Stored = _nowhere) -> RunDetail:
+def detail(found: FullRun, stored: Stored = _nowhere, *, is_legacy: bool = False) -> RunDetail:
     """Return a run with everything; ``output`` only of a success, as the original does.
 
     ``stored`` tells where to download a packet that lies elsewhere.
@@ -108,7 +113,7 @@ def detail(found: FullRun, stored: Stored = _nowhere) -> RunDetail:
     run, payload = found.run, found.payload
     output = found.output if run.status == states.RunStatus.COMPLETED_SUCCESSFULLY else None
     kind = run.output_type or packet.JSON
-    fields = _summary(run) | {
+    fields = _summary(run, is_legacy=is_legacy) | {
         "payload": nesting.plain(payload.data, payload.type) if payload else None,
         "payload_presigned_url": _link(payload.data, payload.type, stored) if payload else None,
         "output": nesting.plain(output, kind),
@@ -118,9 +123,9 @@ def detail(found: FullRun, stored: Stored = _nowhere) -> RunDetail:
         "attempts": _attempts(found.snapshots),
         "schedule": present_schedules.of_run(found.schedule) if found.schedule else None,
         "related_runs": RelatedRuns(
-            root=summary(found.root) if found.root else None,
-            parent=summary(found.parent) if found.parent else None,
-            children=[summary(child) for child in found.children],
+            root=summary(found.root, is_legacy=is_legacy) if found.root else None,
+            parent=summary(found.parent, is_legacy=is_legacy) if found.parent else None,
+            children=[summary(child, is_legacy=is_legacy) for child in found.children],
         ),
     }
     return RunDetail.model_validate(fields)
@@ -154,11 +159,13 @@ def queue(view: View) -> QueueDetail:
     )
 
 
-def run_page(rows: RunPageRows, environment: EnvironmentRow) -> RunPage:
+def run_page(rows: RunPageRows, environment: EnvironmentRow, *, is_legacy: bool = False) -> RunPage:
     """Return a page of an environment's runs."""
     env = RunEnvironment(id=environment.id, name=environment.word)
     return RunPage(
-        data=[summary(run).model_copy(update={"env": env}) for run in rows.runs],
+        data=[
+            summary(run, is_legacy=is_legacy).model_copy(update={"env": env}) for run in rows.runs
+        ],
         pagination=Page(next=rows.next, previous=rows.previous),
     )
 
@@ -232,6 +239,25 @@ def batch(found: FullBatch) -> BatchDetail:
     )
 
 
+def batch_v1(found: FullBatch) -> BatchDetailV1:
+    """Return a batch as older clients read it."""
+    current = batch(found)
+    errors = current.processing.errors
+    failed = len(errors)
+    return BatchDetailV1(
+        id=current.id,
+        status=current.status,
+        idempotency_key=current.idempotency_key,
+        created_at=current.created_at,
+        updated_at=current.updated_at,
+        run_count=current.run_count,
+        runs=current.runs,
+        successful_run_count=len(current.runs) - failed,
+        failed_run_count=failed,
+        errors=errors or None,
+    )
+
+
 def result(ended: Ended) -> RunResult:
     """Return how a run ended, as a packet or an error."""
     run = ended.run
@@ -285,13 +311,13 @@ def error_of(stored: str | None) -> RunError | None:
     return RunError(message=error.get("raw", ""))
 
 
-def _summary(run: RunRow) -> dict[str, Any]:
+def _summary(run: RunRow, *, is_legacy: bool = False) -> dict[str, Any]:
     status = cast("RunStatus", public_status(run.status))
     is_completed = states.is_final(run.status)
     is_success = status == "COMPLETED"
     return {
         "id": run.id,
-        "status": status,
+        "status": _LEGACY.get(status, status) if is_legacy else status,
         "task_identifier": run.task,
         "version": run.version,
         "idempotency_key": idempotency.written(run),

@@ -11,6 +11,7 @@ from trigger_platform.engine import secret_key
 from trigger_platform.engine.project import Ensured
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.http.known_keys import KnownKeys
+from trigger_platform.http.rate_limit import RateLimits
 from trigger_platform.metrics import Metrics
 from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
@@ -48,6 +49,11 @@ class Server:
     loops: Mapping[str, Loop] = field(default_factory=dict)
     metrics: Metrics = field(default_factory=Metrics)
     keys: KnownKeys = field(default_factory=KnownKeys)
+    rates: RateLimits = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to count calls."""
+        self.rates = RateLimits(self.settings)
 
     def secret_key_of(self, environment: EnvironmentRow) -> str:
         """Return an environment's secret key."""

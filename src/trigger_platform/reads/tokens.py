@@ -11,14 +11,21 @@ from trigger_platform.store.rows import EnvironmentRow, WaitpointRow
 
 __all__ = ["Filters", "TokenPageRows", "page"]
 
+_EVER = 2**62
+
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which tokens; ``statuses`` are ``WAITING``, ``COMPLETED``, ``TIMED_OUT``, empty means any."""
+    """Which tokens; ``statuses`` are ``WAITING``, ``COMPLETED``, ``TIMED_OUT``, empty means any.
+
+    ``created_from`` and ``created_to`` are moments (ms), both inclusive.
+    """
 
     statuses: Sequence[str] = ()
     tags: Sequence[str] = ()
     key: str = ""
+    created_from: int | None = None
+    created_to: int | None = None
     size: int = 25
     after: str = ""
     before: str = ""
@@ -40,6 +47,8 @@ def page(u: Unit, environment: EnvironmentRow, filters: Filters) -> TokenPageRow
         "statuses": json.dumps(list(filters.statuses)),
         "tags": json.dumps(list(filters.tags)),
         "key": filters.key,
+        "created_from": filters.created_from or 0,
+        "created_to": _EVER if filters.created_to is None else filters.created_to,
         "limit": filters.size + 1,
     }
     if filters.before:

@@ -13,12 +13,19 @@ from trigger_core.packet import MAX_PAYLOAD_BYTES
 from trigger_core.schemas.batches import (
     BatchCreated,
     BatchDetail,
+    BatchDetailV1,
     BatchResults,
     CreateBatch,
     ItemsAdded,
     StreamedItem,
 )
-from trigger_core.schemas.trigger import BatchItem, BatchTriggered, TriggerBatch
+from trigger_core.schemas.trigger import (
+    BatchItem,
+    BatchTriggered,
+    TaskBatchTriggered,
+    TriggerBatch,
+    TriggerTaskBatch,
+)
 from trigger_platform.engine import batch, batch_items, trigger
 from trigger_platform.engine.batch_items import Added, Refused
 from trigger_platform.engine.unit import Unit
@@ -33,10 +40,12 @@ from trigger_platform.store.rows import BatchRow, EnvironmentRow, RunRow
 __all__ = [
     "create_batch",
     "read_batch",
+    "read_batch_v1",
     "read_results",
     "stream_items",
     "trigger_batch",
     "trigger_small_batch",
+    "trigger_task_batch",
 ]
 
 _CREATE_LIMIT = 128 * 1024
@@ -89,6 +98,13 @@ async def read_batch(call: Incoming[None]) -> BatchDetail:
     return present.batch(found)
 
 
+@endpoint("GET", "/api/v1/batches/{batch_id}", access=Access.BATCH_READER, returns=BatchDetailV1)
+async def read_batch_v1(call: Incoming[None]) -> BatchDetailV1:
+    """Read a batch (older clients)."""
+    found = await call.server.read(reads.full, call.environment_id, call.path("batch_id"))
+    return present.batch_v1(found)
+
+
 @endpoint(
     "GET", "/api/v1/batches/{batch_id}/results", access=Access.BATCH_READER, returns=BatchResults
 )
@@ -127,6 +143,28 @@ async def trigger_small_batch(call: Incoming[TriggerBatch]) -> Reply:
     created = BatchCreated(id=made.id, run_count=len(made.runs))
     headers = public_token.headers_for_batch(units.keys, environment, made.id, units.clock.now())
     return Reply(created, headers, 202)
+
+
+@endpoint(
+    "POST",
+    "/api/v1/tasks/{task_id}/batch",
+    access=Access.TASK_TRIGGER,
+    body=TriggerTaskBatch,
+    returns=TaskBatchTriggered,
+)
+async def trigger_task_batch(call: Incoming[TriggerTaskBatch]) -> TaskBatchTriggered:
+    """Create up to a hundred runs of one task at once, all or none (oldest clients)."""
+    task = call.path("task_id")
+    items = [
+        BatchItem(task=task, payload=one.payload, options=one.options) for one in call.body.items
+    ]
+    made = await call.server.write(
+        trigger.create_batch,
+        call.environment_id,
+        TriggerBatch(items=items),
+        key=call.request_key(),
+    )
+    return TaskBatchTriggered(batch_id=made.id, runs=[run.id for run in made.runs])
 
 
 class _Totals:

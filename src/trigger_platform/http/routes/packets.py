@@ -36,8 +36,6 @@ _FOREIGN = {
     "content-disposition": "attachment",
     "content-security-policy": "sandbox; default-src 'none'",
     "x-content-type-options": "nosniff",
-    # The signature is the secret; a page that has the address may read it.
-    "access-control-allow-origin": "*",
     "cache-control": "private, no-store",
 }
 
@@ -77,7 +75,7 @@ async def upload(call: Incoming[None]) -> Response:
     given = call.request.headers.get("content-type", "")
     kind = given if _TYPE.match(given) else _UNKNOWN_TYPE
     await call.server.write(blob.uploaded, place.environment_id, place.path, kind, size)
-    return Response(headers={"access-control-allow-origin": "*"})
+    return Response()
 
 
 @endpoint("GET", _FILE, access=Access.OPEN)

@@ -37,7 +37,7 @@ __all__ = [
 async def list_queues(call: Incoming[None]) -> QueuePage:
     """List queues in the order of their names."""
     number = call.number("page", 1, low=1, high=10**9)
-    size = call.number("perPage", 25, low=1, high=100)
+    size = min(100, call.number("perPage", 25, low=1, high=10**9))
     found = await call.server.read(queue.page, call.environment_id, number, size)
     return QueuePage(
         data=[present.queue(view) for view in found.queues],
@@ -56,7 +56,7 @@ async def retrieve_queue(call: Incoming[None]) -> QueueDetail:
 async def list_keys(call: Incoming[None]) -> QueueKeyPage:
     """List the concurrency keys whose runs wait, the longest first (an addition of ours)."""
     number = call.number("page", 1, low=1, high=10**9)
-    size = call.number("perPage", 25, low=1, high=100)
+    size = min(100, call.number("perPage", 25, low=1, high=10**9))
     found = await call.server.read(
         queue_keys.page, call.environment_id, _kind(call), _name(call), number=number, size=size
     )

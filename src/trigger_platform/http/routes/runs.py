@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from starlette.responses import StreamingResponse
 
 from trigger_core import packet
+from trigger_core.errors import UnprocessableError
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.batches import RunResult
 from trigger_core.schemas.metadata import MetadataUpdate, RunMetadata
@@ -23,20 +25,21 @@ from trigger_core.schemas.runs import (
     SnapshotPage,
     TagsAdded,
 )
-from trigger_platform.engine import cancel, delayed, metadata, replay, tags, why
+from trigger_platform.engine import cancel, delayed, environment, metadata, replay, tags, why
 from trigger_platform.engine.replay import Payload
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import present, run_query
+from trigger_platform.http import present, query, run_query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
 from trigger_platform.reads import runs as reads
-from trigger_platform.store.rows import EnvironmentRow
+from trigger_platform.store.rows import EnvironmentRow, ProjectRow
 
 __all__ = [
     "add_tags",
     "cancel_run",
     "explain_run",
     "follow_run",
+    "list_project_runs",
     "list_runs",
     "read_logs",
     "read_metadata",
@@ -48,15 +51,18 @@ __all__ = [
     "update_metadata",
 ]
 
+_CURRENT_API = "2025-07-16"
 _LOOK_AGAIN_S = 5.0
 _METADATA_LIMIT = 2 * 1024 * 1024
+_WORDS = {"stg": "staging"}
+"""Slugs of environments that paths call otherwise."""
 
 
 @endpoint("GET", "/api/v3/runs/{run_id}", access=Access.RUN_READER, returns=RunDetail)
 async def retrieve_run(call: Incoming[None]) -> RunDetail:
-    """Read one run. Statuses are of the current vocabulary, whatever version header is sent (H.1)."""
+    """Read one run. Clients that name no version of the API are told statuses as they were before (H.1)."""
     found = await call.server.read(reads.full, call.environment_id, call.path("run_id"))
-    return present.detail(found, call.stored)
+    return present.detail(found, call.stored, is_legacy=_is_legacy(call))
 
 
 @endpoint("GET", "/api/v1/runs/{run_id}/result", access=Access.RUN_READER, returns=RunResult)
@@ -72,7 +78,23 @@ async def list_runs(call: Incoming[None]) -> RunPage:
     return present.run_page(
         await call.server.read(reads.page, call.environment_id, run_query.of_query(call)),
         call.principal.environment,
+        is_legacy=_is_legacy(call),
     )
+
+
+@endpoint(
+    "GET",
+    "/api/v1/projects/{project_ref}/runs",
+    access=Access.PROJECT_VIEWER,
+    returns=RunPage,
+)
+async def list_project_runs(call: Incoming[None]) -> RunPage:
+    """List runs of the first environment of a project that ``filter[env]`` names."""
+    wanted = query.texts(call, "filter[env]")
+    user_id = call.principal.user_id
+    found = await call.server.units.read(_first_of, call.project, wanted, user_id)
+    page = await call.server.read(reads.page, found.id, run_query.of_query(call))
+    return present.run_page(page, found, is_legacy=_is_legacy(call))
 
 
 @endpoint("POST", "/api/v2/runs/{run_id}/cancel", access=Access.RUN_WRITER, returns=CanceledRun)
@@ -113,7 +135,7 @@ async def reschedule_run(call: Incoming[Reschedule]) -> RunDetail:
     run_id = call.path("run_id")
     await call.server.write(delayed.reschedule, call.environment_id, run_id, call.body.delay)
     found = await call.server.read(reads.full, call.environment_id, run_id)
-    return present.detail(found, call.stored)
+    return present.detail(found, call.stored, is_legacy=_is_legacy(call))
 
 
 @endpoint(
@@ -199,7 +221,7 @@ async def _follow(call: Incoming[None], run_id: str, after: int) -> AsyncIterato
             after = page.next
             for record in page.data:
                 yield _event("log", record)
-            detail = present.detail(found, call.stored)
+            detail = present.detail(found, call.stored, is_legacy=_is_legacy(call))
             current = (found.run.sequence, found.run.metadata_version)
             if current != seen:
                 seen = current
@@ -211,6 +233,30 @@ async def _follow(call: Incoming[None], run_id: str, after: int) -> AsyncIterato
 
 def _event(name: str, model: WireModel) -> str:
     return f"event: {name}\ndata: {model.model_dump_json(by_alias=True, exclude_none=True)}\n\n"
+
+
+def _is_legacy(call: Incoming[Any]) -> bool:
+    return call.request.headers.get("x-trigger-api-version") != _CURRENT_API
+
+
+def _first_of(
+    u: Unit, named: ProjectRow, wanted: Sequence[str], user_id: str | None
+) -> EnvironmentRow:
+    """Return the first of the environments that there is; ``dev`` is the caller's own."""
+    for slug in wanted:
+        word = _WORDS.get(slug, slug)
+        if word == "dev":
+            found = environment.find_developers(u, named, user_id) if user_id else None
+        else:
+            found = environment.find_shared(u, named, word) if word in environment.TYPES else None
+        if found is not None:
+            return found
+    raise UnprocessableError(
+        "Query Error: filter[env] must name an environment of the project",
+        status=422,
+        code="ENVIRONMENT_NOT_FOUND",
+        hint="such as filter[env]=prod or filter[env]=dev,stg",
+    )
 
 
 def _replay(

@@ -57,7 +57,7 @@ async def create_schedule(call: Incoming[CreateSchedule]) -> ScheduleDetail:
 async def list_schedules(call: Incoming[None]) -> SchedulePage:
     """List schedules, oldest first."""
     number = call.number("page", 1, low=1, high=1_000_000)
-    size = call.number("perPage", 20, low=1, high=100)
+    size = min(100, call.number("perPage", 20, low=1, high=10**9))
     return present.schedule_page(
         await call.server.read(reads.page, call.environment_id, number, size)
     )

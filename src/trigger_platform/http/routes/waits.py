@@ -25,7 +25,7 @@ from trigger_core.schemas.tokens import (
 from trigger_platform.engine import environment, idempotency, stream, token, wait
 from trigger_platform.engine.token import Made
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import present, public_token
+from trigger_platform.http import present, public_token, query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 from trigger_platform.reads import tokens as reads
@@ -72,9 +72,11 @@ async def create_token(call: Incoming[CreateToken]) -> Reply:
 async def list_tokens(call: Incoming[None]) -> TokenPage:
     """List tokens, newest first."""
     filters = reads.Filters(
-        statuses=tuple(part for part in call.query("filter[status]").split(",") if part),
-        tags=tuple(part for part in call.query("filter[tags]").split(",") if part),
+        statuses=query.texts(call, "filter[status]"),
+        tags=query.texts(call, "filter[tags]"),
         key=call.query("filter[idempotencyKey]"),
+        created_from=query.since(call, "filter[createdAt][period]", "filter[createdAt][from]"),
+        created_to=query.moment(call, "filter[createdAt][to]"),
         size=call.number("page[size]", 25, low=1, high=100),
         after=call.query("page[after]"),
         before=call.query("page[before]"),

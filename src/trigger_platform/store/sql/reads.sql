@@ -160,6 +160,7 @@ select {WaitpointRow} from waitpoint
 where environment_id = :environment_id and type = 'MANUAL'
     and (:before = '' or id < :before)
     and (:key = '' or key = :key or inactive_key = :key)
+    and created_at >= :created_from and created_at <= :created_to
     and (:statuses = '[]' or (
         case when status = 'PENDING' then 'WAITING' when is_error = 1 then 'TIMED_OUT' else 'COMPLETED' end
     ) in (select value from {each :statuses}))
@@ -175,6 +176,7 @@ select {WaitpointRow} from waitpoint
 where environment_id = :environment_id and type = 'MANUAL'
     and id > :after
     and (:key = '' or key = :key or inactive_key = :key)
+    and created_at >= :created_from and created_at <= :created_to
     and (:statuses = '[]' or (
         case when status = 'PENDING' then 'WAITING' when is_error = 1 then 'TIMED_OUT' else 'COMPLETED' end
     ) in (select value from {each :statuses}))
