@@ -18,6 +18,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("trigger_cli.commands.init", "Set up a project in this folder."),
     "dev": ("trigger_cli.commands.dev", "Run tasks here, reloading them as you edit."),
+    "promote": ("trigger_cli.commands.promote", "Let new runs execute on a deployed version."),
     "env": (
         "trigger_cli.commands.env",
         "The variables that tasks find in their environment.",

@@ -31,6 +31,7 @@ def main() -> None:
             port=options.port,
             database=options.database,
             drain_grace=0,
+            login=False,
             encryption_key=os.environ.get(variable_of("encryption_key")) or None,
             key_file=options.data_dir / key_file.FILE,
         )

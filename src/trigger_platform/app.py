@@ -21,16 +21,18 @@ from trigger_core.errors import StoreError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform import key_file
 from trigger_platform.blobs.opening import open_blobs
-from trigger_platform.dashboard import pages
+from trigger_platform.dashboard import login_pages, pages
 from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
 from trigger_platform.http import cors, openapi, problems
-from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.envelope import Envelope
 from trigger_platform.http.guard import Guard
 from trigger_platform.http.routes import (
+    access_tokens,
+    account,
     batches,
+    branches,
     bulk_actions,
     deployments,
     dev,
@@ -38,9 +40,12 @@ from trigger_platform.http.routes import (
     envvars,
     health,
     idempotency,
+    login,
+    organizations,
     otlp,
     packets,
     projects,
+    public_tokens,
     queues,
     realtime,
     runs,
@@ -50,6 +55,7 @@ from trigger_platform.http.routes import (
     traces,
     waits,
     worker,
+    worker_groups,
 )
 from trigger_platform.http.server import Server
 from trigger_platform.http.sockets import Sockets
@@ -134,6 +140,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     queues.reset_queue,
     environments.pause_environment,
     environments.resume_environment,
+    environments.regenerate_key,
     schedules.list_schedules,
     schedules.create_schedule,
     schedules.retrieve_schedule,
@@ -174,8 +181,42 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     otlp.export_metrics,
     worker.connect_worker,
     worker.register_worker,
-    projects.public_claims,
-    projects.whoami,
+    account.public_claims,
+    account.whoami,
+    account.platform_notifications,
+    access_tokens.list_tokens,
+    access_tokens.create_token,
+    access_tokens.revoke_token,
+    access_tokens.list_organization_tokens,
+    access_tokens.create_organization_token,
+    access_tokens.revoke_organization_token,
+    access_tokens.list_environment_keys,
+    access_tokens.create_environment_key,
+    access_tokens.revoke_environment_key,
+    organizations.list_organizations,
+    organizations.create_organization,
+    organizations.list_organizations_projects,
+    organizations.create_project,
+    organizations.list_members,
+    organizations.add_member,
+    organizations.set_role,
+    organizations.remove_member,
+    worker_groups.list_worker_groups,
+    worker_groups.create_worker_group,
+    public_tokens.mint_public_token,
+    public_tokens.mint_token,
+    public_tokens.mint_as_user,
+    public_tokens.revoke_public_tokens,
+    branches.list_branches,
+    branches.upsert_branch,
+    branches.archive_branch,
+    projects.list_projects,
+    projects.retrieve_project,
+    projects.rename_project,
+    projects.delete_project,
+    projects.initialize_project,
+    projects.list_environments,
+    projects.dev_status,
     envvars.resolve_variables,
     envvars.list_variables,
     envvars.create_variable,
@@ -188,6 +229,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     health.alive,
     health.ready,
     health.read_metrics,
+    login.ask_for_token,
+    login.fetch_token,
+    *login_pages.ENDPOINTS,
     *pages.ENDPOINTS,
 )
 
@@ -245,16 +289,15 @@ def build(server: Server) -> Starlette:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
 
-    endpoints = _served(server.settings)
-    description = openapi.describe(endpoints)
+    description = openapi.describe(ENDPOINTS)
 
     async def describe(_request: Request) -> Response:
         return JSONResponse(description)
 
     return Starlette(
         routes=[
-            *(endpoint.route(server) for endpoint in endpoints),
-            *_preflights(endpoints),
+            *(endpoint.route(server) for endpoint in ENDPOINTS),
+            *_preflights(ENDPOINTS),
             Route("/openapi.json", describe),
             Mount("/static", StaticFiles(directory=_STATIC)),
             Mount("/socket.io", Sockets(server)),
@@ -305,13 +348,6 @@ async def _key_ring(settings: Settings, units: Units) -> KeyRing:
     if not found.exists() and not await units.read(secret_key.any_sealed):
         found.create()
     return found.ring()
-
-
-def _served(settings: Settings) -> tuple[Endpoint, ...]:
-    """Return the routes; those without a login are for this machine alone."""
-    if not settings.is_public:
-        return ENDPOINTS
-    return tuple(one for one in ENDPOINTS if one.access is not Access.LOCAL)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

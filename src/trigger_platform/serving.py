@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import resource
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ import uvicorn
 
 from trigger_core.errors import TriggerError
 from trigger_platform.app import build, open_server
+from trigger_platform.http import setup_link
 from trigger_platform.http.connection import Connection, Gate, protocol
 from trigger_platform.http.server import Server
 from trigger_platform.settings import Settings
@@ -27,6 +29,8 @@ request is on its way."""
 _MESSAGE_BYTES = 1024 * 1024
 _QUIET_S = 1.0
 _TICK_S = 0.02
+_OTHER_FILES = 64
+_MANY = 1_000_000
 
 
 async def serve(
@@ -40,8 +44,11 @@ async def serve(
     listener = _listen(settings)
     server = await open_server(settings)
     server.url = settings.public_url or _url(settings.host, listener.getsockname()[1])
+    server.setup_url = await setup_link.for_first_admin(server)
     gate = Gate(
-        settings.max_connections, settings.header_timeout / 1000, settings.body_timeout / 1000
+        most=max(1, min(settings.max_connections, _open_files() - _OTHER_FILES)),
+        head_s=settings.header_timeout / 1000,
+        body_s=settings.body_timeout / 1000,
     )
     web = _Web(_config(server, gate), gate, settings.drain_grace / 1000)
     serving = asyncio.create_task(web.serve(sockets=[listener]))
@@ -51,6 +58,12 @@ async def serve(
     await _drain(server, web)
     await serving
     server.units.db.close()
+
+
+def _open_files() -> int:
+    """Return how many files this process may have open; each connection is one."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MANY if limit == resource.RLIM_INFINITY else limit
 
 
 async def _drain(server: Server, web: _Web) -> None:
@@ -115,8 +128,14 @@ class _Web(uvicorn.Server):
                 await loop.connect_accepted_socket(self._connection, accepted)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End connections once they are quiet: a client may be sending on one that looks idle."""
+        """End connections once they are quiet: a client may be sending on one that looks idle.
+
+        A web socket is told at once that the server goes away; its client comes back elsewhere.
+        """
         loop = asyncio.get_running_loop()
+        for connection in list(self.server_state.connections):
+            if not isinstance(connection, Connection):
+                connection.shutdown()
         quiet_s, end = min(_QUIET_S, self._grace_s), loop.time() + self._grace_s
         while self.server_state.connections and loop.time() < end:
             if not self.server_state.tasks and loop.time() - self.gate.heard_at >= quiet_s:

@@ -87,6 +87,7 @@ class Settings(BaseModel):
 
     Attributes:
         data_dir: folder of the database of the embedded platform.
+        login: whether the dashboard has to know who looks; under `trigger dev` it does not.
         durable: whether acknowledged writes survive a power cut, and not only a crash.
         key_file: where encryption keys stand when none are given; that of a SQLite file is beside it.
     """
@@ -94,6 +95,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data_dir: Path = Path()
+    login: bool = True
     durable: bool = False
     key_file: Path | None = None
 
@@ -120,6 +122,11 @@ class Settings(BaseModel):
         (),
         description="Addresses or networks of proxies whose `X-Forwarded-For` and"
         " `X-Forwarded-Proto` are believed.",
+    )
+    outbound_allow: _Networks = Field(
+        (),
+        description="Networks that requests to addresses which others chose may reach though they are not"
+        " public, such as that of an identity provider in your own network.",
     )
     encryption_key: SecretStr | None = Field(
         None,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from trigger_sdk import (
     auth,
     batch,
+    deployments,
     envvars,
     idempotency_keys,
     queues,
@@ -103,6 +104,7 @@ __all__ = [
     "batch",
     "current_context",
     "define_config",
+    "deployments",
     "envvars",
     "idempotency_keys",
     "logger",

@@ -16,13 +16,23 @@ if TYPE_CHECKING:
 
     from trigger_sdk import (
         _remote,
+        _remote_deployments,
         _remote_envvars,
         _remote_schedules,
         _remote_streams,
         _signature,
     )
 
-__all__ = ["check_schedule", "envvars", "preload", "remote", "schedules", "signature", "streams"]
+__all__ = [
+    "check_schedule",
+    "deployments",
+    "envvars",
+    "preload",
+    "remote",
+    "schedules",
+    "signature",
+    "streams",
+]
 
 
 @cache
@@ -44,6 +54,12 @@ def schedules() -> type[_remote_schedules.RemoteSchedules]:
     """Return the class that asks about schedules; loads httpx."""
     found = _load("trigger_sdk._remote_schedules").RemoteSchedules
     return cast("type[_remote_schedules.RemoteSchedules]", found)
+
+
+def deployments() -> type[_remote_deployments.RemoteDeployments]:
+    """Return the class that asks about deployments; loads httpx."""
+    found = _load("trigger_sdk._remote_deployments").RemoteDeployments
+    return cast("type[_remote_deployments.RemoteDeployments]", found)
 
 
 def streams() -> type[_remote_streams.RemoteStreams]:

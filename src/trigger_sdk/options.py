@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from trigger_core import clock, duration
 from trigger_core.duration import NO_LIMIT_S, Duration, Moment
 from trigger_core.errors import ConfigError
 from trigger_core.machines import PRESETS, MachineName
-from trigger_sdk import idempotency_keys
+from trigger_sdk import _skew, idempotency_keys
 from trigger_sdk._host import current_run
 from trigger_sdk.idempotency_keys import IdempotencyKey, Key
 from trigger_sdk.queue import Queue
@@ -67,6 +68,9 @@ class Options:
         max_duration: limit of one attempt's active time; ``"none"`` lifts the task's.
         machine: machine preset.
         version: run on this version of the code.
+        external_deployment_id: run on what was deployed under this id of yours, such as a commit; a run waits
+            up to an hour for it. Neither of the two said, ``TRIGGER_VERSION`` and
+            ``TRIGGER_EXTERNAL_DEPLOYMENT_ID`` count outside of runs.
         test: marks the run as a test.
     """
 
@@ -84,6 +88,7 @@ class Options:
     max_duration: Duration | None = None
     machine: MachineName | None = None
     version: str | None = None
+    external_deployment_id: str | None = None
     test: bool = False
 
     def to_wire(self, payload: str | None = None) -> dict[str, Any]:
@@ -107,11 +112,15 @@ class Options:
             "maxAttempts": self.max_attempts,
             "metadata": None if self.metadata is None else dict(self.metadata),
             "machine": self.machine,
-            "lockToVersion": self.version,
             "test": self.test or None,
         }
         wire |= (
-            self._queue() | self._tags() | self._key(payload) | self._max_duration() | _lineage()
+            self._queue()
+            | self._tags()
+            | self._key(payload)
+            | self._max_duration()
+            | self._version()
+            | _lineage()
         )
         return {name: value for name, value in wire.items() if value is not None}
 
@@ -124,6 +133,14 @@ class Options:
         if self.tags is None:
             return {}
         return {"tags": [self.tags] if isinstance(self.tags, str) else list(self.tags)}
+
+    def _version(self) -> dict[str, Any]:
+        """Return the version or the deployment to run on; the version wins."""
+        if self.version is not None:
+            return {"lockToVersion": self.version}
+        if self.external_deployment_id is not None:
+            return {"externalDeploymentId": self.external_deployment_id}
+        return _skew.discover(os.environ) if current_run.get() is None else {}
 
     def _max_duration(self) -> dict[str, Any]:
         if self.max_duration is None:

@@ -106,6 +106,25 @@ async def refused() -> str:
         return error.code
 
 @task
+async def nested() -> list:
+    doubled = lambda n: double.trigger_and_wait(n).unwrap()
+    slept = asyncio.gather(wait.for_(seconds=0.1), wait.for_(seconds=0.1))
+    inner = asyncio.gather(doubled(1), asyncio.gather(doubled(2), doubled(3)), slept)
+    first, second, _ = await asyncio.gather(inner, doubled(4), double.batch_trigger_and_wait([5]))
+    return [first[0], first[1], second]
+
+@task(retry=Retry(max_attempts=2, min_delay="10ms"))
+async def scopes(ctx: Context) -> list:
+    made = []
+    for scope in ("run", "attempt", "global"):
+        key = idempotency_keys.create("child", scope=scope)
+        made.append((await double.with_options(idempotency_key=key).trigger(1)).id)
+    print(*made)
+    if ctx.attempt.number == 1:
+        raise RuntimeError("once more")
+    return made
+
+@task
 async def races() -> list[int]:
     keyed = double.with_options(idempotency_key="same")
     return await asyncio.gather(*(keyed.trigger_and_wait(7).unwrap() for n in range(4)))
@@ -135,6 +154,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
         ("impatient", None, "gave up, then 2"),
         ("refused", None, "TOO_MANY_TAGS"),
         ("races", None, [14, 14, 14, 14]),
+        ("nested", None, [2, [4, 6], 8]),
     ],
 )
 def test_a_task_waits_for_others(dev: Dev, task: str, payload: Any, output: Any) -> None:
@@ -142,6 +162,17 @@ def test_a_task_waits_for_others(dev: Dev, task: str, payload: Any, output: Any)
     run = dev.run(task, payload)
 
     assert (run.status, run.output) == ("COMPLETED", output), run.error
+
+
+def test_an_idempotency_key_counts_for_the_run_the_attempt_or_everywhere(dev: Dev) -> None:
+    """The second attempt finds the run of the first one, unless the key is the attempt's own."""
+    one, other = dev.run("scopes"), dev.run("scopes")
+    first, second = (line.message.split() for line in dev.logs(one.id) if "run_" in line.message)
+    same = [before == after for before, after in zip(first, second, strict=True)]
+
+    assert same == [True, False, True]
+    assert isinstance(other.output, list)
+    assert [a == b for a, b in zip(second, other.output, strict=True)] == [False, False, True]
 
 
 def test_unwrapping_a_failure_fails_the_parent(dev: Dev) -> None:

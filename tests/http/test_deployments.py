@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
+from support.deploying import ALL, begin, deploy, finalize, index, metadata
 from support.http import PROJECT, Platform
 from trigger_platform.engine import environment as environments
 from trigger_platform.engine import organization, project, user
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow
-
-ALL = "/api/v1/deployments"
 
 
 @pytest.fixture
@@ -26,53 +24,6 @@ async def prod(platform: Platform) -> AsyncIterator[Platform]:
         yield prod
 
 
-def _metadata(*tasks: str, content_hash: str = "h") -> dict[str, Any]:
-    return {
-        "packageVersion": "4.5.12",
-        "cliPackageVersion": "4.5.13",
-        "contentHash": content_hash,
-        "runtime": "node-22",
-        "runtimeVersion": "22.13.0",
-        "tasks": [
-            {"id": task, "filePath": f"{task}.ts", "payloadSchema": {"type": "object"}}
-            for task in tasks
-        ],
-    }
-
-
-async def _begin(prod: Platform, content_hash: str = "h", **fields: Any) -> dict[str, Any]:
-    body = {"contentHash": content_hash, "type": "MANAGED", "runtime": "node-22"} | fields
-    answer = await prod.http.post(ALL, json=body)
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
-
-
-async def _index(prod: Platform, deployment_id: str, *tasks: str) -> dict[str, Any]:
-    body = {"localOnly": False, "metadata": _metadata(*tasks), "buildPlatform": "linux/amd64"}
-    answer = await prod.http.post(f"{ALL}/{deployment_id}/background-workers", json=body)
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
-
-
-async def _finalize(prod: Platform, deployment_id: str, **fields: Any) -> list[tuple[str, Any]]:
-    path = f"/api/v3/deployments/{deployment_id}/finalize"
-    answer = await prod.http.post(path, json=fields)
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    frames = [frame.split("\n") for frame in answer.text.strip().split("\n\n")]
-    return [
-        (name.removeprefix("event: "), json.loads(data.removeprefix("data: ")))
-        for name, data in frames
-    ]
-
-
-async def _deploy(prod: Platform, *tasks: str, **fields: Any) -> dict[str, Any]:
-    made = await _begin(prod, **fields)
-    await _index(prod, made["id"], *tasks)
-    assert (await _finalize(prod, made["id"]))[-1] == ("complete", {"id": made["id"]})
-    return made
-
-
 async def _read(prod: Platform, deployment_id: str) -> dict[str, Any]:
     return dict((await prod.http.get(f"{ALL}/{deployment_id}")).json())
 
@@ -80,7 +31,7 @@ async def _read(prod: Platform, deployment_id: str) -> dict[str, Any]:
 @pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect=True)
 async def test_a_deployment_is_built_indexed_finalized_and_current(prod: Platform) -> None:
     """Every answer has what the official client insists on, and no null beside the runtime."""
-    made = await _begin(prod, externalId="sha-1", gitMeta={"commitSha": "abc", "dirty": False})
+    made = await begin(prod, externalId="sha-1", gitMeta={"commitSha": "abc", "dirty": False})
     assert set(made) == {
         "id", "contentHash", "shortCode", "version", "imageTag", "imagePlatform", "externalId",
         "outcome",
@@ -94,7 +45,7 @@ async def test_a_deployment_is_built_indexed_finalized_and_current(prod: Platfor
     assert progress.status_code == 204
     assert (await prod.http.get(ALL)).json()["data"][0]["status"] == "BUILDING"
 
-    worker = await _index(prod, made["id"], "b", "a")
+    worker = await index(prod, made["id"], "b", "a")
     assert worker == {"id": worker["id"], "version": made["version"], "contentHash": "h"}
     indexed = await _read(prod, made["id"])
     assert (indexed["status"], indexed["worker"]["id"]) == ("DEPLOYING", worker["id"])
@@ -103,7 +54,7 @@ async def test_a_deployment_is_built_indexed_finalized_and_current(prod: Platfor
     ]  # fmt: skip
 
     digest = "sha256:" + "0" * 64
-    frames = await _finalize(prod, made["id"], imageDigest=digest)
+    frames = await finalize(prod, made["id"], imageDigest=digest)
     assert [name for name, _ in frames] == ["log", "complete"]
     assert "new runs execute on it" in frames[0][1]["message"]
 
@@ -118,9 +69,9 @@ async def test_a_deployment_is_built_indexed_finalized_and_current(prod: Platfor
 
 async def test_finalizing_again_is_answered_alike(prod: Platform) -> None:
     """A client that lost the stream asks again."""
-    made = await _deploy(prod, "a")
+    made = await deploy(prod, "a")
 
-    again = await _finalize(prod, made["id"])
+    again = await finalize(prod, made["id"])
     assert again[-1] == ("complete", {"id": made["id"]})
     for version in ("v1", "v2"):
         older = await prod.http.post(f"/api/{version}/deployments/{made['id']}/finalize")
@@ -129,18 +80,18 @@ async def test_finalizing_again_is_answered_alike(prod: Platform) -> None:
 
 async def test_what_cannot_be_finalized_is_said_in_the_stream(prod: Platform) -> None:
     """A client that reads events sees no other answer."""
-    made = await _begin(prod)
+    made = await begin(prod)
 
-    [(name, data)] = await _finalize(prod, made["id"])
+    [(name, data)] = await finalize(prod, made["id"])
     assert name == "error"
     assert "cannot be finalized" in data["error"]
-    [(name, data)] = await _finalize(prod, "deployment_none")
+    [(name, data)] = await finalize(prod, "deployment_none")
     assert (name, "there is no deployment" in data["error"]) == ("error", True)
 
 
 async def test_a_build_that_failed_or_was_canceled_says_why(prod: Platform) -> None:
     """And nothing happens to it any more."""
-    failed, canceled = await _begin(prod), await _begin(prod)
+    failed, canceled = await begin(prod), await begin(prod)
     error = {"name": "SyntaxError", "message": "line 3", "stack": "at x", "stderr": "boom"}
     answer = await prod.http.post(f"{ALL}/{failed['id']}/fail", json={"error": error})
     assert answer.json() == {"id": failed["id"]}
@@ -160,15 +111,15 @@ async def test_a_build_that_failed_or_was_canceled_says_why(prod: Platform) -> N
 
 async def test_the_same_code_under_one_external_id_is_not_built_again(prod: Platform) -> None:
     """Other code is, and two builds are under way only if the first one is ended."""
-    made = await _deploy(prod, "a", externalId="sha-1")
+    made = await deploy(prod, "a", externalId="sha-1")
 
-    again = await _begin(prod, externalId="sha-1")
+    again = await begin(prod, externalId="sha-1")
     assert (again["id"], again["outcome"], again["isPromoted"]) == (made["id"], "existing", True)
-    other = await _begin(prod, "other", externalId="sha-1")
+    other = await begin(prod, "other", externalId="sha-1")
     assert other["outcome"] == "created"
     body = {"contentHash": "other", "externalId": "sha-1"}
     assert (await prod.http.post(ALL, json=body)).status_code == 409
-    forced = await _begin(prod, "other", externalId="sha-1", force=True)
+    forced = await begin(prod, "other", externalId="sha-1", force=True)
     assert forced["canceledDeployments"] == [
         {"version": other["version"], "shortCode": other["shortCode"]}
     ]
@@ -179,7 +130,7 @@ async def test_pages_go_both_ways(prod: Platform) -> None:
     """Newest first; cursors lead to the neighbours and no further."""
     made = []
     for _ in range(12):
-        made.append((await _begin(prod))["id"])
+        made.append((await begin(prod))["id"])
         prod.clock.advance(1)
     newest = made[::-1]
 
@@ -201,10 +152,10 @@ async def test_pages_go_both_ways(prod: Platform) -> None:
 
 async def test_lists_are_filtered_by_status_and_time(prod: Platform) -> None:
     """A period, or two moments; the size of a page is kept within 5 and 100."""
-    old = await _deploy(prod, "a")
+    old = await deploy(prod, "a")
     moment = prod.clock.now()
     prod.clock.advance(3_600_000 * 2)
-    new = await _begin(prod)
+    new = await begin(prod)
 
     async def listed(**params: str) -> list[str]:
         found = (await prod.http.get(ALL, params=params)).json()["data"]
@@ -221,10 +172,10 @@ async def test_lists_are_filtered_by_status_and_time(prod: Platform) -> None:
 
 async def test_an_older_version_becomes_current_only_if_that_is_allowed(prod: Platform) -> None:
     """A build that was not promoted waits for its promotion."""
-    old = await _deploy(prod, "a")
-    new = await _begin(prod)
-    await _index(prod, new["id"], "a")
-    assert "not promoted" in (await _finalize(prod, new["id"], skipPromotion=True))[0][1]["message"]
+    old = await deploy(prod, "a")
+    new = await begin(prod)
+    await index(prod, new["id"], "a")
+    assert "not promoted" in (await finalize(prod, new["id"], skipPromotion=True))[0][1]["message"]
 
     async def promote(version: str, **params: str) -> httpx.Response:
         return await prod.http.post(f"{ALL}/{version}/promote", params=params)
@@ -235,14 +186,14 @@ async def test_an_older_version_becomes_current_only_if_that_is_allowed(prod: Pl
     assert (await promote(old["version"], allowRollbacks="true")).status_code == 200
     assert (await prod.http.get(f"{ALL}/current")).json()["id"] == old["id"]
     assert (await promote("20200101.1")).status_code == 404
-    assert (await promote((await _begin(prod))["version"])).status_code == 400
+    assert (await promote((await begin(prod))["version"])).status_code == 400
 
 
 async def test_a_version_is_read_by_its_name_or_as_the_current_one(prod: Platform) -> None:
     """By a member of the project, or with the environment's key."""
     path = f"/api/v1/projects/{PROJECT}/prod/workers"
     assert (await prod.http.get(f"{path}/current")).status_code == 404
-    made = await _deploy(prod, "a")
+    made = await deploy(prod, "a")
     user = {"authorization": f"Bearer {prod.server.local.access_token}"}
 
     for tag, headers in (("current", user), (made["version"], None)):
@@ -261,8 +212,8 @@ async def test_a_version_is_read_by_its_name_or_as_the_current_one(prod: Platfor
 async def test_the_newest_unmanaged_deployment_is_found(prod: Platform) -> None:
     """With the platform its client insists on."""
     assert (await prod.http.get(f"{ALL}/latest")).status_code == 404
-    unmanaged = await _begin(prod, type="UNMANAGED")
-    await _begin(prod)
+    unmanaged = await begin(prod, type="UNMANAGED")
+    await begin(prod)
 
     found = (await prod.http.get(f"{ALL}/latest")).json()
     assert (found["id"], found["imagePlatform"]) == (unmanaged["id"], "linux/amd64")
@@ -272,7 +223,7 @@ async def test_what_the_platform_cannot_build_is_refused(prod: Platform) -> None
     """It has neither a build server nor credentials for a registry."""
     native = await prod.http.post(ALL, json={"contentHash": "h", "isNativeBuild": True})
     assert (native.status_code, native.json()["code"]) == (422, "NO_BUILD_SERVER")
-    made = await _begin(prod)
+    made = await begin(prod)
     path = f"{ALL}/{made['id']}/generate-registry-credentials"
     refused = await prod.http.post(path, json={})
     assert (refused.status_code, refused.headers["x-should-retry"]) == (409, "false")
@@ -280,12 +231,12 @@ async def test_what_the_platform_cannot_build_is_refused(prod: Platform) -> None
 
 async def test_deployments_of_others_are_not_there(prod: Platform) -> None:
     """Neither those of another environment of the project nor those of another tenant."""
-    made = await _deploy(prod, "a")
+    made = await deploy(prod, "a")
     staging = await prod.elsewhere("staging")
 
     def settle(u: Unit) -> EnvironmentRow:
         person = user.create(u, "bob@example.com")
-        home = organization.create(u, "Bob's", "bobs", person.id)
+        home = organization.create(u, "Bob's", person.id)
         return environments.shared(u, project.create(u, home.id, "shop"), "prod")
 
     stranger = await prod.server.units.write(settle)
@@ -296,7 +247,7 @@ async def test_deployments_of_others_are_not_there(prod: Platform) -> None:
         ("POST", f"{one}/progress", {}),
         ("POST", f"{one}/cancel", {}),
         ("POST", f"{one}/fail", {"error": {"name": "E", "message": "m"}}),
-        ("POST", f"{one}/background-workers", {"metadata": _metadata("x")}),
+        ("POST", f"{one}/background-workers", {"metadata": metadata("x")}),
         ("POST", f"{one}/generate-registry-credentials", {}),
         ("POST", f"/api/v2/deployments/{made['id']}/finalize", {}),
         ("POST", f"{ALL}/{made['version']}/promote", {}),

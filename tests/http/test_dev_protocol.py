@@ -9,8 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from support import otlp
 from support.http import PROJECT, Platform
 from support.live import listening
+from trigger_core import trace_context
 from trigger_platform.engine import environment
 
 DEV = "/engine/v1/dev"
@@ -148,6 +150,27 @@ async def test_an_attempt_is_given_everything_it_needs(platform: Platform) -> No
     assert execution["project"]["ref"] == PROJECT
     assert started["envVars"]["TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT"].endswith("/otel")
     assert not _nulls(started)
+
+
+async def test_what_an_attempt_exports_hangs_below_its_run(platform: Platform) -> None:
+    """The official worker names the run's span as the parent of its attempt, and sends no key."""
+    execution = (await _started(platform))["execution"]
+    run_id, environment_id = execution["run"]["id"], execution["environment"]["id"]
+    parent = trace_context.parse(execution["run"]["traceContext"]["traceparent"])
+    assert parent is not None
+    who = {"ctx.environment.id": environment_id, "ctx.run.id": run_id}
+    attempt = otlp.span("a" * 16, "Attempt 1", parent=parent.span_id, traceId=parent.trace_id)
+    inner = otlp.span("b" * 16, "run()", parent="a" * 16, traceId=parent.trace_id)
+    exported = await platform.http.post(
+        "/otel/v1/traces", json=otlp.traces(who, attempt, inner), headers={"authorization": ""}
+    )
+    trace = (await platform.http.get(f"/api/v1/runs/{run_id}/trace")).json()["trace"]
+    [shown] = trace["rootSpan"]["children"]
+
+    assert exported.json() == {}
+    assert (trace["traceId"], trace["rootSpan"]["id"]) == (parent.trace_id, parent.span_id)
+    assert (shown["id"], shown["data"]["message"]) == ("a" * 16, "Attempt 1")
+    assert [one["data"]["message"] for one in shown["children"]] == ["run()"]
 
 
 async def test_a_run_without_payload_is_given_an_empty_text(platform: Platform) -> None:

@@ -459,3 +459,28 @@ async def test_numbers_that_json_does_not_have_are_read_back_as_nothing(platform
     )
 
     assert await _rows(platform, "attributes") == [('{"a":null,"b":null}',)]
+
+
+@both
+@pytest.mark.parametrize(
+    "name", ["run_\0", "run_" + "x" * 10_000, "\ufffe", "run_'; drop table run"]
+)
+async def test_a_name_that_no_run_can_have_is_a_strangers(platform: Platform, name: str) -> None:
+    """Whatever it would do to a database."""
+    body = otlp.traces({"ctx.run.id": name}, otlp.span("a" * 16, "\0", message="\0"))
+    told = await _export(platform, "traces", body)
+
+    assert told["partialSuccess"]["rejectedSpans"] == "1"
+
+
+@both
+async def test_texts_with_a_nul_are_kept(platform: Platform) -> None:
+    """PostgreSQL has none, and shows a mark in its place."""
+    who = await _started(platform)
+    nul = otlp.attributes({"k\0": "\0"})
+    await _export(platform, "traces", otlp.traces(who, otlp.span("a" * 16, "a\0b", attributes=nul)))
+    await _export(platform, "logs", otlp.logs(who, otlp.line("a\0b", attributes=nul)))
+
+    run_id = who["ctx.run.id"]
+    events = (await platform.http.get(f"/api/v1/runs/{run_id}/events")).json()["events"]
+    assert [one["message"].replace("\ufffd", "\0") for one in events][-2:] == ["a\0b", "a\0b"]

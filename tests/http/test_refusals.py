@@ -8,11 +8,15 @@ import pytest
 
 from support.http import Platform
 from trigger_platform.app import ENDPOINTS
-from trigger_platform.http.auth import Access
+from trigger_platform.http.access import Credential
 from trigger_platform.http.endpoint import Endpoint
 
 TRIGGER = "/api/v1/tasks/x/trigger"
-GUARDED = [one for one in ENDPOINTS if one.access not in {Access.OPEN, Access.LOCAL}]
+GUARDED = [
+    one
+    for one in ENDPOINTS
+    if one.access.value.takes and Credential.BROWSER not in one.access.value.takes
+]
 
 
 def _path(endpoint: Endpoint) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from support.http import serving
 from trigger_platform.app import ENDPOINTS
-from trigger_platform.http.auth import Access
+from trigger_platform.http.access import Credential
 
 PUBLIC = {
     "host": "0.0.0.0",  # noqa: S104
@@ -45,11 +45,14 @@ async def test_it_answers_to_the_address_at_which_it_was_reached() -> None:
         assert other.status_code == 403
 
 
-async def test_pages_without_a_login_are_not_there() -> None:
-    """Neither to read nor to press."""
-    async with serving(**PUBLIC) as platform:
+async def test_pages_are_for_who_is_logged_in() -> None:
+    """A page asks to log in first; what changes something is refused, whatever key is shown."""
+    async with serving(**PUBLIC, login=True) as platform:
         for one in ENDPOINTS:
-            if one.access is Access.LOCAL:
-                path = one.path.replace("{run_id}", "run_x")
+            if Credential.BROWSER in one.access.value.takes:
+                path = one.path.replace("{run_id}", "run_x").replace("{code}", "x")
                 answer = await platform.http.request(one.method, path)
-                assert answer.status_code in {404, 405}, one.path
+                if one.method == "GET":
+                    assert answer.headers["location"].startswith("/login?next="), one.path
+                else:
+                    assert answer.status_code == 401, one.path

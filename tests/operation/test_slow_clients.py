@@ -142,6 +142,19 @@ def test_connections_beyond_the_limit_are_refused_and_the_others_served(server: 
     until(is_served, what="room")
 
 
+def test_a_machine_that_allows_few_open_files_allows_few_connections(tmp_path: Path) -> None:
+    """Those beyond are refused at once, instead of never being accepted."""
+    server = Started(tmp_path / "platform.db", files=128)
+    with httpx.Client(base_url=server.ready["url"]) as client, ExitStack() as stack:
+        assert client.get("/healthz").status_code == 200
+        for _ in range(80):
+            stack.enter_context(_connect(server))
+        assert client.get("/readyz").status_code == 200
+        with _connect(server) as one_more:
+            assert _all(one_more).startswith(b"HTTP/1.1 503")
+    assert server.stop()[0] == 0
+
+
 def test_two_hundred_slow_clients_hold_nobody_up(tmp_path: Path) -> None:
     """Each of them sends a part of its headers and waits."""
     server = Started(tmp_path / "platform.db")

@@ -133,12 +133,10 @@ def _sealed(u: Unit) -> Counter[str]:
 
 @pytest.fixture
 def server(address: str) -> Iterator[Running]:
-    """A server with many variables; with PostgreSQL it is given both keys, the older one first."""
-    keys = {"TRIGGER_ENCRYPTION_KEY": f"{TEXT},{NEW}"} if is_server(address) else {}
+    """A server with many variables, sealed with the older key; with PostgreSQL it is given both."""
+    keys = {"TRIGGER_ENCRYPTION_KEY": BOTH} if is_server(address) else {}
     with _running(address, keys) as running:
         _look(address, _ring(address, TEXT), _fill)
-        if is_server(address):
-            running.keys = {"TRIGGER_ENCRYPTION_KEY": BOTH}
         yield running
 
 
@@ -187,7 +185,8 @@ def test_a_rotation_that_is_killed_goes_on_later_while_a_server_works(server: Ru
         until(lambda: load.rounds > 2)
         killed = server.rotation()
         assert killed.stderr is not None
-        assert "values so far" in killed.stderr.readline()
+        while int(killed.stderr.readline().partition(" values so far")[0]) < 100:
+            pass
         killed.kill()
         killed.wait()
         both = _look(server.address, _ring(server.address, BOTH), _sealed)
@@ -204,7 +203,7 @@ def test_a_rotation_that_is_killed_goes_on_later_while_a_server_works(server: Ru
 
     assert load.wrong == []
     assert done["was_begun"] is True
-    assert done["changed"] < MANY
+    assert done["changed"] <= MANY - 100
     ring = _ring(server.address, NEW)
     assert set(_look(server.address, ring, _sealed)) == {again["key"]}
     with server.client() as http:

@@ -83,7 +83,12 @@ async def serving(address: str = MEMORY, **settings: Any) -> AsyncIterator[Platf
     """A platform with its loops running, in memory unless told otherwise."""
     clock = VirtualClock()
     given = Settings.model_validate(
-        {"project_ref": PROJECT, "encryption_key": keys.TEXT, "metrics_token": METRICS_TOKEN}
+        {
+            "project_ref": PROJECT,
+            "encryption_key": keys.TEXT,
+            "metrics_token": METRICS_TOKEN,
+            "login": False,
+        }
         | settings
     )
     server = await open_server(given, clock=clock, db=open_database(address))

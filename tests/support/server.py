@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -18,11 +19,20 @@ __all__ = ["KEY", "Started"]
 KEY = "0f" * 32
 
 
+def _limit_files(count: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+
 class Started:
     """A server in a process of its own."""
 
     def __init__(
-        self, database: str | Path, *options: str, env: dict[str, str] | None = None, port: int = 0
+        self,
+        database: str | Path,
+        *options: str,
+        env: dict[str, str] | None = None,
+        port: int = 0,
+        files: int | None = None,
     ) -> None:
         self.process = subprocess.Popen(
             [
@@ -31,6 +41,7 @@ class Started:
                 *("--json", "--show-key", *options),
             ],
             env=clean_env() | {"TRIGGER_ENCRYPTION_KEY": KEY} | (env or {}),
+            preexec_fn=None if files is None else lambda: _limit_files(files),  # noqa: PLW1509
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

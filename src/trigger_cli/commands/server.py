@@ -6,11 +6,11 @@ import logging
 import os
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from trigger_cli.commands import server_data, server_keys
+from trigger_cli.commands import server_admin, server_data, server_keys
 from trigger_cli.commands.server_data import Config, Database, Json, settings_of
 from trigger_cli.console import Console
 from trigger_core import duration
@@ -33,6 +33,7 @@ app.command()(server_data.migrate)
 app.command()(server_data.backup)
 app.command()(server_data.restore)
 app.command("rotate-keys")(server_keys.rotate_keys)
+app.command("create-admin")(server_admin.create_admin)
 
 
 @app.command()
@@ -86,7 +87,7 @@ def show_config(*, config: Config = None, json_output: Json = False) -> int:
         console.data([asdict(one) for one in shown])
         return ExitCode.OK
     for one in shown:
-        value = "not set" if one.value in (None, "", []) else str(one.value)
+        value = _shown(one.value)
         console.text(f"{console.paint(one.name, 'strong')} = {value}  ({one.origin})")
         console.text(console.paint(f"    {one.meaning}  [{one.variable}]", "dim"))
     return ExitCode.OK
@@ -116,6 +117,15 @@ def doctor(
     return ExitCode.DIFFERENCE if found.findings else ExitCode.OK
 
 
+def _shown(value: Any) -> str:
+    """Return a value as a variable would have it."""
+    if value in (None, "", []):
+        return "not set"
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _logs_json(settings: Settings, *, json_output: bool) -> bool:
     if settings.log_format == "auto":
         return json_output or not sys.stderr.isatty()
@@ -127,9 +137,12 @@ def _announce(console: Console, server: Server, *, show_key: bool) -> None:
     if console.json_output:
         event = {"event": "ready", "url": server.url, "projectRef": local.project.ref}
         key = {"secretKey": server.secret_key_of(local.environment)} if show_key else {}
-        console.data(event | key)
+        first = {"setupUrl": server.setup_url} if server.setup_url else {}
+        console.data(event | key | first)
         return
     console.text(f"{server.url}  project {local.project.ref}")
+    if server.setup_url:
+        console.text(f"no admin yet: choose a password within a day at {server.setup_url}")
     if show_key:
         console.text(f"TRIGGER_SECRET_KEY={server.secret_key_of(local.environment)}")
 

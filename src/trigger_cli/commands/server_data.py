@@ -13,6 +13,7 @@ from trigger_cli.console import Console
 from trigger_core.errors import ExitCode
 from trigger_platform import backup as backups
 from trigger_platform import configuration
+from trigger_platform.blobs.opening import blob_folder
 from trigger_platform.settings import Settings, require
 from trigger_platform.store.dump import Manifest
 
@@ -87,11 +88,6 @@ def settings_of(database: str | None, config: Path | None) -> Settings:
     settings = configuration.load({"database": database}, os.environ, config).settings
     require(settings, "database")
     return settings
-
-
-def blob_folder(_settings: Settings) -> Path | None:
-    """Return where large payloads lie, if in a folder."""
-    return None
 
 
 def _report(console: Console, done: str, manifest: Manifest) -> None:

@@ -15,7 +15,7 @@ from trigger_platform.settings import Settings, require
 from trigger_platform.store.opening import is_server
 from trigger_platform.store.sqlite import MEMORY
 
-__all__ = ["open_blobs"]
+__all__ = ["blob_folder", "open_blobs"]
 
 _FOLDER = "blobs"
 
@@ -28,8 +28,15 @@ def open_blobs(settings: Settings, now_ms: Callable[[], int]) -> BlobStore | Non
     """
     if settings.s3_bucket:
         return S3Blobs(_bucket(settings), now_ms)
-    folder = settings.blob_dir or _beside_the_database(settings)
+    folder = blob_folder(settings)
     return FolderBlobs(folder, durable=settings.durable) if folder else None
+
+
+def blob_folder(settings: Settings) -> Path | None:
+    """Return the folder of blobs, if they lie in one."""
+    if settings.s3_bucket:
+        return None
+    return settings.blob_dir or _beside_the_database(settings)
 
 
 def _bucket(settings: Settings) -> Bucket:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from trigger_core.duration import describe
 from trigger_platform.dashboard import waterfall
+from trigger_platform.dashboard.rendering import html, templates
 from trigger_platform.engine import cancel, replay, why
-from trigger_platform.http import present
+from trigger_platform.http import browser, present
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Endpoint, Incoming, endpoint
 from trigger_platform.reads import runs as reads
@@ -25,20 +22,10 @@ from trigger_platform.reads.runs import Filters
 
 __all__ = ["ENDPOINTS"]
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _PAGE_SIZE = 30
+_FORM_LIMIT = 16 * 1024
 _LOOK_AGAIN_S = 5.0
 _CALM_S = 0.15
-_CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-_HEADERS = {
-    "content-security-policy": _CSP,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "cache-control": "no-store",
-}
 _STATUSES = (
     "QUEUED",
     "DELAYED",
@@ -55,41 +42,43 @@ _STATUSES = (
 )
 
 
-@endpoint("GET", "/", access=Access.LOCAL)
+@endpoint("GET", "/", access=Access.DASHBOARD_READER)
 async def runs_page(call: Incoming[None]) -> Response:
     """Show the list of runs."""
-    return _html("runs.html", await _runs(call))
+    return html("runs.html", await _runs(call))
 
 
-@endpoint("GET", "/runs/{run_id}", access=Access.LOCAL)
+@endpoint("GET", "/runs/{run_id}", access=Access.DASHBOARD_READER)
 async def run_page(call: Incoming[None]) -> Response:
     """Show one run."""
-    return _html("run.html", await _run(call))
+    return html("run.html", await _run(call))
 
 
-@endpoint("GET", "/live/runs", access=Access.LOCAL)
+@endpoint("GET", "/live/runs", access=Access.DASHBOARD_READER)
 async def runs_stream(call: Incoming[None]) -> Response:
     """Stream the list, rendered anew after each change."""
     return _stream(call, None, "_runs.html", _runs)
 
 
-@endpoint("GET", "/live/runs/{run_id}", access=Access.LOCAL)
+@endpoint("GET", "/live/runs/{run_id}", access=Access.DASHBOARD_READER)
 async def run_stream(call: Incoming[None]) -> Response:
     """Stream one run, rendered anew after each change."""
     await call.server.read(reads.one, call.environment_id, call.path("run_id"))
     return _stream(call, call.path("run_id"), "_run.html", _run)
 
 
-@endpoint("POST", "/runs/{run_id}/cancel", access=Access.LOCAL)
+@endpoint("POST", "/runs/{run_id}/cancel", access=Access.DASHBOARD_WRITER)
 async def cancel_form(call: Incoming[None]) -> Response:
     """Cancel the run, then show it."""
+    browser.fields(call.request, await call.body_bytes(_FORM_LIMIT), call.principal)
     run = await call.server.write(cancel.run, call.environment_id, call.path("run_id"))
     return RedirectResponse(f"/runs/{run.id}", 303)
 
 
-@endpoint("POST", "/runs/{run_id}/replay", access=Access.LOCAL)
+@endpoint("POST", "/runs/{run_id}/replay", access=Access.DASHBOARD_WRITER)
 async def replay_form(call: Incoming[None]) -> Response:
     """Replay the run, then show the new one."""
+    browser.fields(call.request, await call.body_bytes(_FORM_LIMIT), call.principal)
     created = await call.server.write(replay.run, call.environment_id, call.path("run_id"))
     return RedirectResponse(f"/runs/{created.id}", 303)
 
@@ -138,6 +127,7 @@ async def _run(call: Incoming[None]) -> dict[str, Any]:
         "steps": present.snapshot_page(run_id, found.snapshots).data,
         "logs": present.log_page(logs, 0).data,
         "why": reason,
+        "csrf": browser.csrf_of(call.principal),
         "waterfall": waterfall.draw(trace),
         "live": f"/live/runs/{run_id}",
     }
@@ -154,7 +144,7 @@ def _stream(
         async with hub.subscribed(call.environment_id, run_id) as subscription:
             shown = ""
             while not hub.closed.is_set():
-                html = _templates().get_template(template).render(await load(call))
+                html = templates().get_template(template).render(await load(call))
                 if html != shown:
                     shown = html
                     yield f"data: {json.dumps(html)}\n\n"
@@ -166,35 +156,6 @@ def _stream(
     return StreamingResponse(
         events(), media_type="text/event-stream", headers={"cache-control": "no-store"}
     )
-
-
-def _html(template: str, values: dict[str, Any]) -> Response:
-    content = _templates().get_template(template).render(values)
-    return HTMLResponse(content, headers=_HEADERS)
-
-
-@cache
-def _templates() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=select_autoescape(),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["pretty"] = _pretty
-    environment.filters["clock"] = _clock_time
-    environment.filters["length_of_time"] = describe
-    return environment
-
-
-def _pretty(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-def _clock_time(moment: str | None) -> str:
-    """Return the time of day of an ISO moment, with milliseconds."""
-    return moment[11:23] if moment else "-"
 
 
 def _link(query: dict[str, str]) -> str:

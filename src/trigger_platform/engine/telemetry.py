@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from trigger_core import ids
 from trigger_core.redaction import Redactor
 from trigger_platform.engine import hiding, run_log
 from trigger_platform.engine.unit import Unit
@@ -200,7 +201,8 @@ class _Work:
 
 
 def _tellers(u: Unit, offers: Sequence[Offer]) -> dict[str, _Teller]:
-    wanted = json.dumps(sorted({offer.row.run_id for offer in offers}))
+    named = {offer.row.run_id for offer in offers}
+    wanted = json.dumps(sorted(name for name in named if ids.is_run_id(name)))
     return {run.id: run for run in u.tx.all("runs_telling", _Teller, ids=wanted)}
 
 

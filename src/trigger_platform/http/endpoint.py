@@ -7,26 +7,27 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from trigger_core.errors import ApiError, PayloadTooLargeError, TriggerError, UsageError
-from trigger_core.schemas.base import WireModel
+from trigger_core.schemas.base import WireList, WireModel
 from trigger_platform.engine import request as sent
 from trigger_platform.engine.request import RequestKey
+from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import cors, problems, rate_limit
 from trigger_platform.http.access import Credential
 from trigger_platform.http.auth import Access, Principal, identify
 from trigger_platform.http.rate_limit import Verdict
 from trigger_platform.http.server import Server
-from trigger_platform.store.rows import EnvironmentRow, ProjectRow
+from trigger_platform.store.rows import EnvironmentRow, OrganizationRow, ProjectRow
 
 __all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body", "refuse_length"]
 
@@ -66,9 +67,21 @@ class Incoming(Generic[B]):
     @property
     def project(self) -> ProjectRow:
         """The project that the path names."""
-        if self.principal.project is None:
-            raise LookupError("a route without a project asks for one")
-        return self.principal.project
+        return self.principal.named_project
+
+    @property
+    def organization(self) -> OrganizationRow:
+        """The organisation that the path names."""
+        if self.principal.organization is None:
+            raise LookupError("a route without an organisation asks for one")
+        return self.principal.organization
+
+    @property
+    def role(self) -> Role:
+        """What the caller may do in what the path names."""
+        if self.principal.role is None:
+            raise LookupError("a route that names nothing asks for a role")
+        return self.principal.role
 
     async def body_bytes(self, limit: int = BODY_LIMIT) -> bytes:
         """Read the body as it is, giving up as soon as it is too large.
@@ -153,7 +166,7 @@ class Incoming(Generic[B]):
 class Reply:
     """An answer with headers or a status of its own."""
 
-    body: WireModel
+    body: WireModel | WireList[Any]
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int = 200
 
@@ -161,7 +174,7 @@ class Reply:
 Form = Callable[[FormData], Mapping[str, Any]]
 """Reads the fields of a body from a form."""
 
-Handler = Callable[[Incoming[Any]], Awaitable["WireModel | Reply | Response"]]
+Handler = Callable[[Incoming[Any]], Awaitable["WireModel | WireList[Any] | Reply | Response"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +228,7 @@ class Endpoint:
         try:
             principal = await identify(server, self.access, request)
         except Exception as error:  # noqa: BLE001 - the last resort of a request
-            return self._problem(error)
+            return self._problem(error, request)
         verdict = _count(server, principal, request) if is_limited else None
         if verdict is None:
             return await self._run(server, principal, request)
@@ -228,15 +241,16 @@ class Endpoint:
             body = await self._parse(request)
             return _answer(await self.handler(Incoming(server, principal, request, body)))
         except Exception as error:  # noqa: BLE001 - the last resort of a request
-            return self._problem(error)
+            return self._problem(error, request)
 
-    def _problem(self, error: Exception) -> Response:
+    def _problem(self, error: Exception, request: Request) -> Response:
         if isinstance(error, RecursionError):
             return problems.nested_too_deeply()
         if isinstance(error, ValidationError):
             return problems.invalid_body(error)
         if isinstance(error, TriggerError):
-            return problems.of(error)
+            is_page = error.code == "LOGIN_NEEDED" and self.method == "GET"
+            return _to_login(request) if is_page else problems.of(error)
         if isinstance(error, ClientDisconnect):
             return Response(status_code=499)
         return problems.unexpected(error, self.path)
@@ -253,6 +267,10 @@ class Endpoint:
             async with _form(request.headers, raw) as fields:
                 return self.body.model_validate(self.form(fields))
         return self.body.model_validate_json(raw)
+
+
+def _to_login(request: Request) -> Response:
+    return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -356,7 +374,7 @@ def _count(server: Server, principal: Principal, request: Request) -> Verdict | 
     )
 
 
-def _answer(result: WireModel | Reply | Response) -> Response:
+def _answer(result: WireModel | WireList[Any] | Reply | Response) -> Response:
     if isinstance(result, Response):
         return result
     reply = result if isinstance(result, Reply) else Reply(result)

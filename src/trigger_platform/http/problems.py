@@ -9,11 +9,11 @@ import secrets
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from trigger_core.errors import TriggerError
+from trigger_core.errors import StoreError, TriggerError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform.log_lines import request_id
 
-__all__ = ["answer", "invalid_body", "nested_too_deeply", "of", "unexpected"]
+__all__ = ["answer", "invalid_body", "nested_too_deeply", "of", "told", "unexpected"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ def of(error: TriggerError) -> Response:
 
     By themselves they repeat a conflict and give up on anything else below 500 (protocol 0.3).
     """
+    error = told(error)
     body = ErrorBody(
         error=error.what,
         code=error.code,
@@ -41,6 +42,18 @@ def of(error: TriggerError) -> Response:
     if status in {404, 409}:
         headers = {"x-should-retry": "true" if error.retryable else "false"}
     return answer(status, body, headers)
+
+
+def told(error: TriggerError) -> TriggerError:
+    """Return what a client may know of an error: what is wrong with the database goes into the log."""
+    if not isinstance(error, StoreError):
+        return error
+    number = request_id.get() or secrets.token_hex(8)
+    _log.error("the database failed a request", exc_info=error)
+    because = f"see the server's log for {json.dumps(number)}"
+    told = StoreError("The database does not answer", code=error.code, because=because)
+    told.status = 503
+    return told
 
 
 def invalid_body(error: ValidationError) -> Response:

@@ -49,7 +49,7 @@ _LIMIT = 1024 * 1024
 @endpoint(
     "GET",
     "/api/v1/projects/{project_ref}/envvars",
-    access=Access.ENVIRONMENT,
+    access=Access.VARIABLE_LOADER,
     returns=Variables,
 )
 async def resolve_variables(call: Incoming[None]) -> Variables:
@@ -66,7 +66,7 @@ async def resolve_variables(call: Incoming[None]) -> Variables:
     return await call.server.read(work, call.environment_id)
 
 
-@endpoint("GET", _ALL, access=Access.ENVIRONMENT_OR_USER, returns=VariableList)
+@endpoint("GET", _ALL, access=Access.VARIABLE_READER, returns=VariableList)
 async def list_variables(call: Incoming[None]) -> Response:
     """List the variables of an environment in the order of their names; secrets have no value to read."""
 
@@ -80,7 +80,7 @@ async def list_variables(call: Incoming[None]) -> Response:
 @endpoint(
     "POST",
     _ALL,
-    access=Access.ENVIRONMENT_OR_USER,
+    access=Access.VARIABLE_WRITER,
     body=CreateVariable,
     returns=Done,
     body_limit=_LIMIT,
@@ -107,7 +107,7 @@ def _from_form(form: FormData) -> dict[str, Any]:
 @endpoint(
     "POST",
     _ALL + "/import",
-    access=Access.ENVIRONMENT_OR_USER,
+    access=Access.VARIABLE_WRITER,
     body=ImportVariables,
     returns=Done,
     body_limit=_LIMIT,
@@ -124,7 +124,7 @@ async def import_variables(call: Incoming[ImportVariables]) -> Done | Reply:
     return Done()
 
 
-@endpoint("GET", _ONE, access=Access.ENVIRONMENT_OR_USER, returns=Variable)
+@endpoint("GET", _ONE, access=Access.VARIABLE_READER, returns=Variable)
 async def retrieve_variable(call: Incoming[None]) -> Variable:
     """Read a variable; a secret has no value to read."""
 
@@ -137,7 +137,7 @@ async def retrieve_variable(call: Incoming[None]) -> Variable:
 @endpoint(
     "PUT",
     _ONE,
-    access=Access.ENVIRONMENT_OR_USER,
+    access=Access.VARIABLE_WRITER,
     body=UpdateVariable,
     returns=Done,
     body_limit=_LIMIT,
@@ -150,7 +150,7 @@ async def update_variable(call: Incoming[UpdateVariable]) -> Done:
 @endpoint(
     "POST",
     _ONE,
-    access=Access.ENVIRONMENT_OR_USER,
+    access=Access.VARIABLE_WRITER,
     body=UpdateVariable,
     returns=Done,
     body_limit=_LIMIT,
@@ -160,7 +160,7 @@ async def replace_variable(call: Incoming[UpdateVariable]) -> Done:
     return await _update(call)
 
 
-@endpoint("DELETE", _ONE, access=Access.ENVIRONMENT_OR_USER, returns=Done)
+@endpoint("DELETE", _ONE, access=Access.VARIABLE_WRITER, returns=Done)
 async def delete_variable(call: Incoming[None]) -> Done:
     """Remove a variable."""
     await call.server.write(variable.delete, call.environment_id, call.path("name"))

@@ -64,10 +64,8 @@ async def _unready(server: Server) -> str | None:
     try:
         async with asyncio.timeout(_PATIENCE_S):
             await server.units.read(_look)
-    except TimeoutError:
+    except (TimeoutError, TriggerError):
         return "the database does not answer"
-    except TriggerError as error:
-        return error.what
     return None
 
 

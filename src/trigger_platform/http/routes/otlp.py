@@ -65,7 +65,7 @@ async def _export(call: Incoming[None], signal: str) -> Response:
 
 async def _environment(call: Incoming[None]) -> str | None:
     """Return the environment of the key, if there is one; a wrong key is refused, not ignored."""
-    if "authorization" not in call.request.headers:
+    if not call.request.headers.get("authorization", "").strip():
         return None
     return (await identify(call.server, Access.ENVIRONMENT, call.request)).environment.id
 

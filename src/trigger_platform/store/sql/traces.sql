@@ -34,7 +34,8 @@ limit :limit;
 
 -- name: trace_lines
 -- The first lines of a run.
-select run_id, attempt, time, level, source, substr(message, 1, 2048) as message,
+select run_id, attempt, time, level, source,
+    case when length(message) <= :longest then message else substr(message, 1, 2048) end as message,
     case when length(attributes) <= :longest then attributes end as attributes, span_id
 from run_log
 where run_id = :run_id
