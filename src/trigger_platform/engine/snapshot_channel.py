@@ -50,6 +50,7 @@ from trigger_platform.store.rows import (
     ProjectRow,
     QueueRow,
     RunRow,
+    SnapshotRow,
     TaskRow,
     WaitpointRow,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "Given",
     "Home",
     "Latest",
+    "Since",
     "boot_id",
     "complete",
     "disconnect",
@@ -68,6 +70,7 @@ __all__ = [
     "is_running_out",
     "latest",
     "next_run",
+    "since",
     "sit",
     "start",
 ]
@@ -127,6 +130,15 @@ class Latest:
     """Where a run is, and the waits that ended with its latest snapshot."""
 
     run: RunRow
+    waits: list[CompletedWait]
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What happened to a run after a snapshot: its steps, oldest first, and the waits that ended."""
+
+    run: RunRow
+    steps: list[SnapshotRow]
     waits: list[CompletedWait]
 
 
@@ -240,7 +252,23 @@ def latest(u: Unit, environment: EnvironmentRow, run_id: str) -> Latest:
         NotFoundError: the environment has no such run.
     """
     run = _of(u, environment, run_id)
-    return Latest(run, _ended_waits(u, run))
+    return Latest(run, _ended_waits(u, run, "edges_told_since_executing", run.sequence))
+
+
+def since(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> Since:
+    """Say what has happened to a run since a snapshot, and which waits ended meanwhile if it goes on.
+
+    Raises:
+        NotFoundError: the environment has no such run, or the run has no such snapshot.
+    """
+    run = _of(u, environment, run_id)
+    sequence = _sequence(snapshot)
+    if snapshot != ids.snapshot_id(run.id, sequence) or not 0 < sequence <= run.sequence:
+        raise NotFoundError(
+            f"there is no snapshot {snapshot}", status=404, code="SNAPSHOT_NOT_FOUND"
+        )
+    steps = u.tx.all("snapshots_since", SnapshotRow, run_id=run.id, sequence=sequence)
+    return Since(run, steps, _ended_waits(u, run, "edges_told_since", sequence))
 
 
 def is_running_out(run: RunRow, now: int) -> bool:
@@ -323,15 +351,15 @@ def _attempt(u: Unit, environment: EnvironmentRow, run: RunRow) -> Attempt:
     return Attempt(run, payload, task, queue, values, _home(u, environment))
 
 
-def _ended_waits(u: Unit, run: RunRow) -> list[CompletedWait]:
+def _ended_waits(u: Unit, run: RunRow, statement: str, sequence: int) -> list[CompletedWait]:
     if run.execution_status != ExecutionStatus.EXECUTING:
         return []
     edges = u.tx.all(
-        "edges_told_since_executing",
+        statement,
         EdgeRow,
         run_id=run.id,
         attempt=run.attempt,
-        sequence=run.sequence,
+        sequence=sequence,
     )
     points = waitpoint.by_ids(u, [edge.waitpoint_id for edge in edges])
     results = signals.results(u, run.environment_id, points)
