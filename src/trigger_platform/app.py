@@ -30,6 +30,7 @@ from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.guard import Guard
 from trigger_platform.http.routes import (
     batches,
+    dev,
     deployments,
     environments,
     envvars,
@@ -132,6 +133,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     schedules.deactivate_schedule,
     schedules.next_ticks,
     schedules.list_timezones,
+    dev.dequeue_run,
+    dev.start_attempt,
+    dev.complete_attempt,
+    dev.latest_snapshot,
+    dev.heartbeat_run,
+    dev.log_debug,
+    dev.read_config,
+    dev.keep_presence,
+    dev.disconnect,
     deployments.list_deployments,
     deployments.current_deployment,
     deployments.latest_deployment,

@@ -19,6 +19,7 @@ import pytest
 from support import transitions
 from support.crash import Died, Moment, Mortal, reopen
 from support.engine import Engine, open_database, open_engine, scheduled, task
+from support.session import Session
 from trigger_core.metadata import Operation
 from trigger_core.retry import RetryPolicy
 from trigger_core.schemas.deployments import DeploymentError, DeploymentProgress
@@ -118,6 +119,15 @@ def _parent_and_child(engine: Engine) -> tuple[Assignment, Assignment]:
     [child] = engine.claim()
     engine.start(child)
     return parent, child
+
+
+def _snapshot(engine: Engine) -> tuple[str, int]:
+    run = Session(engine).started().run
+    return run.id, run.sequence
+
+
+def _disconnect(engine: Engine, snapshot: tuple[str, int]) -> None:
+    Session(engine).disconnect(snapshot[0])
 
 
 def _silent(engine: Engine) -> Assignment:
@@ -578,6 +588,30 @@ CASES = [
     Case("schedule.delete", _deleted, _schedule),
     Case("report: suspended", lambda e, s: e.suspend(*s).ok, _waiting_to_be_frozen),
     Case("report: checkpoint lost", lambda e, a: e.lose_checkpoint(a), _restored),
+    Case("snapshot_channel.sit", lambda e, _: Session(e).sit()),
+    Case("snapshot_channel.next_run", lambda e, _: Session(e).next_run() and None, _queued),
+    Case(
+        "snapshot_channel.start",
+        lambda e, a: Session(e).start(a.run_id, a.lease).run.attempt,
+        lambda e: Session(e).dequeued(),
+    ),
+    Case(
+        "snapshot_channel.start of the next attempt",
+        lambda e, run: Session(e).start(run.id, run.sequence).run.attempt,
+        lambda e: Session(e).fail(*_snapshot(e), retry_ms=1_000).run,
+    ),
+    Case(
+        "snapshot_channel.complete",
+        lambda e, s: Session(e).succeed(*s, n=1).verdict.status,
+        _snapshot,
+    ),
+    Case("snapshot_channel.extend", lambda e, s: Session(e).extend(*s), _snapshot),
+    Case("snapshot_channel.disconnect", _disconnect, _snapshot),
+    Case(
+        "trigger.create for a parent that is told by its snapshot",
+        lambda e, s: _create(e, parent_run_id=s[0], resume_parent_on_completion=True),
+        _snapshot,
+    ),
     Case("deployment.initialize", lambda e, _: bool(_begun(e)), is_repeated=False),
     Case(
         "deployment.progress",

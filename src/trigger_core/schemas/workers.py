@@ -62,9 +62,9 @@ __all__ = [
 
 
 class QueueDeclaration(WireModel):
-    """A queue as code declares it."""
+    """A queue as code declares it; without a name it is the task's own."""
 
-    name: str
+    name: str = ""
     concurrency_limit: int | None = None
 
 

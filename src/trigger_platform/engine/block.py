@@ -61,7 +61,8 @@ def refuse_to_wait(run: RunRow) -> None:
 def block(u: Unit, run: RunRow, ref: str, waits: Sequence[Wait]) -> RunRow:
     """Let an executing attempt wait; return the run as it is afterwards.
 
-    Waitpoints that are completed already are delivered at once. If all are, the run never stops executing.
+    Waitpoints that are completed already are delivered at once. If all are, the run never stops executing. A
+    worker that reads snapshots may wait for one thing twice, and is told of it twice.
 
     The waitpoints' rows are locked, so that a completion in another transaction either is seen here or sees
     the edge.
@@ -76,6 +77,8 @@ def block(u: Unit, run: RunRow, ref: str, waits: Sequence[Wait]) -> RunRow:
     ]
     ids = json.dumps(sorted({wait.waitpoint_id for wait in waits}))
     u.tx.all("waitpoints_locked", _Locked, ids=ids)
+    if signals.is_reader(run.boot_id):
+        u.tx.run("edges_again", run_id=run.id, attempt=run.attempt, ref=ref, ids=ids)
     u.insert("edge_insert", edges)
     run = _stop(u, run)
     return _go_on(u, run)
@@ -136,6 +139,7 @@ def _stop(u: Unit, run: RunRow) -> RunRow:
 def _go_on(u: Unit, run: RunRow) -> RunRow:
     """Deliver what is over; when nothing is open any more, put the run in line."""
     if run.execution_status == ExecutionStatus.EXECUTING:
+        run = _with_snapshot(u, run)
         signals.resume(u, run)
         return run
     if run.execution_status == ExecutionStatus.EXECUTING_WITH_WAITPOINTS:
@@ -146,6 +150,18 @@ def _go_on(u: Unit, run: RunRow) -> RunRow:
     if run.execution_status == ExecutionStatus.SUSPENDED and not _is_open(u, run):
         return _apply(u, _back_to_queue(u, run))
     return run
+
+
+def _with_snapshot(u: Unit, run: RunRow) -> RunRow:
+    """Give a worker that reads snapshots one to find the ended waits in."""
+    if not signals.is_reader(run.boot_id) or not has_waits(u, run):
+        return run
+    return _apply(
+        u,
+        execution_snapshot.move(
+            u, run, ExecutionStatus.EXECUTING, RunStatus.EXECUTING, "The wait was over already"
+        ),
+    )
 
 
 def _is_open(u: Unit, run: RunRow) -> bool:

@@ -1,7 +1,8 @@
 """What a worker instance must be told about runs it holds: end it, go on, let go.
 
 Signals are rows, written with the transition they follow from. They are handed out once; the worker's next
-heartbeat makes good one that was lost on the way.
+heartbeat makes good one that was lost on the way. A worker that reads the snapshots of its runs is not sent
+any: it is only woken to read.
 """
 
 from __future__ import annotations
@@ -13,7 +14,19 @@ from trigger_core.schemas.workers import Signal, WaitResult
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EdgeRow, OutputRow, RunRow, SignalRow, WaitpointRow
 
-__all__ = ["cancel", "fetch", "results", "resume"]
+__all__ = ["cancel", "fetch", "is_reader", "reader", "results", "resume"]
+
+_READER = "snapshots."
+
+
+def reader(name: str) -> str:
+    """Return the boot id of a worker that reads the snapshots of its runs."""
+    return _READER + name
+
+
+def is_reader(boot_id: str | None) -> bool:
+    """Tell whether a worker reads the snapshots of its runs instead of taking signals."""
+    return boot_id is not None and boot_id.startswith(_READER)
 
 
 def cancel(u: Unit, run: RunRow) -> None:
@@ -33,6 +46,7 @@ def resume(u: Unit, run: RunRow) -> None:
                 "attempt": edge.attempt,
                 "ref": edge.ref,
                 "position": edge.position,
+                "sequence": run.sequence,
             }
             for edge in over
         ],
@@ -83,6 +97,9 @@ def results(u: Unit, waitpoint_ids: Iterable[str]) -> dict[str, WaitResult]:
 
 def _send(u: Unit, run: RunRow, kind: str, waitpoint_ids: Sequence[str | None]) -> None:
     if run.boot_id is None or not waitpoint_ids:
+        return
+    if is_reader(run.boot_id):
+        u.boots.add(run.id)
         return
     u.tx.many(
         "signal_insert",

@@ -1,7 +1,8 @@
 """What an executing attempt can wait for: a moment, a token, the runs it triggers.
 
 Each wait has a ``ref``, the worker's own name for it. Asking again under the same name, after a lost answer,
-finds the wait that exists and creates nothing.
+finds the wait that exists and creates nothing. A worker that reads snapshots has no such names: one that asks
+for what it was told already waits anew, and is told again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from trigger_core.errors import NotFoundError
 from trigger_core.schemas.trigger import BatchItem
 from trigger_core.schemas.workers import Awaited, WaitStarted
-from trigger_platform.engine import batch, batch_items, block, waitpoint
+from trigger_platform.engine import batch, batch_items, block, signals, waitpoint
 from trigger_platform.engine.block import Wait
 from trigger_platform.engine.trigger import Created, Triggering
 from trigger_platform.engine.unit import Unit
@@ -111,6 +112,9 @@ def _known(u: Unit, run: RunRow, ref: str) -> WaitStarted | None:
     edges = block.edges_of_ref(u, run, ref)
     if not edges:
         return None
+    if signals.is_reader(run.boot_id) and all(edge.delivered for edge in edges):
+        waits = [Wait(edge.waitpoint_id, edge.position) for edge in edges]
+        run = block.block(u, run, ref, waits)
     points = waitpoint.by_ids(u, [edge.waitpoint_id for edge in edges])
     awaited = [
         Awaited(waitpoint_id=edge.waitpoint_id, run_id=points[edge.waitpoint_id].run_id)

@@ -101,6 +101,15 @@ class Hub:
             for subject in subjects:
                 self._forget(subject, subscription)
 
+    async def closes_within(self, seconds: float) -> bool:
+        """Wait, at most so long, for the end of the server; tell whether it has come."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.closed.wait()
+        except TimeoutError:
+            return False
+        return True
+
     def _forget(self, subject: str, subscription: Subscription) -> None:
         self._subscriptions[subject].discard(subscription)
         if not self._subscriptions[subject]:

@@ -18,7 +18,7 @@ class Notice:
 
     Attributes:
         runnable: environments in which a run became claimable.
-        boots: worker instances that have signals to fetch.
+        boots: worker instances that have signals to fetch, and runs whose worker should read their snapshot.
         due: the earliest deadline that was set (ms), if any.
         outbox: whether events wait in the outbox.
         changed: pairs of environment and subject whose change was published.

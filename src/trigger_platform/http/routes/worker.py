@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from trigger_core.schemas.workers import (
     Connect,
     Connected,
@@ -15,9 +13,9 @@ from trigger_core.schemas.workers import (
     Reported,
 )
 from trigger_platform.engine import channel, worker_version
+from trigger_platform.http import long_poll
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
-from trigger_platform.realtime.hub import WorkWaiter
 
 __all__ = ["connect_worker", "poll_runs", "register_worker", "report_runs"]
 
@@ -29,14 +27,14 @@ _REPORT_LIMIT = 256 * 1024 * 1024
 async def poll_runs(call: Incoming[Poll]) -> Polled:
     """Wait for runs and signals."""
     body = call.body
-    deadline = asyncio.get_running_loop().time() + body.wait_ms / 1000
-    hub, look_every_s = call.server.hub, call.server.units.db.look_every_s
-    async with hub.waiting(call.environment_id, body.boot_id, wants_work=body.limit > 0) as waiter:
-        while True:
-            waiter.woken.clear()
-            polled = await call.server.write(channel.poll, call.environment_id, body)
-            if polled.runs or polled.signals or not await _woken(waiter, deadline, look_every_s):
-                return polled
+    return await long_poll.until_found(
+        call,
+        body.boot_id,
+        lambda: call.server.write(channel.poll, call.environment_id, body),
+        lambda polled: bool(polled.runs or polled.signals),
+        wait_ms=body.wait_ms,
+        wants_work=body.limit > 0,
+    )
 
 
 @endpoint(
@@ -78,16 +76,3 @@ async def connect_worker(call: Incoming[Connect]) -> Connected:
 async def register_worker(call: Incoming[RegisterWorker]) -> Registered:
     """Register a version of the user's code and make it current."""
     return await call.server.write(worker_version.register, call.environment_id, call.body)
-
-
-async def _woken(waiter: WorkWaiter, deadline: float, look_every_s: float) -> bool:
-    """Wait until there may be something, or it is time to look; ``False`` when it is time to answer."""
-    left = deadline - asyncio.get_running_loop().time()
-    if waiter.ended or left <= 0:
-        return False
-    try:
-        async with asyncio.timeout(min(left, look_every_s)):
-            await waiter.woken.wait()
-    except TimeoutError:
-        return look_every_s < left
-    return not waiter.ended

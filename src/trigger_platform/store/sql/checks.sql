@@ -187,7 +187,7 @@ where r.id between :low and :high and r.schedule_instance_id is not null
 select r.id as subject, 'it was told that ' || e.waitpoint_id || ' is over, which is pending' as what
 from run r join edge e on e.run_id = r.id and e.attempt = r.attempt
 join waitpoint w on w.id = e.waitpoint_id
-where r.id between :low and :high and e.delivered = 1 and w.status = 'PENDING'
+where r.id between :low and :high and e.delivered > 0 and w.status = 'PENDING'
 union all
 select r.id, 'it was not told that ' || e.waitpoint_id || ' is over'
 from run r join edge e on e.run_id = r.id and e.attempt = r.attempt
@@ -219,7 +219,7 @@ update run set due_at = :due_at where id = :id and sequence = :sequence;
 -- name: edges_take_back
 -- Waits that are not over have not been told of.
 update edge set delivered = 0
-where run_id = :run_id and delivered = 1
+where run_id = :run_id and delivered > 0
     and waitpoint_id in (select id from waitpoint where status = 'PENDING');
 
 -- name: outbox_forget_untrue

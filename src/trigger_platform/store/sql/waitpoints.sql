@@ -90,9 +90,25 @@ where e.run_id = :run_id and e.attempt = :attempt and e.delivered = 0 and w.stat
 order by e.position;
 
 -- name: edge_deliver
--- A wait was delivered.
-update edge set delivered = 1
+-- A wait was delivered, at a step of its run.
+update edge set delivered = :sequence
 where run_id = :run_id and attempt = :attempt and ref = :ref and position = :position;
+
+-- name: edges_again
+-- What was delivered is waited for once more.
+update edge set delivered = 0
+where run_id = :run_id and attempt = :attempt and ref = :ref and delivered > 0
+    and waitpoint_id in (select value from {each :ids});
+
+-- name: edges_told_since_executing
+-- Waits that were delivered with a step of a run, or while it waited before it.
+select {e.EdgeRow}
+from edge e
+where e.run_id = :run_id and e.attempt = :attempt and e.delivered > coalesce((
+    select max(s.sequence) from execution_snapshot s
+    where s.run_id = :run_id and s.sequence < :sequence and s.execution_status = 'EXECUTING'
+), 0)
+order by e.ref, e.position;
 
 -- name: edges_give_up
 -- An attempt no longer waits under this name.

@@ -64,8 +64,9 @@ where waitpoint.id = each.id and waitpoint.status = 'PENDING';
 insert into edge ({EdgeRow}) select {EdgeRow} from {rows EdgeRow} on conflict do nothing;
 
 -- name: edge_deliver
--- Waits were delivered.
-update edge set delivered = 1 from {rows run_id text, attempt bigint, ref text, position bigint}
+-- Waits were delivered, each at a step of its run.
+update edge set delivered = each.sequence
+from {rows run_id text, attempt bigint, ref text, position bigint, sequence bigint}
 where edge.run_id = each.run_id and edge.attempt = each.attempt
     and edge.ref = each.ref and edge.position = each.position;
 

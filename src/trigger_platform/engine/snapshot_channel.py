@@ -1,0 +1,330 @@
+"""The channel of workers that hold a run by its execution snapshot, as the TypeScript ones do (protocol D).
+
+They present (run, snapshot) where our own worker presents (run, lease), and they read a run's latest snapshot
+where ours takes signals. Nothing else differs: a snapshot is a number in the history of its run, and belongs
+to the present lease if it is not older than the step that gave the lease out. So every call here ends in the
+functions that :mod:`~trigger_platform.engine.channel` ends in.
+
+All sessions of a development environment share one seat: their calls do not say which process makes them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trigger_core import ids
+from trigger_core.errors import NotFoundError, PermissionDeniedError, UnprocessableError
+from trigger_core.schemas.metadata import MetadataFlush, MetadataUpdate
+from trigger_core.schemas.workers import (
+    Assignment,
+    Completion,
+    Held,
+    StartRetry,
+    Verdict,
+    WaitResult,
+)
+from trigger_platform.engine import (
+    concurrency,
+    dequeue,
+    execution_snapshot,
+    heartbeat,
+    metadata,
+    organization,
+    run_attempt,
+    signals,
+    waitpoint,
+)
+from trigger_platform.engine import environment as locking
+from trigger_platform.engine.states import EXECUTING_STATES, ExecutionStatus
+from trigger_platform.engine.unit import Unit
+from trigger_platform.store.rows import (
+    EdgeRow,
+    EnvironmentRow,
+    InstanceRow,
+    OrganizationRow,
+    PayloadRow,
+    ProjectRow,
+    QueueRow,
+    RunRow,
+    TaskRow,
+    WaitpointRow,
+)
+
+__all__ = [
+    "Attempt",
+    "CompletedWait",
+    "Ended",
+    "Given",
+    "Home",
+    "Latest",
+    "boot_id",
+    "complete",
+    "disconnect",
+    "extend",
+    "is_running_out",
+    "latest",
+    "next_run",
+    "sit",
+    "start",
+]
+
+_SEAT = "snapshots"
+_SEEN_EVERY_MS = 1_000
+_LAST_FLUSH = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The project of a run, and whose it is."""
+
+    project: ProjectRow
+    organization: OrganizationRow
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt that has begun, with everything its code is given."""
+
+    run: RunRow
+    payload: PayloadRow | None
+    task: TaskRow
+    queue: QueueRow
+    home: Home
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A run that was handed out."""
+
+    run: Assignment
+    home: Home
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of an attempt that ended."""
+
+    run: RunRow
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedWait:
+    """A wait that is over: what was waited for, under which name and place, and how it ended."""
+
+    edge: EdgeRow
+    waitpoint: WaitpointRow
+    result: WaitResult
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """Where a run is, and the waits that ended with its latest snapshot."""
+
+    run: RunRow
+    waits: list[CompletedWait]
+
+
+def boot_id(environment: EnvironmentRow) -> str:
+    """Return the name under which the sessions of a development environment hold runs."""
+    return signals.reader(environment.id)
+
+
+def sit(u: Unit, environment: EnvironmentRow) -> None:
+    """Note that a session is there: schedules fire while one is.
+
+    Raises:
+        PermissionDeniedError: it is no development environment.
+    """
+    if environment.type != "DEVELOPMENT":
+        raise PermissionDeniedError(
+            "Not a development environment", status=403, code="NOT_A_DEV_ENVIRONMENT"
+        )
+    boot = boot_id(environment)
+    seat = u.tx.maybe("instance_by_boot", InstanceRow, environment_id=environment.id, boot_id=boot)
+    if seat is None:
+        u.tx.run(
+            "instance_seat", environment_id=environment.id, name=_SEAT, boot_id=boot, now=u.now
+        )
+    elif abs(u.now - seat.last_seen_at) >= _SEEN_EVERY_MS:
+        u.tx.run("instance_seen", environment_id=environment.id, boot_id=boot, now=u.now)
+
+
+def next_run(u: Unit, environment: EnvironmentRow, current_worker: str) -> list[Given] | None:
+    """Claim one run for a session; ``None`` when the session does not serve the current version.
+
+    One, because the session takes runs it has no room for yet and says nothing of them while they wait.
+    It is told nothing of a version that it has not registered to the end: it would fail the run.
+    """
+    environment = locking.lock(u, environment.id)
+    sit(u, environment)
+    if current_worker != environment.current_worker_id:
+        return None
+    claimed = dequeue.claim(u, environment, boot_id(environment), [current_worker], 1)
+    return [Given(run, _home(u, environment)) for run in claimed]
+
+
+def start(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> Attempt:
+    """Begin the attempt that a snapshot stands for; asked again, answer alike.
+
+    Raises:
+        NotFoundError: no session of the environment has such a run.
+        UnprocessableError: the snapshot is not one to start from, or not the latest.
+    """
+    run = _held(u, environment, run_id)
+    sequence = _sequence(snapshot)
+    if run.execution_status == ExecutionStatus.PENDING_EXECUTING and run.sequence == sequence:
+        step = run_attempt.begin(u, run)
+        execution_snapshot.apply(u, [step])
+        return _attempt(u, environment, step.run)
+    if _was_begun_from(run, sequence):
+        return _attempt(u, environment, run)
+    asked = StartRetry(run_id=run.id, lease=_lease(run, sequence))
+    begun = run_attempt.retry(u, run.boot_id or "", [asked])
+    if not begun:
+        raise _stale(run, snapshot)
+    return _attempt(u, environment, begun[0])
+
+
+def complete(
+    u: Unit,
+    environment: EnvironmentRow,
+    snapshot: str,
+    completion: Completion,
+    change: MetadataUpdate | None,
+) -> Ended:
+    """End an attempt; its last changes of metadata are there before the run shows that it is over.
+
+    ``completion`` comes without a lease: the snapshot says which it is. Told again, answer alike.
+
+    Raises:
+        NotFoundError: the environment has no such run.
+        UnprocessableError: the snapshot is not of the present attempt.
+    """
+    run = _of(u, environment, completion.run_id)
+    boot = run.boot_id or ""
+    lease = _lease(run, _sequence(snapshot))
+    if change is not None:
+        told = MetadataFlush(**dict(change), run_id=run.id, lease=lease, number=_LAST_FLUSH)
+        metadata.flush(u, environment, boot, [told])
+    leased = completion.model_copy(update={"lease": lease})
+    [verdict] = run_attempt.complete(u, boot, [leased])
+    if verdict.kind == "stale":
+        raise _stale(run, snapshot)
+    concurrency.admit_resuming(u, environment.id)
+    return Ended(_of(u, environment, run.id), verdict)
+
+
+def extend(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> None:
+    """Keep the lease of a run alive; a snapshot of an earlier attempt keeps nothing alive.
+
+    Raises:
+        NotFoundError: the environment has no such run.
+    """
+    run = _of(u, environment, run_id)
+    lease = _lease(run, _sequence(snapshot))
+    if signals.is_reader(run.boot_id):
+        heartbeat.extend(u, run.boot_id or "", [Held(run_id=run.id, lease=lease)])
+
+
+def latest(u: Unit, environment: EnvironmentRow, run_id: str) -> Latest:
+    """Say where a run is.
+
+    Raises:
+        NotFoundError: the environment has no such run.
+    """
+    run = _of(u, environment, run_id)
+    return Latest(run, _ended_waits(u, run))
+
+
+def is_running_out(run: RunRow, now: int) -> bool:
+    """Tell whether the lease of a run whose worker reads its snapshots wants to be extended by that."""
+    is_live = run.execution_status in EXECUTING_STATES and signals.is_reader(run.boot_id)
+    return is_live and run.due_at is not None and run.due_at - now < execution_snapshot.LEASE_MS / 2
+
+
+def disconnect(u: Unit, environment: EnvironmentRow, run_ids: Sequence[str]) -> int:
+    """Take runs from a session that is gone; they go on at once, as after any lost worker."""
+    boot = boot_id(environment)
+    lost = [run for run in run_attempt.runs_by_id(u, run_ids).values() if run.boot_id == boot]
+    for run in lost:
+        heartbeat.stall(u, run, worker_lost=True)
+    return len(lost)
+
+
+def _home(u: Unit, environment: EnvironmentRow) -> Home:
+    project = u.tx.one("project_by_id", ProjectRow, id=environment.project_id)
+    return Home(project, organization.by_id(u, project.organization_id))
+
+
+def _of(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
+    found = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=environment.id)
+    if found is None:
+        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+    return found
+
+
+def _held(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
+    run = _of(u, environment, run_id)
+    if not signals.is_reader(run.boot_id):
+        raise UnprocessableError(
+            f"no session has the run {run_id}", status=422, code="STALE_SNAPSHOT"
+        )
+    return run
+
+
+def _sequence(snapshot: str) -> int:
+    try:
+        return ids.sequence_of_snapshot(snapshot)
+    except ValueError:
+        raise NotFoundError(
+            f"there is no snapshot {snapshot}", status=404, code="SNAPSHOT_NOT_FOUND"
+        ) from None
+
+
+def _lease(run: RunRow, sequence: int) -> int:
+    """Return the lease a snapshot belongs to: the present one, else one that opens nothing any more."""
+    is_present = run.lease is not None and run.lease <= sequence <= run.sequence
+    return run.lease if is_present and run.lease is not None else sequence
+
+
+def _was_begun_from(run: RunRow, sequence: int) -> bool:
+    """Tell whether the attempt began from this snapshot and nothing has happened since."""
+    is_next = run.execution_status == ExecutionStatus.EXECUTING and run.sequence == sequence + 1
+    return is_next and run.lease == sequence and run.attempt_started_at is not None
+
+
+def _attempt(u: Unit, environment: EnvironmentRow, run: RunRow) -> Attempt:
+    task = u.tx.one("task_of_worker", TaskRow, worker_id=run.worker_id, task=run.task)
+    payload = u.tx.maybe("payload_of", PayloadRow, run_id=run.id)
+    names = json.dumps([run.queue])
+    [queue] = u.tx.all("queues_by_name", QueueRow, environment_id=environment.id, names=names)
+    return Attempt(run, payload, task, queue, _home(u, environment))
+
+
+def _ended_waits(u: Unit, run: RunRow) -> list[CompletedWait]:
+    if run.execution_status != ExecutionStatus.EXECUTING:
+        return []
+    edges = u.tx.all(
+        "edges_told_since_executing",
+        EdgeRow,
+        run_id=run.id,
+        attempt=run.attempt,
+        sequence=run.sequence,
+    )
+    points = waitpoint.by_ids(u, [edge.waitpoint_id for edge in edges])
+    results = signals.results(u, points)
+    return [
+        CompletedWait(edge, points[edge.waitpoint_id], results[edge.waitpoint_id]) for edge in edges
+    ]
+
+
+def _stale(run: RunRow, snapshot: str) -> UnprocessableError:
+    return UnprocessableError(
+        f"{snapshot} is not a snapshot of the present attempt of {run.id}",
+        status=422,
+        code="STALE_SNAPSHOT",
+        because=f"the run is {run.execution_status}",
+    )

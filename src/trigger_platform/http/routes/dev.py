@@ -1,0 +1,239 @@
+"""The development session of the TypeScript command line (protocol D)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+
+from pydantic import ValidationError
+from starlette.responses import Response, StreamingResponse
+
+from trigger_core import ids, packet
+from trigger_core.schemas.execution import (
+    AttemptCompleted,
+    AttemptResult,
+    AttemptStarted,
+    CompleteAttempt,
+    DebugLog,
+    Dequeue,
+    Dequeued,
+    DevConfig,
+    Disconnect,
+    Disconnected,
+    FlushedMetadata,
+    Heartbeat,
+    LatestSnapshot,
+    Ok,
+    StartAttempt,
+    SucceededAttempt,
+)
+from trigger_core.schemas.metadata import MetadataUpdate
+from trigger_core.schemas.workers import Completion, Failed, RetryPlan, Succeeded
+from trigger_platform.engine import snapshot_channel
+from trigger_platform.http import long_poll, present_execution
+from trigger_platform.http.auth import Access
+from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.http.server import Server
+
+__all__ = [
+    "complete_attempt",
+    "dequeue_run",
+    "disconnect",
+    "heartbeat_run",
+    "keep_presence",
+    "latest_snapshot",
+    "log_debug",
+    "read_config",
+    "start_attempt",
+]
+
+_log = logging.getLogger(__name__)
+_RUN = "/engine/v1/dev/runs/{run_id}"
+_SNAPSHOT = _RUN + "/snapshots/{snapshot_id}"
+_PRESENCE_S = 4.0
+_HOLD_MS = 10_000
+_MAX_RUNS = 500
+_OUTPUT_LIMIT = 32 * 1024 * 1024
+
+
+@endpoint("GET", "/engine/v1/dev/config", access=Access.ENVIRONMENT, returns=DevConfig)
+async def read_config(call: Incoming[None]) -> DevConfig:
+    """Say how often a session asks for runs, and where.
+
+    A waiting run keeps its place in the session, so a session has far more places than slots: children that
+    parents wait for must find one.
+    """
+    return DevConfig(
+        environment_id=call.environment_id,
+        dequeue_interval_with_run=10,
+        dequeue_interval_without_run=200,
+        max_concurrent_runs=_MAX_RUNS,
+        engine_url=call.server.url,
+    )
+
+
+@endpoint("GET", "/engine/v1/dev/presence", access=Access.ENVIRONMENT)
+async def keep_presence(call: Incoming[None]) -> StreamingResponse:
+    """Note that a session is there for as long as it listens."""
+    await call.server.write(snapshot_channel.sit, call.environment_id)
+    stream = _presence(call.server, call.environment_id)
+    return StreamingResponse(stream, media_type="text/event-stream")
+
+
+@endpoint(
+    "POST",
+    "/engine/v1/dev/dequeue",
+    access=Access.ENVIRONMENT,
+    body=Dequeue,
+    returns=Dequeued,
+)
+async def dequeue_run(call: Incoming[Dequeue]) -> Dequeued:
+    """Hand out a run, or wait a while for one."""
+    environment = call.principal.environment
+    found = await long_poll.until_found(
+        call,
+        snapshot_channel.boot_id(environment),
+        lambda: call.server.write(
+            snapshot_channel.next_run, call.environment_id, call.body.current_worker
+        ),
+        lambda claimed: claimed is None or len(claimed) > 0,
+        wait_ms=_HOLD_MS,
+    )
+    now = call.server.units.clock.now()
+    return Dequeued(
+        dequeued_messages=[present_execution.dequeued(run, environment, now) for run in found or ()]
+    )
+
+
+@endpoint(
+    "POST",
+    _SNAPSHOT + "/attempts/start",
+    access=Access.ENVIRONMENT,
+    body=StartAttempt,
+    returns=AttemptStarted,
+    is_body_optional=True,
+)
+async def start_attempt(call: Incoming[StartAttempt]) -> AttemptStarted:
+    """Begin an attempt, and return everything its code is given."""
+    attempt = await call.server.write(
+        snapshot_channel.start, call.environment_id, call.path("run_id"), call.path("snapshot_id")
+    )
+    return present_execution.started(attempt, call.principal.environment, _variables(call.server))
+
+
+@endpoint(
+    "POST",
+    _SNAPSHOT + "/attempts/complete",
+    access=Access.ENVIRONMENT,
+    body=CompleteAttempt,
+    returns=AttemptCompleted,
+    body_limit=_OUTPUT_LIMIT,
+)
+async def complete_attempt(call: Incoming[CompleteAttempt]) -> AttemptCompleted:
+    """End an attempt."""
+    told = call.body.completion
+    ended = await call.server.write(
+        snapshot_channel.complete,
+        call.environment_id,
+        call.path("snapshot_id"),
+        _completion(call.path("run_id"), told),
+        _change(call.path("run_id"), told.flushed_metadata),
+    )
+    return AttemptCompleted(result=present_execution.completed(ended))
+
+
+@endpoint(
+    "POST",
+    _SNAPSHOT + "/heartbeat",
+    access=Access.ENVIRONMENT,
+    body=Heartbeat,
+    returns=Ok,
+    is_body_optional=True,
+)
+async def heartbeat_run(call: Incoming[Heartbeat]) -> Ok:
+    """Keep the lease of a run; that of an earlier attempt is not refused, it only keeps nothing."""
+    await call.server.write(
+        snapshot_channel.extend, call.environment_id, call.path("run_id"), call.path("snapshot_id")
+    )
+    return Ok()
+
+
+@endpoint("GET", _RUN + "/snapshots/latest", access=Access.ENVIRONMENT, returns=LatestSnapshot)
+async def latest_snapshot(call: Incoming[None]) -> LatestSnapshot:
+    """Say where a run is, and which waits are over; that somebody asks shows that its worker lives."""
+    run_id = call.path("run_id")
+    found = await call.server.read(snapshot_channel.latest, call.environment_id, run_id)
+    if snapshot_channel.is_running_out(found.run, call.server.units.clock.now()):
+        newest = ids.snapshot_id(run_id, found.run.sequence)
+        await call.server.write(snapshot_channel.extend, call.environment_id, run_id, newest)
+    return LatestSnapshot(execution=present_execution.latest(found))
+
+
+@endpoint("POST", _RUN + "/logs/debug", access=Access.ENVIRONMENT, body=DebugLog)
+async def log_debug(_call: Incoming[DebugLog]) -> Response:
+    """Hear what a worker remarks about itself; nothing is kept."""
+    return Response(status_code=204)
+
+
+@endpoint(
+    "POST",
+    "/engine/v1/dev/disconnect",
+    access=Access.ENVIRONMENT,
+    body=Disconnect,
+    returns=Disconnected,
+)
+async def disconnect(call: Incoming[Disconnect]) -> Disconnected:
+    """Take its runs from a session that was killed: they are tried again like those of any lost worker."""
+    taken = await call.server.write(
+        snapshot_channel.disconnect, call.environment_id, call.body.run_friendly_ids
+    )
+    return Disconnected(cancelled=taken)
+
+
+async def _presence(server: Server, environment_id: str) -> AsyncIterator[str]:
+    yield "event: start\ndata: {}\n\n"
+    while not await server.hub.closes_within(_PRESENCE_S):
+        await server.write(snapshot_channel.sit, environment_id)
+        yield "event: time\ndata: {}\n\n"
+
+
+def _variables(server: Server) -> dict[str, str]:
+    return {
+        "TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT": f"{server.url}/otel",
+        "TRIGGER_STREAM_URL": server.url,
+        "TRIGGER_REALTIME_STREAM_VERSION": "v1",
+    }
+
+
+def _completion(run_id: str, told: AttemptResult) -> Completion:
+    duration_ms = round(told.usage.duration_ms)
+    if isinstance(told, SucceededAttempt):
+        return Succeeded(
+            run_id=run_id,
+            lease=0,
+            output=told.output,
+            output_type=told.output_type,
+            duration_ms=duration_ms,
+        )
+    return Failed(
+        run_id=run_id,
+        lease=0,
+        error=told.error,
+        retry=RetryPlan(delay=round(told.retry.delay)) if told.retry else None,
+        skip_retrying=told.skipped_retrying,
+        duration_ms=duration_ms,
+    )
+
+
+def _change(run_id: str, flushed: FlushedMetadata | None) -> MetadataUpdate | None:
+    """Read the changes of metadata that come with the end of an attempt.
+
+    What cannot be read is no reason to refuse the end of the attempt.
+    """
+    if flushed is None or flushed.data is None:
+        return None
+    try:
+        return MetadataUpdate.model_validate(packet.to_plain(flushed.data, flushed.data_type))
+    except (ValidationError, ValueError) as error:
+        _log.warning("the last metadata of %s cannot be read and are left out: %s", run_id, error)
+        return None
