@@ -21,6 +21,7 @@ __all__ = [
     "WaitpointId",
     "WorkerId",
     "access_token",
+    "additional_key",
     "batch_id",
     "before_runs_of",
     "checkpoint_id",
@@ -38,9 +39,12 @@ __all__ = [
     "short_code",
     "snapshot_id",
     "task_id",
+    "token_id",
     "user_id",
     "waitpoint_id",
+    "worker_group_id",
     "worker_id",
+    "worker_token",
 ]
 
 RunId = NewType("RunId", str)
@@ -111,6 +115,16 @@ def user_id(now: int, rng: random.Random) -> str:
     return "user_" + _body(now, rng)
 
 
+def token_id(now: int, rng: random.Random) -> str:
+    """Return a fresh id for a token or a key, by which it is listed and revoked."""
+    return "token_" + _body(now, rng)
+
+
+def worker_group_id(now: int, rng: random.Random) -> str:
+    """Return a fresh id for a group of supervisors."""
+    return "group_" + _body(now, rng)
+
+
 def queue_id(now: int, rng: random.Random) -> str:
     """Return a fresh queue id."""
     return "queue_" + _body(now, rng)
@@ -173,9 +187,23 @@ def project_ref() -> str:
 
 def secret_key(slug: str) -> str:
     """Return a fresh root secret key of an environment, for example ``tr_dev_…``."""
-    return f"tr_{slug}_" + "".join(secrets.choice(_BASE62) for _ in range(24))
+    return f"tr_{slug}_{_letters(24)}"
 
 
-def access_token() -> str:
-    """Return a fresh personal access token."""
-    return "tr_pat_" + "".join(secrets.choice(_BASE62) for _ in range(40))
+def access_token(kind: str) -> str:
+    """Return a fresh access token, of a user (``pat``) or an organisation (``oat``)."""
+    return f"tr_{kind}_{_letters(40)}"
+
+
+def worker_token() -> str:
+    """Return a fresh token of a group of supervisors."""
+    return f"tr_wgt_{_letters(40)}"
+
+
+def additional_key(word: str) -> str:
+    """Return a fresh key beside an environment's root key, for example ``tr_prod_sk_…``."""
+    return f"tr_{word}_sk_{_letters(24)}"
+
+
+def _letters(count: int) -> str:
+    return "".join(secrets.choice(_BASE62) for _ in range(count))

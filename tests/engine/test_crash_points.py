@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 import pytest
 
-from support import transitions
+from support import identity, transitions
 from support.crash import Died, Moment, Mortal, reopen
 from support.engine import Engine, open_database, open_engine, scheduled, task
 from support.session import Session
@@ -29,7 +29,6 @@ from trigger_core.schemas.schedules import CreateSchedule, UpdateSchedule
 from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions, TriggerTask
 from trigger_core.schemas.workers import Assignment, GivenUp, Held, LogLine, StartRetry, Verdict
 from trigger_platform.engine import (
-    access_token,
     blob,
     delayed,
     deployment,
@@ -425,7 +424,7 @@ BROKEN = {
 
 
 CASES = [
-    Case("access_token.create", lambda e, _: bool(e.call(access_token.create, "ci"))),
+    *(Case(name, act, prepare, is_repeated=False) for name, act, prepare in identity.CALLS),
     Case(
         "project.ensure",
         lambda e, _: e.call(project.ensure, "proj_anotheraaaaaaaaaaaa").project.ref,

@@ -35,9 +35,9 @@ class Tenant:
 async def _settle(platform: Platform) -> Tenant:
     def work(u: Unit) -> Tenant:
         person = user.create(u, "bob@example.com")
-        home = organization.create(u, "Bob's", "bobs", person.id)
+        home = organization.create(u, "Bob's", person.id)
         made = project.create(u, home.id, "shop")
-        token = access_token.create(u, "laptop", person.id)
+        token = access_token.create(u, "laptop", person.id).token
         return Tenant(made, environment.shared(u, made, "prod"), token, person.id)
 
     return await platform.server.units.write(work)

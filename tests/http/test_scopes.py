@@ -97,7 +97,7 @@ async def test_a_run_is_canceled_and_replayed_with_a_scope_to_write_it(platform:
 
 async def test_a_route_without_scopes_takes_no_public_token(platform: Platform) -> None:
     """Whatever it allows."""
-    assert await _status(platform, "GET", "/api/v1/runs", "admin") == 401
+    assert await _status(platform, "GET", "/api/v1/queues", "admin") == 401
 
 
 async def test_a_task_is_triggered_with_its_scope(platform: Platform) -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    RootModel,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 from pydantic.alias_generators import to_camel
 
-__all__ = ["NullableModel", "WireModel"]
+__all__ = ["NullableModel", "WireList", "WireModel"]
+
+T = TypeVar("T")
 
 
 class WireModel(BaseModel):
@@ -30,3 +38,7 @@ class NullableModel(WireModel):
         given: dict[str, Any] = handler(self)
         names = type(self).model_fields
         return {field.alias or name: None for name, field in names.items()} | given
+
+
+class WireList(RootModel[list[T]]):
+    """An answer that is a bare array."""

@@ -1,10 +1,38 @@
-"""Projects, environments and who is asking (protocol B.2, D.1)."""
+"""Projects, environments, branches and who is asking (protocol A.20, B.2, D.1, E.2)."""
 
 from __future__ import annotations
 
-from trigger_core.schemas.base import WireModel
+from typing import Any, Literal
 
-__all__ = ["EnvironmentPause", "ProjectEnvironment", "Whoami", "WhoamiProject"]
+from pydantic import Field
+
+from trigger_core.schemas.base import NullableModel, WireList, WireModel
+from trigger_core.schemas.organizations import OrganizationDetail
+
+__all__ = [
+    "ArchiveBranch",
+    "ArchivedBranch",
+    "Branch",
+    "BranchEnvironment",
+    "BranchId",
+    "Branches",
+    "CreateProject",
+    "DevStatus",
+    "EnvironmentPause",
+    "EnvironmentSummary",
+    "Environments",
+    "ProjectDetail",
+    "ProjectEnvironment",
+    "ProjectId",
+    "ProjectInit",
+    "ProjectName",
+    "Projects",
+    "UpsertBranch",
+    "Whoami",
+    "WhoamiProject",
+]
+
+BranchEnvironment = Literal["preview", "development"]
 
 
 class ProjectEnvironment(WireModel):
@@ -39,3 +67,110 @@ class EnvironmentPause(WireModel):
     id: str
     slug: str
     paused: bool
+
+
+class ProjectDetail(WireModel):
+    """A project with the organisation it belongs to."""
+
+    id: str
+    external_ref: str
+    name: str
+    slug: str
+    created_at: str
+    organization: OrganizationDetail
+
+
+class Projects(WireList[ProjectDetail]):
+    """Projects."""
+
+
+class CreateProject(WireModel):
+    """A project to be, or another name for one."""
+
+    name: str = Field(min_length=1, max_length=255)
+
+
+class ProjectName(WireModel):
+    """The answer of a project that was renamed."""
+
+    id: str
+    name: str
+
+
+class ProjectId(WireModel):
+    """The answer of a project that was removed."""
+
+    id: str
+
+
+class ProjectInit(NullableModel):
+    """When somebody set up a folder for the project first."""
+
+    id: str
+    initialized_at: str | None
+
+
+class EnvironmentSummary(NullableModel):
+    """An environment in the list of a project's."""
+
+    id: str
+    slug: str
+    type: str
+    is_branchable_environment: bool
+    branch_name: str | None
+    paused: bool
+
+
+class Environments(WireList[EnvironmentSummary]):
+    """Environments."""
+
+
+class DevStatus(WireModel):
+    """Whether the asker's session of development is there."""
+
+    is_connected: bool
+
+
+class UpsertBranch(WireModel):
+    """A branch to be made, or one to be brought up to date."""
+
+    env: BranchEnvironment
+    branch: str = Field(min_length=1, max_length=255)
+    git: dict[str, Any] | None = None
+
+
+class BranchId(WireModel):
+    """The environment of a branch."""
+
+    id: str
+
+
+class Branch(WireModel):
+    """A branch in the list of a project's."""
+
+    id: str
+    name: str
+    created_at: str
+    updated_at: str
+    git: dict[str, Any] | None = None
+    is_paused: bool
+
+
+class Branches(WireModel):
+    """The branches of a project."""
+
+    branches: list[Branch]
+
+
+class ArchiveBranch(WireModel):
+    """A branch that is to go out of service."""
+
+    env: BranchEnvironment = "preview"
+    branch: str = Field(min_length=1, max_length=255)
+
+
+class ArchivedBranch(WireModel):
+    """A branch that went out of service."""
+
+    success: bool
+    branch: BranchId

@@ -3,34 +3,85 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
+from typing import Any
 
 from trigger_core import ids
+from trigger_core.errors import NotFoundError
+from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import AccessTokenRow, as_params
 
-__all__ = ["create", "find", "hash_of", "hint_of", "is_worth_noting", "prune", "used"]
+__all__ = [
+    "Made",
+    "create",
+    "create_for_organization",
+    "find",
+    "hash_of",
+    "hint_of",
+    "is_worth_noting",
+    "listed",
+    "prune",
+    "revoke",
+    "used",
+]
 
 _NOTE_EVERY_MS = 60_000
 
 
-def create(u: Unit, name: str, user_id: str, *, expires_at: int | None = None) -> str:
-    """Create a user's token and return it; it cannot be read again."""
-    token = ids.access_token()
-    row = AccessTokenRow(
-        id=ids.environment_id(u.now, u.rng),
-        token_hash=hash_of(token),
-        name=name,
-        user_id=user_id,
-        organization_id=None,
-        role=None,
-        hint=hint_of(token),
-        expires_at=expires_at,
-        last_used_at=None,
-        revoked_at=None,
-        created_at=u.now,
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A token, which cannot be read again, and what is kept of it."""
+
+    token: str
+    row: AccessTokenRow
+
+
+def create(u: Unit, name: str, user_id: str, *, expires_at: int | None = None) -> Made:
+    """Create a user's token."""
+    return _create(u, ids.access_token("pat"), name, user_id=user_id, expires_at=expires_at)
+
+
+def create_for_organization(
+    u: Unit, name: str, organization_id: str, role: Role, *, expires_at: int | None = None
+) -> Made:
+    """Create an organisation's token, which acts with a role in all of its projects."""
+    token = ids.access_token("oat")
+    return _create(
+        u, token, name, organization_id=organization_id, role=role.name, expires_at=expires_at
     )
-    u.tx.run("access_token_insert", **as_params(row))
-    return token
+
+
+def listed(
+    u: Unit, *, user_id: str | None = None, organization_id: str | None = None
+) -> list[AccessTokenRow]:
+    """Return the tokens of a user or of an organisation that hold, newest first."""
+    return u.tx.all(
+        "access_tokens_of",
+        AccessTokenRow,
+        user_id=user_id,
+        organization_id=organization_id,
+        now=u.now,
+    )
+
+
+def revoke(
+    u: Unit, token_id: str, *, user_id: str | None = None, organization_id: str | None = None
+) -> None:
+    """Let a token of a user or of an organisation open nothing any more.
+
+    Raises:
+        NotFoundError: there is no such token that holds.
+    """
+    u.access = True
+    if not u.tx.run(
+        "access_token_revoke",
+        id=token_id,
+        user_id=user_id,
+        organization_id=organization_id,
+        now=u.now,
+    ):
+        raise NotFoundError("Token not found", status=404, code="TOKEN_NOT_FOUND")
 
 
 def find(u: Unit, token: str) -> AccessTokenRow | None:
@@ -62,3 +113,19 @@ def hint_of(token: str) -> str:
     """Return the ends of a token, by which its owner knows it again."""
     prefix, _, body = token.rpartition("_")
     return f"{prefix}_{body[:4]}•••{body[-4:]}"
+
+
+def _create(u: Unit, token: str, name: str, *, expires_at: int | None, **whose: Any) -> Made:
+    row = AccessTokenRow(
+        id=ids.token_id(u.now, u.rng),
+        token_hash=hash_of(token),
+        name=name,
+        hint=hint_of(token),
+        expires_at=expires_at,
+        last_used_at=None,
+        revoked_at=None,
+        created_at=u.now,
+        **({"user_id": None, "organization_id": None, "role": None} | whose),
+    )
+    u.tx.run("access_token_insert", **as_params(row))
+    return Made(token, row)

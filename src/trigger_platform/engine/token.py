@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trigger_core.errors import AuthenticationError, NotFoundError
@@ -90,14 +91,14 @@ def callback_hash(keys: KeyRing, environment: EnvironmentRow, token_id: str) -> 
     ).hexdigest()
 
 
-def verify(keys: KeyRing, environment: EnvironmentRow, token_id: str, given: str) -> None:
-    """Check the hash of a callback address.
+def verify(keys: KeyRing, signers: Sequence[EnvironmentRow], token_id: str, given: str) -> None:
+    """Check the hash of a callback address; one that was made with a replaced key holds as long as that.
 
     Raises:
         AuthenticationError: it is not the right one.
     """
-    expected = callback_hash(keys, environment, token_id)
-    if not hmac.compare_digest(expected.encode(), given.encode()):
+    expected = [callback_hash(keys, one, token_id).encode() for one in signers]
+    if not any(hmac.compare_digest(one, given.encode()) for one in expected):
         raise AuthenticationError("the callback address is not valid", status=401)
 
 

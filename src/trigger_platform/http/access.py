@@ -1,9 +1,13 @@
 """The permission matrix: which credentials a route takes, and what they must allow. It is the only one.
 
 Every route names one row (``access=Access.RUN_READER``); there is no route without. What a row does not
-list is refused. Where the path names a project (``{project_ref}``), tokens of users and organisations act in
-it with the role they have there, and find no project they have none in; where it names an environment too
-(``{env}``), they act in that one. An environment's key acts in its own, and finds no other in a path.
+list is refused.
+
+- Where the path names a project (``{project_ref}``) or an organisation (``{organization}``), tokens of
+  users and organisations act in it with the role they have there, and find none they have no role in.
+  Where it names an environment too (``{env}``), they act in that one: ``call.environment_id``.
+- An environment's key acts in its own environment, and finds no other in a path.
+- What has scopes (public tokens, restricted keys) gets in where the row has a ``need``, and only so far.
 """
 
 from __future__ import annotations
@@ -19,21 +23,28 @@ __all__ = ["Access", "Credential", "Need", "Rule"]
 class Credential(Enum):
     """What a caller shows."""
 
-    ROOT_KEY = "an environment's secret key"
+    KEY = "an environment's secret key"
     PUBLIC_TOKEN = "a public token"  # noqa: S105 - a name
     USER_TOKEN = "a personal access token"  # noqa: S105
     ORGANIZATION_TOKEN = "an organisation's access token"  # noqa: S105
+    WORKER_TOKEN = "a worker group's token"  # noqa: S105
     METRICS_TOKEN = "the token for metrics; where none is set, nothing on this machine"  # noqa: S105
-    BROWSER = "a browser on this machine (the guard checks Host and Origin)"
+    BROWSER = "a browser"
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a credential with scopes must allow: an action on what a parameter of path or query names."""
+    """What a credential with scopes must allow: an action on things of a type.
+
+    Attributes:
+        action: what is done.
+        type: to what.
+        parameter: what names the thing, in the path or the query; without it it is the whole collection.
+    """
 
     action: str
     type: str
-    parameter: str
+    parameter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,35 +52,48 @@ class Rule:
     """A row of the matrix.
 
     Attributes:
-        says: the rule in words.
+        says: who gets in, in words.
         takes: the credentials that may get in; none for a route that is open to anybody.
-        role: the least role of a user or an organisation's token, in the project that the path names.
-        need: what the scopes of a credential that has some must allow.
+        role: the least role of a user or an organisation's token in what the path names.
+        need: what the scopes of a credential that has some must allow; without it none gets in.
+        is_asked_later: whether the handler asks for what a credential needs, because the body says it.
+        is_admins: whether the user must be an admin of this server.
     """
 
     says: str
     takes: frozenset[Credential] = frozenset()
     role: Role = Role.OWNER
     need: Need | None = None
+    is_asked_later: bool = False
+    is_admins: bool = False
 
 
-_KEY = frozenset({Credential.ROOT_KEY})
+_KEY = frozenset({Credential.KEY})
 _SCOPED = _KEY | {Credential.PUBLIC_TOKEN}
 _PERSON = frozenset({Credential.USER_TOKEN})
 _TOKEN = _PERSON | {Credential.ORGANIZATION_TOKEN}
+_BROWSER = frozenset({Credential.BROWSER})
 
 
 class Access(Enum):
-    """Which credentials a route takes."""
+    """Who may call a route."""
 
     OPEN = Rule("anybody")
-    LOCAL = Rule("a browser on this machine", frozenset({Credential.BROWSER}))
+    LOCAL = Rule("a browser on this machine", _BROWSER)
 
     ENVIRONMENT = Rule("an environment's secret key", _KEY)
     RUN_READER = Rule("who may read the run", _SCOPED, need=Need("read", "runs", "run_id"))
     RUN_WRITER = Rule("who may write the run", _SCOPED, need=Need("write", "runs", "run_id"))
+    RUNS_READER = Rule("who may read runs", _SCOPED, need=Need("read", "runs"))
     TASK_TRIGGER = Rule(
         "who may trigger the task", _SCOPED, need=Need("trigger", "tasks", "task_id")
+    )
+    RUN_EDITOR = Rule("a key that may write the run", _KEY, need=Need("write", "runs", "run_id"))
+    BATCH_TRIGGER = Rule(
+        "who may trigger batches of the tasks",
+        _SCOPED,
+        need=Need("batchTrigger", "tasks"),
+        is_asked_later=True,
     )
     BATCH_READER = Rule("who may read the batch", _SCOPED, need=Need("read", "batch", "batch_id"))
     TAG_READER = Rule(
@@ -81,19 +105,32 @@ class Access(Enum):
     WAITPOINT_COMPLETER = Rule(
         "who may complete the token", _SCOPED, need=Need("write", "waitpoints", "token_id")
     )
+    WAITPOINT_READER = Rule("who may read waitpoints", _KEY, need=Need("read", "waitpoints"))
+    WAITPOINT_WRITER = Rule("who may make waitpoints", _KEY, need=Need("write", "waitpoints"))
+    QUEUE_READER = Rule("who may read queues", _KEY, need=Need("read", "queues"))
+    QUEUE_WRITER = Rule("who may change queues", _KEY, need=Need("write", "queues"))
+    DEPLOYMENT_READER = Rule("who may read deployments", _KEY, need=Need("read", "deployments"))
+    DEPLOYMENT_WRITER = Rule("who may deploy", _KEY, need=Need("write", "deployments"))
+    TOKEN_MINTER = Rule("an environment's secret key, within its scopes", _KEY, is_asked_later=True)
 
     METRICS = Rule("who has the token for metrics", frozenset({Credential.METRICS_TOKEN}))
 
     USER = Rule("a user, or an organisation", _TOKEN)
-    PROJECT_VIEWER = Rule("a member of the project", _TOKEN, Role.VIEWER)
-    PROJECT_DEVELOPER = Rule("a developer of the project", _TOKEN, Role.DEVELOPER)
-    PROJECT_ADMIN = Rule("an admin of the project", _TOKEN, Role.ADMIN)
+    PERSON = Rule("a user", _PERSON)
+    SERVER_ADMIN = Rule("a user who is an admin of this server", _PERSON, is_admins=True)
+    ORGANIZATION_VIEWER = Rule("a member of the organisation", _TOKEN, Role.VIEWER)
+    ORGANIZATION_DEVELOPER = Rule("a developer of the organisation", _TOKEN, Role.DEVELOPER)
+    ORGANIZATION_ADMIN = Rule("an admin of the organisation", _TOKEN, Role.ADMIN)
+    PROJECT_VIEWER = Rule("a member of the project's organisation", _TOKEN, Role.VIEWER)
+    PROJECT_DEVELOPER = Rule("a developer of the project's organisation", _TOKEN, Role.DEVELOPER)
+    PROJECT_ADMIN = Rule("an admin of the project's organisation", _TOKEN, Role.ADMIN)
     ENVIRONMENT_OR_VIEWER = Rule(
-        "an environment's secret key, or a member of the project", _KEY | _TOKEN, Role.VIEWER
+        "an environment's secret key, or a member", _KEY | _TOKEN, Role.VIEWER
     )
     ENVIRONMENT_OR_USER = Rule(
-        "an environment's secret key, or a developer of the project", _KEY | _TOKEN, Role.DEVELOPER
+        "an environment's secret key, or a developer", _KEY | _TOKEN, Role.DEVELOPER
     )
     ENVIRONMENT_OR_ADMIN = Rule(
-        "an environment's secret key, or an admin of the project", _KEY | _TOKEN, Role.ADMIN
+        "an environment's secret key, or an admin", _KEY | _TOKEN, Role.ADMIN
     )
+    WORKER_GROUP = Rule("a worker group", frozenset({Credential.WORKER_TOKEN}))

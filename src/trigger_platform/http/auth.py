@@ -1,10 +1,9 @@
-"""Who calls, and in which project and environment; who may not is refused. The rules stand in ``access``."""
+"""Letting callers in, each into a project and environment; who may not is refused. The rules: ``access``."""
 
 from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from starlette.requests import Request
@@ -15,17 +14,28 @@ from trigger_core.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from trigger_platform.engine import access_token, environment, organization, project, secret_key
+from trigger_platform.engine import (
+    access_token,
+    additional_key,
+    environment,
+    organization,
+    project,
+    secret_key,
+    user,
+    worker_group,
+)
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import public_token, scopes
+from trigger_platform.http import public_token
 from trigger_platform.http.access import Access, Credential, Need, Rule
-from trigger_platform.http.public_token import PublicToken
+from trigger_platform.http.known_keys import Opened
+from trigger_platform.http.principal import Principal, forbidden
 from trigger_platform.http.scopes import Resource
 from trigger_platform.http.server import Server
 from trigger_platform.store.rows import (
     AccessTokenRow,
     EnvironmentRow,
+    OrganizationRow,
     ProjectRow,
     RunRow,
 )
@@ -34,42 +44,8 @@ __all__ = ["Access", "Principal", "identify"]
 
 _FIX = "pass the environment's secret key: Authorization: Bearer tr_dev_…"
 
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who calls, and where.
-
-    Attributes:
-        placed: the environment, where there is one.
-        project: the project that the path names, if it names one.
-        user_id: the user, if a user's token calls.
-        organization_id: the organisation, if its token calls.
-        role: what a user or an organisation's token may do in the project.
-        public: there when a public token calls.
-    """
-
-    placed: EnvironmentRow | None = None
-    project: ProjectRow | None = None
-    user_id: str | None = None
-    organization_id: str | None = None
-    role: Role | None = None
-    public: PublicToken | None = None
-
-    @property
-    def environment(self) -> EnvironmentRow:
-        """The environment the caller works in, as it was a moment ago."""
-        if self.placed is None:
-            raise LookupError("a route without an environment asks for one")
-        return self.placed
-
-    def require(self, action: str, resources: Iterable[Resource]) -> None:
-        """Refuse a public token that does not allow an action on any of the resources.
-
-        Raises:
-            PermissionDeniedError: it does not.
-        """
-        if self.public is not None and not scopes.allows(self.public.scopes, action, resources):
-            raise _forbidden()
+Groups = list[list[Resource]]
+"""Any of the groups will do; of a group everything is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +53,10 @@ class _Asked:
     """What a request says about who calls, and where."""
 
     token: str
+    branch: str
     ref: str | None
     word: str | None
-    branch: str
+    home: str | None
 
     @classmethod
     def of(cls, request: Request) -> _Asked:
@@ -87,9 +64,10 @@ class _Asked:
         branch = "".join(filter(str.isprintable, headers.get("x-trigger-branch", ""))).strip()
         return cls(
             token=headers.get("authorization", "").removeprefix("Bearer ").strip(),
+            branch="" if branch == "default" else branch,
             ref=path.get("project_ref"),
             word=path.get("env"),
-            branch="" if branch == "default" else branch,
+            home=path.get("organization"),
         )
 
 
@@ -99,7 +77,7 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
     Raises:
         AuthenticationError: the credentials are missing, wrong, or of a kind the route does not take.
         PermissionDeniedError: they are right and not enough.
-        NotFoundError: the path names a project or environment that is none for this caller.
+        NotFoundError: the path names something that is not there for this caller.
     """
     rule = access.value
     if not rule.takes:
@@ -110,13 +88,17 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
     if Credential.METRICS_TOKEN in rule.takes:
         _may_read_metrics(server, asked.token)
         return Principal()
+    return await _by_credential(server, rule, asked, request)
+
+
+async def _by_credential(server: Server, rule: Rule, asked: _Asked, request: Request) -> Principal:
     if asked.token.startswith(("tr_pat_", "tr_oat_")):
-        return await _token(server, rule, asked)
-    if asked.token.count(".") == 2 and rule.need is not None:
-        named = rule.need.parameter
-        subject = request.path_params.get(named) or request.query_params.get(named, "")
-        return await _public(server, rule.need, asked.token, str(subject))
-    return await _key(server, rule, asked)
+        return await _by_token(server, rule, asked)
+    if asked.token.startswith("tr_wgt_") or Credential.WORKER_TOKEN in rule.takes:
+        return await _by_worker_token(server, rule, asked)
+    if asked.token.count(".") == 2 and Credential.PUBLIC_TOKEN in rule.takes:
+        return await _by_public_token(server, rule, asked, request)
+    return await _by_key(server, rule, asked, request)
 
 
 def _may_read_metrics(server: Server, token: str) -> None:
@@ -132,45 +114,146 @@ def _may_read_metrics(server: Server, token: str) -> None:
         )
 
 
-async def _key(server: Server, rule: Rule, asked: _Asked) -> Principal:
-    found = await _environment(server, asked) if asked.token.startswith("tr_") else None
-    if found is None or Credential.ROOT_KEY not in rule.takes:
+async def _by_key(server: Server, rule: Rule, asked: _Asked, request: Request) -> Principal:
+    opened = await _opened(server, asked) if asked.token.startswith("tr_") else None
+    if opened is None or Credential.KEY not in rule.takes:
         because = "the key is not known here" if asked.token else "there is no Authorization header"
         raise AuthenticationError(
             "Invalid or Missing API Key", status=401, because=because, hint=_FIX
         )
-    if asked.ref is None:
-        return Principal(found)
-    named = await server.units.read(project.by_ref, asked.ref)
+    caller = Principal(opened.environment, scopes=opened.scopes)
+    if asked.ref is not None:
+        caller = await _in_its_project(server, caller, asked)
+    return await _within_scopes(server, rule, caller, request)
+
+
+async def _in_its_project(server: Server, caller: Principal, asked: _Asked) -> Principal:
+    """Refuse a path that names another project or environment than the key's."""
+    found, ref = caller.environment, asked.ref or ""
+    named = await server.units.read(project.by_ref, ref)
     if named is None or named.id != found.project_id:
-        raise _no_project(asked.ref)
+        raise _no_project(ref)
     if asked.word not in {None, found.word}:
         raise _no_environment(asked)
-    return Principal(found, named)
+    return replace(caller, project=named)
 
 
-async def _environment(server: Server, asked: _Asked) -> EnvironmentRow | None:
+async def _opened(server: Server, asked: _Asked) -> Opened | None:
     now = server.units.clock.now()
-    found = server.keys.find(asked.token, asked.branch, now)
-    if found is None:
-        found = await server.units.read(_opened, asked.token, asked.branch)
-        if found is not None:
-            server.keys.learn(asked.token, asked.branch, found, now)
-    return found
+    opened = server.keys.find(asked.token, asked.branch, now)
+    if opened is None:
+        is_additional = additional_key.is_one(asked.token)
+        look_up = _additional if is_additional else _root
+        opened = await server.units.read(look_up, asked.token, asked.branch)
+        if opened is not None:
+            server.keys.learn(asked.token, asked.branch, opened, now)
+            if is_additional:
+                await server.units.write(additional_key.used, asked.token)
+    return opened
 
 
-def _opened(u: Unit, key: str, branch: str) -> EnvironmentRow | None:
-    """Return the environment that a key opens, or the branch of it; its parent's key signs for a branch."""
-    opened = environment.by_secret_key(u, key)
-    return _branch(u, opened, branch) if opened is not None and branch else opened
+def _root(u: Unit, key: str, branch: str) -> Opened | None:
+    found = environment.by_secret_key(u, key) or environment.by_retired_key(u, key)
+    placed = None if found is None else _at(u, found, branch)
+    return None if placed is None else Opened(placed)
 
 
-def _branch(u: Unit, parent: EnvironmentRow, branch: str) -> EnvironmentRow | None:
+def _additional(u: Unit, key: str, branch: str) -> Opened | None:
+    row = additional_key.find(u, key)
+    if row is None:
+        return None
+    home = environment.in_service(u, row.environment_id)
+    placed = None if home is None else _at(u, home, branch)
+    if placed is None:
+        return None
+    return Opened(placed, additional_key.scopes_of(row), row.expires_at)
+
+
+def _at(u: Unit, parent: EnvironmentRow, branch: str) -> EnvironmentRow | None:
+    """Return the environment, or the branch of it that is asked for; the parent's key signs for a branch."""
+    if not branch:
+        return parent
     found = environment.branch_of(u, parent, branch)
     return None if found is None else secret_key.lent(parent, found)
 
 
-async def _token(server: Server, rule: Rule, asked: _Asked) -> Principal:
+async def _by_public_token(
+    server: Server, rule: Rule, asked: _Asked, request: Request
+) -> Principal:
+    environment_id = public_token.environment_of(asked.token)
+    signers = await server.units.read(environment.signers, environment_id or "")
+    if not signers:
+        raise AuthenticationError("Invalid or Missing API Key", status=401, hint=_FIX)
+    now = server.units.clock.now()
+    public = public_token.verify(server.units.keys, asked.token, signers, now)
+    caller = Principal(signers[0], public=public, scopes=public.scopes)
+    return await _within_scopes(server, rule, caller, request)
+
+
+async def _within_scopes(
+    server: Server, rule: Rule, caller: Principal, request: Request
+) -> Principal:
+    """Refuse a caller whose scopes do not reach what the path names."""
+    if caller.scopes is None or rule.is_asked_later:
+        return caller
+    need = rule.need
+    if need is None:
+        raise PermissionDeniedError(
+            "This endpoint does not support restricted API keys", status=403, code="unauthorized"
+        )
+    groups = await server.units.read(_resources, caller.environment, need, request)
+    if not any(all(caller.allows(need.action, [one]) for one in group) for group in groups):
+        raise forbidden()
+    return caller
+
+
+def _resources(u: Unit, found: EnvironmentRow, need: Need, request: Request) -> Groups:
+    """Return what a scope may name to reach what is asked for."""
+    if need.parameter is None:
+        return _collection(need, request)
+    named = need.parameter
+    subject = str(request.path_params.get(named) or request.query_params.get(named, ""))
+    if need.type == "tags":
+        some = [[Resource("tags", tag)] for tag in subject.split(",")]
+        return [[Resource("runs")], [Resource("tags")], *some]
+    ways = [Resource(need.type, subject)]
+    if need.type == "batch":
+        ways.append(Resource("runs"))
+    if need.type == "runs":
+        ways += _ways_to_run(u, found, subject)
+    return [[way] for way in ways]
+
+
+def _collection(need: Need, request: Request) -> Groups:
+    """A list of runs may be reached by all the tasks, or all the tags, that it is narrowed to."""
+    groups = [[Resource(need.type)]]
+    if need.type == "runs":
+        for kind, name in (("tasks", "filter[taskIdentifier]"), ("tags", "filter[tag]")):
+            given = [one for one in request.query_params.get(name, "").split(",") if one]
+            groups += [[Resource(kind, one) for one in given]] if given else []
+    return groups
+
+
+def _ways_to_run(u: Unit, found: EnvironmentRow, run_id: str) -> list[Resource]:
+    """A run is reached by its task, its tags and its batch too."""
+    run = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=found.id)
+    if run is None:
+        return []
+    tags: list[str] = json.loads(run.tags) if run.tags else []
+    batch = [Resource("batch", run.batch_id)] if run.batch_id else []
+    return [Resource("tasks", run.task), *(Resource("tags", tag) for tag in tags), *batch]
+
+
+async def _by_worker_token(server: Server, rule: Rule, asked: _Asked) -> Principal:
+    found = None
+    if Credential.WORKER_TOKEN in rule.takes and asked.token.startswith("tr_wgt_"):
+        found = await server.units.read(worker_group.by_token, asked.token)
+    if found is None:
+        raise AuthenticationError("Invalid or missing worker token", status=401)
+    return Principal(worker_group=found)
+
+
+async def _by_token(server: Server, rule: Rule, asked: _Asked) -> Principal:
     row = await server.units.read(access_token.find, asked.token)
     if row is None:
         raise AuthenticationError(
@@ -187,16 +270,34 @@ async def _token(server: Server, rule: Rule, asked: _Asked) -> Principal:
     if access_token.is_worth_noting(row, server.units.clock.now()):
         await server.units.write(access_token.used, row.id)
     caller = Principal(user_id=row.user_id, organization_id=row.organization_id)
-    return caller if asked.ref is None else await _placed(server, rule, asked, row, caller)
+    if rule.is_admins and not await server.units.read(_is_admin, row.user_id):
+        raise forbidden()
+    if asked.home is not None:
+        return await _in_organization(server, rule, asked.home, caller, row)
+    return caller if asked.ref is None else await _in_project(server, rule, asked, caller, row)
 
 
-async def _placed(
-    server: Server, rule: Rule, asked: _Asked, row: AccessTokenRow, caller: Principal
+def _is_admin(u: Unit, user_id: str | None) -> bool:
+    found = user.by_id(u, user_id) if user_id else None
+    return found is not None and bool(found.is_admin)
+
+
+async def _in_organization(
+    server: Server, rule: Rule, ref: str, caller: Principal, row: AccessTokenRow
+) -> Principal:
+    named, role = await server.units.read(_standing_in_organization, row, ref)
+    if role < rule.role:
+        raise forbidden()
+    return replace(caller, organization=named, role=role)
+
+
+async def _in_project(
+    server: Server, rule: Rule, asked: _Asked, caller: Principal, row: AccessTokenRow
 ) -> Principal:
     """Put a caller into the project, and the environment, that the path names."""
     named, role = await server.units.read(_standing, row, asked.ref or "")
     if role < rule.role:
-        raise _forbidden()
+        raise forbidden()
     caller = replace(caller, project=named, role=role)
     if asked.word is None:
         return caller
@@ -213,16 +314,26 @@ async def _placed(
 def _standing(u: Unit, row: AccessTokenRow, ref: str) -> tuple[ProjectRow, Role]:
     """Return a project and the role that a token has in it; a project without is none at all."""
     named = project.by_ref(u, ref)
-    role = None if named is None else _role(u, row, named)
+    role = None if named is None else _role(u, row, named.organization_id)
     if named is None or role is None:
         raise _no_project(ref)
     return named, role
 
 
-def _role(u: Unit, row: AccessTokenRow, named: ProjectRow) -> Role | None:
+def _standing_in_organization(
+    u: Unit, row: AccessTokenRow, ref: str
+) -> tuple[OrganizationRow, Role]:
+    named = organization.find(u, ref)
+    role = None if named is None else _role(u, row, named.id)
+    if named is None or role is None:
+        raise NotFoundError("Organization not found", status=404, code="ORGANIZATION_NOT_FOUND")
+    return named, role
+
+
+def _role(u: Unit, row: AccessTokenRow, organization_id: str) -> Role | None:
     if row.user_id is not None:
-        return organization.role_of(u, named.organization_id, row.user_id)
-    return Role[row.role] if row.role and row.organization_id == named.organization_id else None
+        return organization.role_of(u, organization_id, row.user_id)
+    return Role[row.role] if row.role and row.organization_id == organization_id else None
 
 
 def _named(u: Unit, named: ProjectRow, asked: _Asked, user_id: str | None) -> EnvironmentRow | None:
@@ -234,57 +345,13 @@ def _named(u: Unit, named: ProjectRow, asked: _Asked, user_id: str | None) -> En
         found = environment.find_developers(u, named, user_id) if user_id else None
     if found is None or found.archived_at is not None:
         return None
-    return _branch(u, found, asked.branch) if asked.branch else found
+    return _at(u, found, asked.branch)
 
 
 def _made(u: Unit, named: ProjectRow, asked: _Asked, user_id: str | None) -> EnvironmentRow | None:
     if asked.word != "dev":
         return environment.shared(u, named, asked.word or "")
     return environment.of_developer(u, named, user_id) if user_id else None
-
-
-async def _public(server: Server, need: Need, token: str, subject: str) -> Principal:
-    environment_id = public_token.environment_of(token)
-    found = await server.units.read(environment.signer, environment_id) if environment_id else None
-    if found is None:
-        raise AuthenticationError("Invalid or Missing API Key", status=401, hint=_FIX)
-    public = public_token.verify(server.units.keys, token, found)
-    resources = await server.units.read(_resources, found, need.type, subject)
-    caller = Principal(found, public=public)
-    caller.require(need.action, resources)
-    return caller
-
-
-def _resources(u: Unit, found: EnvironmentRow, kind: str, subject: str) -> list[Resource]:
-    """Return what a scope may name to reach the subject; a run is reached by task, tag and batch too."""
-    resources = [Resource(kind, subject)]
-    if kind == "tags":
-        return [
-            Resource("runs"),
-            Resource("tags"),
-            *(Resource("tags", tag) for tag in subject.split(",")),
-        ]
-    if kind == "batch":
-        return [*resources, Resource("runs")]
-    run = (
-        u.tx.maybe("run_by_id", RunRow, id=subject, environment_id=found.id)
-        if kind == "runs"
-        else None
-    )
-    if run is None:
-        return resources
-    tags: list[str] = json.loads(run.tags) if run.tags else []
-    batch = [Resource("batch", run.batch_id)] if run.batch_id else []
-    return [
-        *resources,
-        Resource("tasks", run.task),
-        *(Resource("tags", tag) for tag in tags),
-        *batch,
-    ]
-
-
-def _forbidden() -> PermissionDeniedError:
-    return PermissionDeniedError("Unauthorized", status=403, code="unauthorized")
 
 
 def _no_project(ref: str) -> NotFoundError:

@@ -17,14 +17,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from trigger_core.errors import ApiError, PayloadTooLargeError, TriggerError, UsageError
-from trigger_core.schemas.base import WireModel
+from trigger_core.schemas.base import WireList, WireModel
 from trigger_platform.engine import request as sent
 from trigger_platform.engine.request import RequestKey
+from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import problems
 from trigger_platform.http.auth import Access, Principal, identify
 from trigger_platform.http.server import Server
-from trigger_platform.store.rows import EnvironmentRow, ProjectRow
+from trigger_platform.store.rows import EnvironmentRow, OrganizationRow, ProjectRow
 
 __all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body", "refuse_length"]
 
@@ -55,9 +56,21 @@ class Incoming(Generic[B]):
     @property
     def project(self) -> ProjectRow:
         """The project that the path names."""
-        if self.principal.project is None:
-            raise LookupError("a route without a project asks for one")
-        return self.principal.project
+        return self.principal.named_project
+
+    @property
+    def organization(self) -> OrganizationRow:
+        """The organisation that the path names."""
+        if self.principal.organization is None:
+            raise LookupError("a route without an organisation asks for one")
+        return self.principal.organization
+
+    @property
+    def role(self) -> Role:
+        """What the caller may do in what the path names."""
+        if self.principal.role is None:
+            raise LookupError("a route that names nothing asks for a role")
+        return self.principal.role
 
     async def body_bytes(self, limit: int = BODY_LIMIT) -> bytes:
         """Read the body as it is, giving up as soon as it is too large.
@@ -142,7 +155,7 @@ class Incoming(Generic[B]):
 class Reply:
     """An answer with headers or a status of its own."""
 
-    body: WireModel
+    body: WireModel | WireList[Any]
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int = 200
 
@@ -150,7 +163,7 @@ class Reply:
 Form = Callable[[FormData], Mapping[str, Any]]
 """Reads the fields of a body from a form."""
 
-Handler = Callable[[Incoming[Any]], Awaitable["WireModel | Reply | Response"]]
+Handler = Callable[[Incoming[Any]], Awaitable["WireModel | WireList[Any] | Reply | Response"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +309,7 @@ def _too_large(size: int, limit: int) -> PayloadTooLargeError:
     )
 
 
-def _answer(result: WireModel | Reply | Response) -> Response:
+def _answer(result: WireModel | WireList[Any] | Reply | Response) -> Response:
     if isinstance(result, Response):
         return result
     reply = result if isinstance(result, Reply) else Reply(result)

@@ -17,10 +17,11 @@ __all__ = ["describe"]
 _PARAMETER = re.compile(r"{(\w+)(?::path)?}")
 _REF = "#/components/schemas/{model}"
 _SCHEMES = {
-    Credential.ROOT_KEY: "secretKey",
+    Credential.KEY: "secretKey",
     Credential.PUBLIC_TOKEN: "publicToken",
     Credential.USER_TOKEN: "accessToken",
     Credential.ORGANIZATION_TOKEN: "accessToken",
+    Credential.WORKER_TOKEN: "workerToken",
     Credential.METRICS_TOKEN: "metricsToken",
 }
 
@@ -46,6 +47,7 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
                 "secretKey": bearer,
                 "publicToken": bearer,
                 "accessToken": bearer,
+                "workerToken": bearer,
                 "metricsToken": bearer,
             },
         },

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +47,7 @@ class PublicToken:
     """
 
     scopes: tuple[str, ...]
+    expires_at: int
     once: str | None = None
     skip_columns: tuple[str, ...] = ()
 
@@ -90,6 +93,8 @@ def mint(
 ) -> str:
     """Sign claims; the token lives for an hour unless told otherwise."""
     now = now_ms // 1000
+    if claims.get("otu") is True:
+        claims = claims | {"jti": secrets.token_hex(8)}  # two of one second are two
     full = claims | {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + life_s}
     return jwt.encode(full, secret_key.read(keys, environment), algorithm="HS256")
 
@@ -103,25 +108,44 @@ def environment_of(token: str) -> str | None:
     return str(claims["sub"]) if claims.get("pub") is True and "sub" in claims else None
 
 
-def verify(keys: KeyRing, token: str, environment: EnvironmentRow) -> PublicToken:
-    """Return what a token that the environment signed allows.
+def verify(
+    keys: KeyRing, token: str, signers: Sequence[EnvironmentRow], now_ms: int
+) -> PublicToken:
+    """Return what a token allows that an environment signed, with one of its keys.
 
     Raises:
-        AuthenticationError: it is expired or was not signed with this key.
+        AuthenticationError: it is expired, was revoked, or was not signed with these keys.
     """
-    key = secret_key.read(keys, environment)
-    try:
-        claims = jwt.decode(token, key, algorithms=["HS256"], audience=AUDIENCE, issuer=ISSUER)
-    except jwt.ExpiredSignatureError as error:
-        raise AuthenticationError("the public access token has expired", status=401) from error
-    except jwt.PyJWTError as error:
-        raise AuthenticationError(
-            "the public access token is not valid", status=401, because=str(error)
-        ) from error
+    claims = _claims(keys, token, signers)
+    if claims["exp"] * 1000 <= now_ms:
+        raise AuthenticationError("the public access token has expired", status=401)
+    if claims.get("iat", 0) * 1000 < signers[0].tokens_since:
+        raise AuthenticationError("the public access token has been revoked", status=401)
     once = _fingerprint(token) if claims.get("otu") is True else None
     realtime = claims.get("realtime")
     skipped = realtime.get("skipColumns", ()) if isinstance(realtime, dict) else ()
-    return PublicToken(tuple(claims.get("scopes", ())), once, tuple(map(str, skipped)))
+    scopes = tuple(claims.get("scopes", ()))
+    return PublicToken(scopes, claims["exp"] * 1000, once, tuple(map(str, skipped)))
+
+
+def _claims(keys: KeyRing, token: str, signers: Sequence[EnvironmentRow]) -> dict[str, Any]:
+    """Return what a token says; when it expires is compared with the platform's clock, not here."""
+    problem: jwt.PyJWTError | None = None
+    for signer in signers:
+        try:
+            return jwt.decode(
+                token,
+                secret_key.read(keys, signer),
+                algorithms=["HS256"],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options={"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False},
+            )
+        except jwt.PyJWTError as error:
+            problem = error
+    raise AuthenticationError(
+        "the public access token is not valid", status=401, because=str(problem)
+    ) from problem
 
 
 def _fingerprint(token: str) -> str:

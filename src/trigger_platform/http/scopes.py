@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Resource", "allows"]
+__all__ = ["Resource", "allows", "is_within"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +36,18 @@ def _allows(scope: str, action: str, resource: Resource) -> bool:
     if kind == "all":
         return True
     return kind == resource.type and (not name or name == resource.id)
+
+
+def is_within(scope: str, granted: Iterable[str]) -> bool:
+    """Tell whether a scope allows nothing that the granted ones do not allow."""
+    return any(_is_within(scope, one) for one in granted)
+
+
+def _is_within(scope: str, granted: str) -> bool:
+    if granted in {"admin", scope}:
+        return True
+    action, _, rest = scope.partition(":")
+    kind, _, name = rest.partition(":")
+    if scope == "admin" or not kind or (action == "*" and not granted.startswith("*:")):
+        return False
+    return _allows(granted, action, Resource(kind, name or None))

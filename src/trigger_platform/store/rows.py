@@ -10,9 +10,11 @@ from typing import Any, NamedTuple, cast
 
 __all__ = [
     "AccessTokenRow",
+    "AdditionalKeyRow",
     "BatchItemRow",
     "BatchRow",
     "BlobRow",
+    "BranchRow",
     "CheckpointRow",
     "Count",
     "DebounceRow",
@@ -22,6 +24,7 @@ __all__ = [
     "EventRow",
     "InstanceRow",
     "LogRow",
+    "MemberRow",
     "OrganizationRow",
     "OutputRow",
     "PayloadRow",
@@ -34,6 +37,7 @@ __all__ = [
     "RunVersionRow",
     "ScheduleInstanceRow",
     "ScheduleRow",
+    "SealedRow",
     "SignalRow",
     "SlotsRow",
     "SnapshotRow",
@@ -48,6 +52,7 @@ __all__ = [
     "UserRow",
     "VariableRow",
     "WaitpointRow",
+    "WorkerGroupRow",
     "WorkerQueueRow",
     "WorkerRow",
     "as_params",
@@ -109,6 +114,17 @@ class UserRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberRow:
+    """A user as a member of an organisation."""
+
+    user_id: str
+    email: str
+    name: str | None
+    role: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectRow:
     """A project of an organisation."""
 
@@ -137,6 +153,56 @@ class AccessTokenRow:
     last_used_at: int | None
     revoked_at: int | None
     created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdditionalKeyRow:
+    """A key beside an environment's root key; ``scopes`` is a JSON array, or none for all."""
+
+    id: str
+    environment_id: str
+    key_hash: str
+    name: str
+    hint: str
+    scopes: str | None
+    created_by: str | None
+    expires_at: int | None
+    last_used_at: int | None
+    revoked_at: int | None
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRow:
+    """Something that is sealed."""
+
+    sealed: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerGroupRow:
+    """Supervisors that share a token."""
+
+    id: str
+    name: str
+    description: str | None
+    type: str
+    token_hash: str
+    last_heartbeat_at: int | None
+    updated_at: int
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class BranchRow:
+    """A branch in the list of a project's; ``git`` is JSON."""
+
+    id: str
+    name: str
+    created_at: int
+    updated_at: int
+    git: str | None
+    paused: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -19,13 +21,16 @@ from trigger_core.schemas.batches import (
     StreamedItem,
 )
 from trigger_core.schemas.trigger import BatchItem, BatchTriggered, TriggerBatch
-from trigger_platform.engine import batch, batch_items, trigger
+from trigger_platform.engine import batch, batch_items, one_time, trigger
 from trigger_platform.engine.batch_items import Added, Refused
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import ndjson, present, public_token
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 from trigger_platform.http.ndjson import Line
+from trigger_platform.http.principal import forbidden
+from trigger_platform.http.public_token import PublicToken
+from trigger_platform.http.scopes import Resource
 from trigger_platform.http.trace_headers import caller_of
 from trigger_platform.reads import batches as reads
 from trigger_platform.store.rows import BatchRow, EnvironmentRow, RunRow
@@ -51,20 +56,24 @@ Items = list[tuple[int, BatchItem | Refused]]
 @endpoint(
     "POST",
     "/api/v3/batches",
-    access=Access.ENVIRONMENT,
+    access=Access.BATCH_TRIGGER,
     body=CreateBatch,
     returns=BatchCreated,
     body_limit=_CREATE_LIMIT,
 )
 async def create_batch(call: Incoming[CreateBatch]) -> Reply:
     """Create a batch that its items will be streamed into; a parent that waits, waits from now on."""
-    created = await call.once(BatchCreated, _open, call.body)
+    tasks = call.body.task_identifiers
+    _permit(call, tasks)
+    created = await call.once(BatchCreated, _open, call.body, call.principal.public)
     environment, units = call.principal.environment, call.server.units
     headers = public_token.headers_for_batch(units.keys, environment, created.id, units.clock.now())
     return Reply(created, headers, 200 if created.is_cached else 202)
 
 
-@endpoint("POST", "/api/v3/batches/{batch_id}/items", access=Access.ENVIRONMENT, returns=ItemsAdded)
+@endpoint(
+    "POST", "/api/v3/batches/{batch_id}/items", access=Access.BATCH_TRIGGER, returns=ItemsAdded
+)
 async def stream_items(call: Incoming[None]) -> ItemsAdded:
     """Take the items of a batch as lines of JSON; each is taken once, however often it comes."""
     kind = call.request.headers.get("content-type", "").partition(";")[0].strip()
@@ -101,7 +110,7 @@ async def read_results(call: Incoming[None]) -> BatchResults:
 @endpoint(
     "POST",
     "/api/v1/tasks/batch",
-    access=Access.ENVIRONMENT,
+    access=Access.BATCH_TRIGGER,
     body=TriggerBatch,
     returns=BatchTriggered,
 )
@@ -113,7 +122,7 @@ async def trigger_batch(call: Incoming[TriggerBatch]) -> Reply:
 @endpoint(
     "POST",
     "/api/v2/tasks/batch",
-    access=Access.ENVIRONMENT,
+    access=Access.BATCH_TRIGGER,
     body=TriggerBatch,
     returns=BatchCreated,
 )
@@ -137,6 +146,7 @@ class _Totals:
 
     async def add(self, chunk: Items) -> None:
         """Add items in one transaction."""
+        _permit(self._call, {item.task for _, item in chunk})
         added: Added = await self._call.server.write(
             batch_items.stream,
             self._call.environment_id,
@@ -162,9 +172,19 @@ class _Totals:
         )
 
 
+def _permit(call: Incoming[Any], tasks: Iterable[str]) -> None:
+    """Ask whether the caller may trigger batches of all of some tasks; of any, when none are named."""
+    named = [Resource("tasks", task) for task in tasks] or [Resource("tasks")]
+    for one in named:
+        call.principal.require("batchTrigger", [one])
+
+
 async def _create(call: Incoming[TriggerBatch]) -> BatchTriggered:
     """Create a batch; a repetition is one that names the same tasks too (protocol 0.5)."""
     tasks = sorted({item.task for item in call.body.items})
+    _permit(call, tasks)
+    if call.principal.public is not None and call.principal.public.once is not None:
+        raise forbidden()  # those are for batches in two phases
     digest = hashlib.sha256("\n".join(tasks).encode()).hexdigest()
     return await call.server.write(
         trigger.create_batch,
@@ -175,7 +195,11 @@ async def _create(call: Incoming[TriggerBatch]) -> BatchTriggered:
     )
 
 
-def _open(u: Unit, environment: EnvironmentRow, request: CreateBatch) -> BatchCreated:
+def _open(
+    u: Unit, environment: EnvironmentRow, request: CreateBatch, public: PublicToken | None
+) -> BatchCreated:
+    if public is not None and public.once is not None:
+        one_time.use(u, public.once, public.expires_at)
     parent = _parent(u, environment, request)
     opened = batch.open_batch(
         u, environment, request.run_count, parent=parent, key=request.idempotency_key

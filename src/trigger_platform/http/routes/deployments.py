@@ -60,7 +60,7 @@ _REGISTRATION_LIMIT = 32 * 1024 * 1024
 _SAME_IN_LISTS = {"BUILDING": ("BUILDING", "INSTALLING")}
 
 
-@endpoint("GET", _ALL, access=Access.ENVIRONMENT, returns=DeploymentPage)
+@endpoint("GET", _ALL, access=Access.DEPLOYMENT_READER, returns=DeploymentPage)
 async def list_deployments(call: Incoming[None]) -> DeploymentPage:
     """List deployments, newest first."""
     asked = query.texts(call, "status")
@@ -75,19 +75,19 @@ async def list_deployments(call: Incoming[None]) -> DeploymentPage:
     return present.page(await call.server.read(reads.page, call.environment_id, filters))
 
 
-@endpoint("GET", f"{_ALL}/current", access=Access.ENVIRONMENT, returns=DeploymentItem)
+@endpoint("GET", f"{_ALL}/current", access=Access.DEPLOYMENT_READER, returns=DeploymentItem)
 async def current_deployment(call: Incoming[None]) -> DeploymentItem:
     """Read the deployment on which new runs execute; 404 before the first promotion."""
     return present.item(await call.server.read(reads.current, call.environment_id))
 
 
-@endpoint("GET", f"{_ALL}/latest", access=Access.ENVIRONMENT, returns=DeploymentDetail)
+@endpoint("GET", f"{_ALL}/latest", access=Access.DEPLOYMENT_READER, returns=DeploymentDetail)
 async def latest_deployment(call: Incoming[None]) -> DeploymentDetail:
     """Read the newest deployment whose machines somebody else runs."""
     return present.detail(await call.server.read(reads.latest, call.environment_id))
 
 
-@endpoint("GET", _ONE, access=Access.ENVIRONMENT, returns=DeploymentDetail)
+@endpoint("GET", _ONE, access=Access.DEPLOYMENT_READER, returns=DeploymentDetail)
 async def read_deployment(call: Incoming[None]) -> DeploymentDetail:
     """Read one deployment; it has a worker once it was indexed."""
     found = await call.server.read(reads.one, call.environment_id, call.path("deployment_id"))
@@ -97,7 +97,7 @@ async def read_deployment(call: Incoming[None]) -> DeploymentDetail:
 @endpoint(
     "POST",
     _ALL,
-    access=Access.ENVIRONMENT,
+    access=Access.DEPLOYMENT_WRITER,
     body=InitializeDeployment,
     returns=DeploymentInitialized,
 )
@@ -119,7 +119,7 @@ async def initialize_deployment(call: Incoming[InitializeDeployment]) -> Deploym
 @endpoint(
     "POST",
     f"{_ONE}/background-workers",
-    access=Access.ENVIRONMENT,
+    access=Access.DEPLOYMENT_WRITER,
     body=IndexDeployment,
     returns=Registered,
     body_limit=_REGISTRATION_LIMIT,
@@ -134,7 +134,7 @@ async def index_deployment(call: Incoming[IndexDeployment]) -> Registered:
 @endpoint(
     "POST",
     f"{_ONE}/progress",
-    access=Access.ENVIRONMENT,
+    access=Access.DEPLOYMENT_WRITER,
     body=DeploymentProgress,
     is_body_optional=True,
 )
@@ -149,7 +149,7 @@ async def deployment_progress(call: Incoming[DeploymentProgress]) -> Response:
 @endpoint(
     "POST",
     f"{_ONE}/cancel",
-    access=Access.ENVIRONMENT,
+    access=Access.DEPLOYMENT_WRITER,
     body=CancelDeployment,
     is_body_optional=True,
 )
@@ -164,7 +164,7 @@ async def cancel_deployment(call: Incoming[CancelDeployment]) -> Response:
 @endpoint(
     "POST",
     f"{_ONE}/fail",
-    access=Access.ENVIRONMENT,
+    access=Access.DEPLOYMENT_WRITER,
     body=FailDeployment,
     returns=DeploymentId,
 )
@@ -179,7 +179,7 @@ async def fail_deployment(call: Incoming[FailDeployment]) -> DeploymentId:
 @endpoint(
     "POST",
     "/api/v3/deployments/{deployment_id}/finalize",
-    access=Access.ENVIRONMENT,
+    access=Access.DEPLOYMENT_WRITER,
     body=FinalizeDeployment,
     is_body_optional=True,
 )
@@ -191,7 +191,7 @@ async def finalize_deployment(call: Incoming[FinalizeDeployment]) -> StreamingRe
 @endpoint(
     "POST",
     "/api/v2/deployments/{deployment_id}/finalize",
-    access=Access.ENVIRONMENT,
+    access=Access.DEPLOYMENT_WRITER,
     body=FinalizeDeployment,
     returns=DeploymentId,
     is_body_optional=True,
@@ -204,7 +204,7 @@ async def finalize_deployment_v2(call: Incoming[FinalizeDeployment]) -> Deployme
 @endpoint(
     "POST",
     "/api/v1/deployments/{deployment_id}/finalize",
-    access=Access.ENVIRONMENT,
+    access=Access.DEPLOYMENT_WRITER,
     body=FinalizeDeployment,
     returns=DeploymentId,
     is_body_optional=True,
@@ -214,7 +214,7 @@ async def finalize_deployment_v1(call: Incoming[FinalizeDeployment]) -> Deployme
     return DeploymentId(id=(await _finalize(call))[0].id)
 
 
-@endpoint("POST", f"{_ONE}/generate-registry-credentials", access=Access.ENVIRONMENT)
+@endpoint("POST", f"{_ONE}/generate-registry-credentials", access=Access.DEPLOYMENT_WRITER)
 async def registry_credentials(call: Incoming[None]) -> Response:
     """Refuse credentials for the registry: whoever builds an image is logged in there."""
     found = await call.server.read(reads.one, call.environment_id, call.path("deployment_id"))
@@ -229,7 +229,7 @@ async def registry_credentials(call: Incoming[None]) -> Response:
 @endpoint(
     "POST",
     f"{_ALL}/{{version}}/promote",
-    access=Access.ENVIRONMENT,
+    access=Access.DEPLOYMENT_WRITER,
     returns=PromotedDeployment,
 )
 async def promote_deployment(call: Incoming[None]) -> PromotedDeployment:

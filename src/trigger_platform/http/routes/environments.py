@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from trigger_core import clock
+from trigger_core.schemas.auth import RegeneratedKey
 from trigger_core.schemas.projects import EnvironmentPause
-from trigger_platform.engine import environment_limit
+from trigger_platform.engine import environment, environment_limit
 from trigger_platform.http.auth import Access
-from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 
-__all__ = ["pause_environment", "resume_environment"]
+__all__ = ["pause_environment", "regenerate_key", "resume_environment"]
 
 
 @endpoint(
@@ -32,6 +34,22 @@ async def pause_environment(call: Incoming[None]) -> EnvironmentPause:
 async def resume_environment(call: Incoming[None]) -> EnvironmentPause:
     """Let an environment go on."""
     return await _pause(call, paused=False)
+
+
+@endpoint(
+    "POST",
+    "/api/v1/projects/{project_ref}/{env}/regenerate-api-key",
+    access=Access.PROJECT_ADMIN,
+    returns=RegeneratedKey,
+)
+async def regenerate_key(call: Incoming[None]) -> Reply:
+    """Give an environment another secret key; the one before opens it for a day more."""
+    changed = await call.server.units.write(environment.replace_key, call.principal.environment)
+    until = call.server.units.clock.now() + environment.GRACE_MS
+    shown = RegeneratedKey(
+        api_key=call.server.secret_key_of(changed), previous_key_expires_at=clock.to_iso(until)
+    )
+    return Reply(shown, {"cache-control": "no-store"})
 
 
 async def _pause(call: Incoming[Any], *, paused: bool) -> EnvironmentPause:

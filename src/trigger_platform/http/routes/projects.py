@@ -1,65 +1,109 @@
-"""Who am I, and which environment is this (protocol B.2, B.3, D.1)."""
+"""Projects and their environments (protocol A.20, D.1)."""
 
 from __future__ import annotations
 
-from trigger_core.schemas.auth import PublicClaims
-from trigger_core.schemas.projects import ProjectEnvironment, Whoami, WhoamiProject
-from trigger_platform.engine import organization, project, user
+from trigger_core import clock
+from trigger_core.schemas.projects import (
+    CreateProject,
+    DevStatus,
+    Environments,
+    ProjectDetail,
+    ProjectEnvironment,
+    ProjectId,
+    ProjectInit,
+    ProjectName,
+    Projects,
+)
+from trigger_platform.engine import environment, project
+from trigger_platform.engine.project import View
+from trigger_platform.engine.schedule_instance import PRESENT_MS
 from trigger_platform.engine.unit import Unit
+from trigger_platform.http import present_identity as present
 from trigger_platform.http.auth import Access, Principal
 from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.store.rows import ProjectRow
 
-__all__ = ["public_claims", "read_environment", "whoami"]
+__all__ = [
+    "delete_project",
+    "dev_status",
+    "initialize_project",
+    "list_environments",
+    "list_projects",
+    "read_environment",
+    "rename_project",
+    "retrieve_project",
+]
+
+_ONE = "/api/v1/projects/{project_ref}"
 
 
-@endpoint("GET", "/api/v2/whoami", access=Access.USER, returns=Whoami)
-async def whoami(call: Incoming[None]) -> Whoami:
-    """Say whose token this is."""
-    return await call.server.units.read(
-        _who, call.principal, call.query("projectRef"), call.server.url
+@endpoint("GET", "/api/v1/projects", access=Access.USER, returns=Projects)
+async def list_projects(call: Incoming[None]) -> Projects:
+    """List the projects that the caller may see, oldest first."""
+    found = await call.server.units.read(_seen, call.principal)
+    return Projects([present.project(one) for one in found])
+
+
+@endpoint("GET", _ONE, access=Access.PROJECT_VIEWER, returns=ProjectDetail)
+async def retrieve_project(call: Incoming[None]) -> ProjectDetail:
+    """Read one project."""
+    return present.project(await call.server.units.read(project.view, call.project))
+
+
+@endpoint("PATCH", _ONE, access=Access.PROJECT_ADMIN, body=CreateProject, returns=ProjectName)
+async def rename_project(call: Incoming[CreateProject]) -> ProjectName:
+    """Give a project another name."""
+    changed = await call.server.units.write(project.rename, call.project, call.body.name)
+    return ProjectName(id=changed.id, name=changed.name)
+
+
+@endpoint("DELETE", _ONE, access=Access.PROJECT_ADMIN, returns=ProjectId)
+async def delete_project(call: Incoming[None]) -> ProjectId:
+    """Remove a project: nothing opens it any more."""
+    await call.server.units.write(project.delete, call.project)
+    return ProjectId(id=call.project.id)
+
+
+@endpoint("POST", f"{_ONE}/init", access=Access.PROJECT_DEVELOPER, returns=ProjectInit)
+async def initialize_project(call: Incoming[None]) -> ProjectInit:
+    """Note that a folder was set up for a project."""
+    changed = await call.server.units.write(project.initialize, call.project)
+    moment = changed.initialized_at
+    return ProjectInit(
+        id=changed.id, initialized_at=None if moment is None else clock.to_iso(moment)
     )
 
 
-@endpoint(
-    "GET",
-    "/api/v1/projects/{project_ref}/{env}",
-    access=Access.ENVIRONMENT_OR_USER,
-    returns=ProjectEnvironment,
-)
+@endpoint("GET", f"{_ONE}/environments", access=Access.PROJECT_VIEWER, returns=Environments)
+async def list_environments(call: Incoming[None]) -> Environments:
+    """List the environments that all share and the caller's own, with their branches."""
+    found = await call.server.units.read(project.environments, call.project, call.principal.user_id)
+    return Environments([present.environment(one) for one in found])
+
+
+@endpoint("GET", f"{_ONE}/dev-status", access=Access.PROJECT_VIEWER, returns=DevStatus)
+async def dev_status(call: Incoming[None]) -> DevStatus:
+    """Say whether the caller's session of development is there."""
+    connected = await call.server.units.read(_is_connected, call.project, call.principal.user_id)
+    return DevStatus(is_connected=connected)
+
+
+@endpoint("GET", f"{_ONE}/{{env}}", access=Access.ENVIRONMENT_OR_USER, returns=ProjectEnvironment)
 async def read_environment(call: Incoming[None]) -> ProjectEnvironment:
     """Return an environment's key and address."""
-    named = call.project
     return ProjectEnvironment(
         api_key=call.server.secret_key_of(call.principal.environment),
-        name=named.name,
+        name=call.project.name,
         api_url=call.server.url,
-        project_id=named.id,
+        project_id=call.project.id,
     )
 
 
-@endpoint("POST", "/api/v1/auth/jwt/claims", access=Access.ENVIRONMENT, returns=PublicClaims)
-async def public_claims(call: Incoming[None]) -> PublicClaims:
-    """Return what a client needs to sign public tokens itself."""
-    return PublicClaims(sub=call.environment_id, pub=True)
+def _seen(u: Unit, caller: Principal) -> list[View]:
+    return project.listed(u, caller.organizations(u))
 
 
-def _who(u: Unit, caller: Principal, ref: str, url: str) -> Whoami:
-    person = user.by_id(u, caller.user_id) if caller.user_id else None
-    return Whoami(
-        user_id=person.id if person else caller.organization_id or "",
-        email=person.email if person else f"{caller.organization_id}@organization.example",
-        dashboard_url=url,
-        project=_named(u, caller, ref, url) if ref else None,
-    )
-
-
-def _named(u: Unit, caller: Principal, ref: str, url: str) -> WhoamiProject | None:
-    found = project.by_ref(u, ref)
-    if found is None:
-        return None
-    home = organization.by_id(u, found.organization_id)
-    is_seen = caller.organization_id == home.id or (
-        caller.user_id and organization.role_of(u, home.id, caller.user_id)
-    )
-    address = f"{url}/projects/{found.ref}"
-    return WhoamiProject(name=found.name, url=address, org_title=home.title) if is_seen else None
+def _is_connected(u: Unit, named: ProjectRow, user_id: str | None) -> bool:
+    own = environment.find_developers(u, named, user_id) if user_id else None
+    seen = 0 if own is None else u.tx.scalar("instance_newest", environment_id=own.id) or 0
+    return u.now - int(seen) <= PRESENT_MS

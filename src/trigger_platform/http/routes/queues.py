@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 
-@endpoint("GET", "/api/v1/queues", access=Access.ENVIRONMENT, returns=QueuePage)
+@endpoint("GET", "/api/v1/queues", access=Access.QUEUE_READER, returns=QueuePage)
 async def list_queues(call: Incoming[None]) -> QueuePage:
     """List queues in the order of their names."""
     number = call.number("page", 1, low=1, high=10**9)
@@ -45,14 +45,14 @@ async def list_queues(call: Incoming[None]) -> QueuePage:
     )
 
 
-@endpoint("GET", "/api/v1/queues/{queue}", access=Access.ENVIRONMENT, returns=QueueDetail)
+@endpoint("GET", "/api/v1/queues/{queue}", access=Access.QUEUE_READER, returns=QueueDetail)
 async def retrieve_queue(call: Incoming[None]) -> QueueDetail:
     """Read one queue by its id, its task or its name."""
     found = await call.server.read(queue.find, call.environment_id, _kind(call), _name(call))
     return present.queue(found)
 
 
-@endpoint("GET", "/api/v1/queues/{queue}/keys", access=Access.ENVIRONMENT, returns=QueueKeyPage)
+@endpoint("GET", "/api/v1/queues/{queue}/keys", access=Access.QUEUE_READER, returns=QueueKeyPage)
 async def list_keys(call: Incoming[None]) -> QueueKeyPage:
     """List the concurrency keys whose runs wait, the longest first (an addition of ours)."""
     number = call.number("page", 1, low=1, high=10**9)
@@ -77,7 +77,7 @@ async def list_keys(call: Incoming[None]) -> QueueKeyPage:
 @endpoint(
     "POST",
     "/api/v1/queues/{queue}/pause",
-    access=Access.ENVIRONMENT,
+    access=Access.QUEUE_WRITER,
     body=PauseQueue,
     returns=QueueDetail,
 )
@@ -96,7 +96,7 @@ async def pause_queue(call: Incoming[PauseQueue]) -> QueueDetail:
 @endpoint(
     "POST",
     "/api/v1/queues/{queue}/concurrency/override",
-    access=Access.ENVIRONMENT,
+    access=Access.QUEUE_WRITER,
     body=OverrideQueue,
     returns=QueueDetail,
 )
@@ -116,7 +116,7 @@ async def override_queue(call: Incoming[OverrideQueue]) -> QueueDetail:
 @endpoint(
     "POST",
     "/api/v1/queues/{queue}/concurrency/reset",
-    access=Access.ENVIRONMENT,
+    access=Access.QUEUE_WRITER,
     body=ResetQueue,
     returns=QueueDetail,
 )

@@ -67,7 +67,7 @@ async def read_result(call: Incoming[None]) -> RunResult:
     return present.result(ended)
 
 
-@endpoint("GET", "/api/v1/runs", access=Access.ENVIRONMENT, returns=RunPage)
+@endpoint("GET", "/api/v1/runs", access=Access.RUNS_READER, returns=RunPage)
 async def list_runs(call: Incoming[None]) -> RunPage:
     """List runs, newest first."""
     filters = Filters(
@@ -120,7 +120,7 @@ async def replay_run(call: Incoming[ReplayRun]) -> ReplayedRun:
 @endpoint(
     "POST",
     "/api/v1/runs/{run_id}/reschedule",
-    access=Access.ENVIRONMENT,
+    access=Access.RUN_EDITOR,
     body=Reschedule,
     returns=RunDetail,
 )
@@ -135,7 +135,7 @@ async def reschedule_run(call: Incoming[Reschedule]) -> RunDetail:
 @endpoint(
     "POST",
     "/api/v1/runs/{run_id}/tags",
-    access=Access.ENVIRONMENT,
+    access=Access.RUN_EDITOR,
     body=AddTags,
     returns=TagsAdded,
 )
@@ -158,7 +158,7 @@ async def read_metadata(call: Incoming[None]) -> RunMetadata:
 @endpoint(
     "PUT",
     "/api/v1/runs/{run_id}/metadata",
-    access=Access.ENVIRONMENT,
+    access=Access.RUN_EDITOR,
     body=MetadataUpdate,
     returns=RunMetadata,
     body_limit=_METADATA_LIMIT,
@@ -188,7 +188,7 @@ async def read_snapshots(call: Incoming[None]) -> SnapshotPage:
     )
 
 
-@endpoint("GET", "/api/v1/runs/{run_id}/why", access=Access.ENVIRONMENT, returns=RunWhy)
+@endpoint("GET", "/api/v1/runs/{run_id}/why", access=Access.RUN_READER, returns=RunWhy)
 async def explain_run(call: Incoming[None]) -> RunWhy:
     """Explain why a run is where it is."""
     return await call.server.read(why.explain, call.environment_id, call.path("run_id"))

@@ -49,7 +49,7 @@ _MAX_TAGS = 10
 @endpoint(
     "POST",
     "/api/v1/waitpoints/tokens",
-    access=Access.ENVIRONMENT,
+    access=Access.WAITPOINT_WRITER,
     body=CreateToken,
     returns=TokenCreated,
     body_limit=_LIMIT,
@@ -68,7 +68,7 @@ async def create_token(call: Incoming[CreateToken]) -> Reply:
     return Reply(created, headers)
 
 
-@endpoint("GET", "/api/v1/waitpoints/tokens", access=Access.ENVIRONMENT, returns=TokenPage)
+@endpoint("GET", "/api/v1/waitpoints/tokens", access=Access.WAITPOINT_READER, returns=TokenPage)
 async def list_tokens(call: Incoming[None]) -> TokenPage:
     """List tokens, newest first."""
     filters = reads.Filters(
@@ -87,7 +87,10 @@ async def list_tokens(call: Incoming[None]) -> TokenPage:
 
 
 @endpoint(
-    "GET", "/api/v1/waitpoints/tokens/{token_id}", access=Access.ENVIRONMENT, returns=TokenDetail
+    "GET",
+    "/api/v1/waitpoints/tokens/{token_id}",
+    access=Access.WAITPOINT_READER,
+    returns=TokenDetail,
 )
 async def read_token(call: Incoming[None]) -> TokenDetail:
     """Read one token."""
@@ -119,9 +122,9 @@ async def call_back(call: Incoming[None]) -> Done:
     if "content-length" not in call.request.headers:
         raise ApiError("Content-Length is required", status=411)
     body = await call.body_bytes()
-    home = await call.server.units.read(_environment_of, call.path("token_id"))
-    token.verify(call.server.units.keys, home, call.path("token_id"), call.path("hash"))
-    await _complete(call, home.id, _json_or_empty(body))
+    signers = await call.server.units.read(_signers_of, call.path("token_id"))
+    token.verify(call.server.units.keys, signers, call.path("token_id"), call.path("hash"))
+    await _complete(call, signers[0].id, _json_or_empty(body))
     return Done()
 
 
@@ -214,13 +217,12 @@ def _timeout(given: str | None, now: int) -> int | None:
     return None if given is None else duration.resolve_delay(given, now)
 
 
-def _environment_of(u: Unit, token_id: str) -> EnvironmentRow:
+def _signers_of(u: Unit, token_id: str) -> list[EnvironmentRow]:
     found = u.tx.maybe("waitpoint_any", WaitpointRow, id=token_id)
-    if found is None or found.type != "MANUAL":
+    signers = environment.signers(u, found.environment_id) if found else []
+    if found is None or found.type != "MANUAL" or not signers:
         raise NotFoundError(f"there is no token {token_id}", status=404, code="WAITPOINT_NOT_FOUND")
-    signer = environment.signer(u, found.environment_id)
-    assert signer is not None
-    return signer
+    return signers
 
 
 def _wait_until(

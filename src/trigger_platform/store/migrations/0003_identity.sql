@@ -77,6 +77,24 @@ create table environment_key (
 
 create index environment_key_environment on environment_key (environment_id);
 
+-- Root keys that were replaced open their environment a while longer, and what they signed holds.
+create table retired_key (
+    key_hash text primary key,
+    environment_id text not null references environment (id),
+    sealed text not null,
+    expires_at bigint not null
+);
+
+create index retired_key_environment on retired_key (environment_id);
+
+-- Public tokens for one use that have been used, until they expire.
+create table used_token (
+    token text primary key,
+    expires_at bigint not null
+);
+
+create index used_token_expiry on used_token (expires_at);
+
 -- Supervisors that take runs of many environments.
 create table worker_group (
     id text primary key,

@@ -6,6 +6,72 @@ insert into organization ({OrganizationRow}) values ({:OrganizationRow});
 -- An organisation by its id.
 select {OrganizationRow} from organization where id = :id;
 
+-- name: organization_by_ref
+-- An organisation by its id or slug.
+select {OrganizationRow} from organization where id = :ref or slug = :ref;
+
+-- name: organizations_of_user
+-- The organisations a user belongs to, oldest first.
+select {o.OrganizationRow} from organization o join member m on m.organization_id = o.id
+where m.user_id = :user_id
+order by o.created_at, o.id;
+
+-- name: members_of
+-- Everybody who belongs to an organisation, oldest first.
+select m.user_id as user_id, p.email as email, p.name as name, m.role as role, m.created_at as created_at
+from member m join app_user p on p.id = m.user_id
+where m.organization_id = :organization_id
+order by m.created_at, m.user_id;
+
+-- name: member_delete
+-- A member goes.
+delete from member where organization_id = :organization_id and user_id = :user_id;
+
+-- name: projects_of
+-- The projects of organisations, oldest first; :organizations is a JSON array of ids.
+select {ProjectRow} from project
+where deleted_at is null and organization_id in (select value from {each :organizations})
+order by created_at, id;
+
+-- name: project_rename
+-- Another name for a project.
+update project set name = :name where id = :id;
+
+-- name: project_initialize
+-- When a folder was set up for a project first.
+update project set initialized_at = :initialized_at where id = :id;
+
+-- name: project_delete
+-- A project is gone.
+update project set deleted_at = :now where id = :id;
+
+-- name: environments_archive
+-- Everything of a project goes out of service.
+update environment set archived_at = :now where project_id = :project_id and archived_at is null;
+
+-- name: environments_of_owner_archive
+-- What a user had in an organisation goes out of service.
+update environment set archived_at = :now
+where owner_id = :owner_id and archived_at is null
+    and project_id in (select id from project where organization_id = :organization_id);
+
+-- name: environments_of_project
+-- The environments of a project that a member sees.
+select {EnvironmentRow} from environment
+where project_id = :project_id and archived_at is null and (owner_id is null or owner_id = :owner_id)
+order by created_at, id;
+
+-- name: branches_of
+-- The branches of preview in service, the newest change first.
+select id, branch as name, created_at, coalesce(updated_at, created_at) as updated_at, git, paused
+from environment
+where project_id = :project_id and type = 'PREVIEW' and parent_id is not null and archived_at is null
+order by 4 desc, id;
+
+-- name: environment_touch
+-- Something about a branch is news.
+update environment set git = coalesce(:git, git), updated_at = :now where id = :id;
+
 -- name: user_insert
 -- A new user.
 insert into app_user ({UserRow}) values ({:UserRow});
@@ -13,6 +79,10 @@ insert into app_user ({UserRow}) values ({:UserRow});
 -- name: user_by_id
 -- A user by its id.
 select {UserRow} from app_user where id = :id;
+
+-- name: user_by_email
+-- A user by the address, in lower case.
+select {UserRow} from app_user where email = :email;
 
 -- name: member_put
 -- A user belongs to an organisation, with a role from now on.
@@ -37,7 +107,99 @@ where token_hash = :token_hash and revoked_at is null and (expires_at is null or
 -- When a token was used last.
 update access_token set last_used_at = :now where id = :id;
 
+-- name: access_tokens_of
+-- The tokens of a user or of an organisation that hold, newest first.
+select {AccessTokenRow} from access_token
+where (user_id = :user_id or organization_id = :organization_id)
+    and revoked_at is null and (expires_at is null or expires_at > :now)
+order by created_at desc, id desc;
+
+-- name: access_token_revoke
+-- A token opens nothing any more.
+update access_token set revoked_at = :now
+where id = :id and (user_id = :user_id or organization_id = :organization_id) and revoked_at is null;
+
 -- name: access_tokens_prune
 -- Tokens of one name that nobody has used for long.
 delete from access_token
 where user_id = :user_id and name = :name and coalesce(last_used_at, created_at) < :before;
+
+-- name: additional_key_insert
+-- A key beside an environment's root key, as its hash.
+insert into environment_key ({AdditionalKeyRow}) values ({:AdditionalKeyRow});
+
+-- name: additional_key_by_hash
+-- A key that holds.
+select {AdditionalKeyRow} from environment_key
+where key_hash = :key_hash and revoked_at is null and (expires_at is null or expires_at > :now);
+
+-- name: additional_keys_of
+-- The keys of an environment that hold, newest first.
+select {AdditionalKeyRow} from environment_key
+where environment_id = :environment_id and revoked_at is null and (expires_at is null or expires_at > :now)
+order by created_at desc, id desc;
+
+-- name: additional_key_revoke
+-- A key opens nothing any more.
+update environment_key set revoked_at = :now
+where id = :id and environment_id = :environment_id and revoked_at is null;
+
+-- name: additional_key_used
+-- When a key was used last.
+update environment_key set last_used_at = :now
+where key_hash = :key_hash and coalesce(last_used_at, 0) <= :before;
+
+-- name: retired_key_insert
+-- A root key was replaced.
+insert into retired_key (key_hash, environment_id, sealed, expires_at)
+values (:key_hash, :environment_id, :sealed, :expires_at);
+
+-- name: retired_key_opens
+-- The environment that a replaced key still opens.
+select {e.EnvironmentRow} from retired_key r join environment e on e.id = r.environment_id
+where r.key_hash = :key_hash and r.expires_at > :now and e.archived_at is null;
+
+-- name: retired_keys_of
+-- The replaced keys of an environment, as they are sealed, whose signatures still hold.
+select sealed from retired_key where environment_id = :environment_id and expires_at > :now;
+
+-- name: retired_keys_prune
+-- Replaced keys whose time is over.
+delete from retired_key where expires_at <= :now;
+
+-- name: environment_rekey
+-- Another root key for an environment.
+update environment set secret_key_hash = :secret_key_hash, secret_key_sealed = :secret_key_sealed
+where id = :id;
+
+-- name: environment_tokens_since
+-- Public tokens of an environment and its branches that were signed earlier are refused.
+update environment set tokens_since = :now where id = :id or parent_id = :id;
+
+-- name: used_token_insert
+-- A token for one use is used; the second time nothing is written.
+insert into used_token (token, expires_at) values (:token, :expires_at) on conflict do nothing;
+
+-- name: used_tokens_prune
+-- Tokens that nobody could use any more.
+delete from used_token where expires_at <= :now;
+
+-- name: worker_group_insert
+-- A new group of supervisors.
+insert into worker_group ({WorkerGroupRow}) values ({:WorkerGroupRow});
+
+-- name: worker_group_by_token
+-- The group a token is of.
+select {WorkerGroupRow} from worker_group where token_hash = :token_hash;
+
+-- name: worker_groups
+-- Every group, by name.
+select {WorkerGroupRow} from worker_group order by name;
+
+-- name: worker_group_seen
+-- A supervisor of the group said that it is alive.
+update worker_group set last_heartbeat_at = :now where id = :id;
+
+-- name: user_admin
+-- Whether a user is an admin of this server.
+update app_user set is_admin = :is_admin where id = :id;

@@ -1,0 +1,153 @@
+"""Tokens of users and organisations, and keys of environments beside the root key (additions of ours).
+
+What is made is shown in the answer and never again; so no answer of these is kept for repeated requests.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trigger_core import duration
+from trigger_core.schemas.access_tokens import (
+    AccessTokenCreated,
+    AccessTokens,
+    CreateAccessToken,
+    CreateEnvironmentKey,
+    CreateOrganizationToken,
+    EnvironmentKeyCreated,
+    EnvironmentKeys,
+    Revoked,
+)
+from trigger_platform.engine import access_token, additional_key
+from trigger_platform.engine.access_token import Made
+from trigger_platform.engine.role import Role
+from trigger_platform.http import present_identity as present
+from trigger_platform.http.auth import Access
+from trigger_platform.http.endpoint import Incoming, Reply, endpoint
+
+__all__ = [
+    "create_environment_key",
+    "create_organization_token",
+    "create_token",
+    "list_environment_keys",
+    "list_organization_tokens",
+    "list_tokens",
+    "revoke_environment_key",
+    "revoke_organization_token",
+    "revoke_token",
+]
+
+_USERS = "/api/v1/access-tokens"
+_ORGANIZATIONS = "/api/v1/orgs/{organization}/access-tokens"
+_KEYS = "/api/v1/projects/{project_ref}/{env}/api-keys"
+
+
+@endpoint("GET", _USERS, access=Access.PERSON, returns=AccessTokens)
+async def list_tokens(call: Incoming[None]) -> AccessTokens:
+    """List the caller's tokens that hold."""
+    found = await call.server.units.read(access_token.listed, user_id=call.principal.user_id)
+    return AccessTokens(tokens=[present.access_token(one) for one in found])
+
+
+@endpoint("POST", _USERS, access=Access.PERSON, body=CreateAccessToken, returns=AccessTokenCreated)
+async def create_token(call: Incoming[CreateAccessToken]) -> Reply:
+    """Create a token of the caller's."""
+    made = await call.server.units.write(
+        access_token.create,
+        call.body.name,
+        call.principal.user_id or "",
+        expires_at=_expiry(call, call.body.expires_in),
+    )
+    return _shown(made)
+
+
+@endpoint("DELETE", f"{_USERS}/{{id}}", access=Access.PERSON, returns=Revoked)
+async def revoke_token(call: Incoming[None]) -> Revoked:
+    """Revoke a token of the caller's."""
+    await call.server.units.write(
+        access_token.revoke, call.path("id"), user_id=call.principal.user_id
+    )
+    return Revoked(id=call.path("id"))
+
+
+@endpoint("GET", _ORGANIZATIONS, access=Access.ORGANIZATION_ADMIN, returns=AccessTokens)
+async def list_organization_tokens(call: Incoming[None]) -> AccessTokens:
+    """List an organisation's tokens that hold."""
+    found = await call.server.units.read(access_token.listed, organization_id=call.organization.id)
+    return AccessTokens(tokens=[present.access_token(one) for one in found])
+
+
+@endpoint(
+    "POST",
+    _ORGANIZATIONS,
+    access=Access.ORGANIZATION_ADMIN,
+    body=CreateOrganizationToken,
+    returns=AccessTokenCreated,
+)
+async def create_organization_token(call: Incoming[CreateOrganizationToken]) -> Reply:
+    """Create a token of an organisation, with a role no higher than the caller's."""
+    role = Role[call.body.role]
+    call.principal.require_role(role)
+    made = await call.server.units.write(
+        access_token.create_for_organization,
+        call.body.name,
+        call.organization.id,
+        role,
+        expires_at=_expiry(call, call.body.expires_in),
+    )
+    return _shown(made)
+
+
+@endpoint("DELETE", f"{_ORGANIZATIONS}/{{id}}", access=Access.ORGANIZATION_ADMIN, returns=Revoked)
+async def revoke_organization_token(call: Incoming[None]) -> Revoked:
+    """Revoke a token of an organisation."""
+    await call.server.units.write(
+        access_token.revoke, call.path("id"), organization_id=call.organization.id
+    )
+    return Revoked(id=call.path("id"))
+
+
+@endpoint("GET", _KEYS, access=Access.PROJECT_ADMIN, returns=EnvironmentKeys)
+async def list_environment_keys(call: Incoming[None]) -> EnvironmentKeys:
+    """List the keys of an environment that hold, beside the root key."""
+    found = await call.server.units.read(additional_key.listed, call.principal.environment)
+    return EnvironmentKeys(keys=[present.environment_key(one) for one in found])
+
+
+@endpoint(
+    "POST",
+    _KEYS,
+    access=Access.PROJECT_ADMIN,
+    body=CreateEnvironmentKey,
+    returns=EnvironmentKeyCreated,
+)
+async def create_environment_key(call: Incoming[CreateEnvironmentKey]) -> Reply:
+    """Create a key of an environment, which may be restricted to scopes."""
+    made = await call.server.units.write(
+        additional_key.create,
+        call.principal.environment,
+        call.body.name,
+        call.body.scopes,
+        expires_at=_expiry(call, call.body.expires_in),
+        created_by=call.principal.user_id,
+    )
+    shown = EnvironmentKeyCreated(id=made.row.id, api_key=made.key, obfuscated_key=made.row.hint)
+    return Reply(shown, {"cache-control": "no-store"}, 201)
+
+
+@endpoint("DELETE", f"{_KEYS}/{{id}}", access=Access.PROJECT_ADMIN, returns=Revoked)
+async def revoke_environment_key(call: Incoming[None]) -> Revoked:
+    """Revoke a key of an environment."""
+    await call.server.units.write(
+        additional_key.revoke, call.principal.environment, call.path("id")
+    )
+    return Revoked(id=call.path("id"))
+
+
+def _shown(made: Made) -> Reply:
+    shown = AccessTokenCreated(id=made.row.id, token=made.token, obfuscated_token=made.row.hint)
+    return Reply(shown, {"cache-control": "no-store"}, 201)
+
+
+def _expiry(call: Incoming[Any], given: str | None) -> int | None:
+    return None if given is None else call.server.units.clock.now() + duration.parse_ms(given)
