@@ -236,7 +236,7 @@ async def test_deployments_of_others_are_not_there(prod: Platform) -> None:
 
     def settle(u: Unit) -> EnvironmentRow:
         person = user.create(u, "bob@example.com")
-        home = organization.create(u, "Bob's", "bobs", person.id)
+        home = organization.create(u, "Bob's", person.id)
         return environments.shared(u, project.create(u, home.id, "shop"), "prod")
 
     stranger = await prod.server.units.write(settle)

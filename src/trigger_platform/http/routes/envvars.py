@@ -25,6 +25,7 @@ from trigger_core.schemas.tokens import Done
 from trigger_platform.engine import variable
 from trigger_platform.engine.unit import Unit
 from trigger_platform.engine.variable import Changes, VariablesError
+from trigger_platform.http import task_environment
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 from trigger_platform.store.rows import EnvironmentRow, VariableRow
@@ -183,21 +184,9 @@ def _shown(u: Unit, row: VariableRow) -> Variable:
 
 def _given(call: Incoming[Any]) -> dict[str, str]:
     """Return what the platform gives to tasks itself."""
-    here, url = call.principal.environment, call.server.url
-    url = url or str(call.request.base_url).rstrip("/")
-    given = {
-        "TRIGGER_API_URL": url,
-        "TRIGGER_STREAM_URL": url,
-        "TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT": f"{url}/otel",
-        "TRIGGER_REALTIME_STREAM_VERSION": "v1",
-    }
-    if here.branch is not None:
-        given["TRIGGER_PREVIEW_BRANCH"] = here.branch
-    if here.word != "dev":
-        given["TRIGGER_SECRET_KEY"] = call.server.secret_key_of(here)
-        given["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"{url}/otel"
-        given["TRIGGER_ORG_ID"] = call.project.organization_id
-    return given
+    url = call.server.url or str(call.request.base_url).rstrip("/")
+    owner = call.project.organization_id
+    return task_environment.given(call.server, call.principal.environment, owner, url)
 
 
 def _dotenv(part: Any) -> dict[str, str]:
