@@ -48,6 +48,7 @@ __all__ = [
     "InvalidScheduleError",
     "NoSessionError",
     "NotFoundError",
+    "NumberOutOfRangeError",
     "PayloadTooLargeError",
     "PermissionDeniedError",
     "PollTimeoutError",
@@ -146,6 +147,12 @@ class UsageError(TriggerError):
     code = "USAGE"
     status = 400
     exit_code = ExitCode.USAGE
+
+
+class NumberOutOfRangeError(UsageError):
+    """A number is larger than the database can keep; nothing was written."""
+
+    code = "NUMBER_OUT_OF_RANGE"
 
 
 class InvalidDurationError(UsageError):

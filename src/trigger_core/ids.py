@@ -24,6 +24,7 @@ __all__ = [
     "additional_key",
     "batch_id",
     "before_runs_of",
+    "bulk_action_id",
     "checkpoint_id",
     "deployment_id",
     "environment_id",
@@ -128,6 +129,11 @@ def worker_group_id(now: int, rng: random.Random) -> str:
 def queue_id(now: int, rng: random.Random) -> str:
     """Return a fresh queue id."""
     return "queue_" + _body(now, rng)
+
+
+def bulk_action_id(now: int, rng: random.Random) -> str:
+    """Return a fresh id of an action on many runs."""
+    return "bulk_" + _body(now, rng)
 
 
 def checkpoint_id(now: int, rng: random.Random) -> str:

@@ -27,12 +27,14 @@ from trigger_platform.engine.unit import Units
 from trigger_platform.http import openapi, problems
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Endpoint
+from trigger_platform.http.envelope import Envelope
 from trigger_platform.http.guard import Guard
 from trigger_platform.http.routes import (
     access_tokens,
     account,
     batches,
     branches,
+    bulk_actions,
     deployments,
     dev,
     environments,
@@ -105,6 +107,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     runs.add_tags,
     runs.read_metadata,
     runs.update_metadata,
+    bulk_actions.create_bulk_action,
+    bulk_actions.list_bulk_actions,
+    bulk_actions.read_bulk_action,
+    bulk_actions.abort_bulk_action,
     idempotency.reset_key,
     batches.trigger_small_batch,
     batches.read_batch,
@@ -299,7 +305,14 @@ def build(server: Server) -> Starlette:
             Route("/openapi.json", describe),
             Mount("/static", StaticFiles(directory=_STATIC)),
         ],
-        middleware=[Middleware(Guard, hosts=server.settings.hosts)],
+        middleware=[
+            Middleware(
+                Envelope,
+                is_encrypted=(server.settings.public_url or "").startswith("https://"),
+                logs_all=server.settings.log_requests,
+            ),
+            Middleware(Guard, hosts=server.settings.hosts),
+        ],
         exception_handlers={HTTPException: _no_route},
         lifespan=lifespan,
     )

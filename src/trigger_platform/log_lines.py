@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextvars import ContextVar
 from typing import TextIO
 
 from trigger_core import clock
 
-__all__ = ["JsonLines", "configure"]
+__all__ = ["JsonLines", "configure", "request_id"]
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The number of the request that is being answered."""
 
 _TEXT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as an object with ``time``, ``level``, ``logger``, ``message``, perhaps ``error``."""
+    """Formats a record as an object: ``time, level, logger, message``, perhaps ``request, error``."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -25,6 +29,9 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        number = request_id.get()
+        if number:
+            line["request"] = number
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

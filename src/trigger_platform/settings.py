@@ -192,6 +192,9 @@ class Settings(BaseModel):
     drain_grace: _Period = Field(
         20_000, description="How long requests under way may take once the server takes no more."
     )
+    log_requests: bool = Field(
+        False, description="Whether every request is logged; those that fail here always are."
+    )
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="How log lines are written; `auto` is text on a terminal, else JSON."
     )

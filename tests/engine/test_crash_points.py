@@ -19,6 +19,7 @@ import pytest
 from support import identity, transitions
 from support.crash import Died, Moment, Mortal, reopen
 from support.engine import Engine, open_database, open_engine, scheduled, task
+from support.fleet import Fleet
 from support.session import Session
 from trigger_core.metadata import Operation
 from trigger_core.retry import RetryPolicy
@@ -30,6 +31,7 @@ from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions
 from trigger_core.schemas.workers import Assignment, GivenUp, Held, LogLine, StartRetry, Verdict
 from trigger_platform.engine import (
     blob,
+    bulk_action,
     delayed,
     deployment,
     dequeue,
@@ -49,8 +51,9 @@ from trigger_platform.engine import (
     trigger,
 )
 from trigger_platform.engine.request import RequestKey
+from trigger_platform.engine.run_filter import RunFilter
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow
+from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow, WorkerGroupRow
 from trigger_platform.store.sqlite import DIALECT
 from trigger_platform.store.statements import migrations
 
@@ -319,6 +322,28 @@ def _deployed_twice(engine: Engine) -> str:
     return engine.deploy(task(retry=POLICY), scheduled(), promoted=False)
 
 
+def _supervised(engine: Engine) -> WorkerGroupRow:
+    """A run of a managed deployment waits for a supervisor."""
+    engine.sql("update environment set type = 'PRODUCTION'")
+    engine.environment = replace(engine.environment, type="PRODUCTION")
+    engine.deploy(task(retry=POLICY))
+    engine.trigger()
+    return Fleet.of(engine).group
+
+
+def _managed_wait(engine: Engine) -> tuple[WorkerGroupRow, RunRow]:
+    fleet = Fleet(engine, _supervised(engine))
+    return fleet.group, fleet.wait(fleet.take()[0], 60_000)
+
+
+def _managed_restore(engine: Engine) -> tuple[WorkerGroupRow, Assignment]:
+    group, waiting = _managed_wait(engine)
+    fleet = Fleet(engine, group)
+    fleet.put_away(waiting)
+    engine.advance(60_000)
+    return group, fleet.take()[0]
+
+
 def _end_build(engine: Engine, deployment_id: str, function: Any, *how: Any) -> str:
     def end(u: Unit) -> str:
         found = deployment.find(u, engine.environment, deployment_id)
@@ -370,6 +395,12 @@ def _mend(engine: Engine, _state: Any) -> None:
             invariants.mend(u, found)
 
     engine.call(mend)
+
+
+def _bulk(engine: Engine, kind: bulk_action.Kind) -> str:
+    wanted = RunFilter(tasks=["task"])
+    made = engine.call(bulk_action.create, engine.environment, kind, wanted, total=1)
+    return str(made.id)
 
 
 def _upload(engine: Engine) -> None:
@@ -461,6 +492,14 @@ CASES = [
         is_repeated=False,
     ),
     Case("request.once", _replay_once, _queued),
+    Case("bulk_action.create", lambda e, _: bool(_bulk(e, "CANCEL")), _queued, is_repeated=False),
+    Case("bulk_action.proceed: cancel", _sweep, lambda e: (_queued(e), _bulk(e, "CANCEL"))),
+    Case("bulk_action.proceed: replay", _sweep, lambda e: (_queued(e), _bulk(e, "REPLAY"))),
+    Case(
+        "bulk_action.abort",
+        lambda e, made: e.call(bulk_action.abort, e.environment, made).status,
+        lambda e: (_queued(e), _bulk(e, "REPLAY"))[1],
+    ),
     Case("blob.expect", lambda e, _: e.call(blob.expect, e.environment, "p"), _upload),
     Case("blob.uploaded", lambda e, _: _uploaded(e), _upload),
     Case("blob.forget", lambda e, gone: e.call(blob.forget, gone), _unused),
@@ -606,6 +645,16 @@ CASES = [
     ),
     Case("snapshot_channel.extend", lambda e, s: Session(e).extend(*s), _snapshot),
     Case("snapshot_channel.disconnect", _disconnect, _snapshot),
+    Case(
+        "supervisor.take", lambda e, group: Fleet(e, group).take(), _supervised, is_repeated=False
+    ),
+    Case("suspension.put_away", lambda e, s: Fleet(e, s[0]).put_away(s[1]), _managed_wait),
+    Case("suspension.go_on", lambda e, s: Fleet(e, s[0]).go_on(s[1]).status, _managed_restore),
+    Case(
+        "snapshot_channel.start instead of going on",
+        lambda e, s: Fleet(e, s[0]).start(s[1]).run.attempt,
+        _managed_restore,
+    ),
     Case(
         "trigger.create for a parent that is told by its snapshot",
         lambda e, s: _create(e, parent_run_id=s[0], resume_parent_on_completion=True),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 
 import pytest
 
-from trigger_core.errors import StoreError
+from trigger_core.errors import NumberOutOfRangeError, StoreError
 from trigger_platform.store.database import Database, Tx
-from trigger_platform.store.rows import ProjectRow
+from trigger_platform.store.rows import PayloadRow, ProjectRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,27 @@ async def test_a_broken_constraint_fails_its_write_alone(db: Database) -> None:
 
     await db.write(lambda tx: _insert(tx, "two"))
     assert await db.read(lambda tx: _exists(tx, "two"))
+
+
+async def test_a_number_beyond_sixty_four_bits_is_the_callers_mistake(db: Database) -> None:
+    """Refused with a code, and nothing is kept of its write."""
+
+    def write(tx: Tx) -> None:
+        _insert(tx, "before")
+        tx.run("environment_pause", id="nobody", paused=2**70)
+
+    with pytest.raises(NumberOutOfRangeError):
+        await db.write(write)
+    assert not await db.read(lambda tx: _exists(tx, "before"))
+
+
+async def test_a_list_with_nul_in_a_text_can_be_asked_for(db: Database) -> None:
+    """PostgreSQL has no such text, and says so in the middle of a statement unless it is kept from it."""
+
+    def write(tx: Tx) -> int:
+        return len(tx.all("payloads_of", PayloadRow, ids=json.dumps(["a\0b"])))
+
+    assert await db.write(write) == 0
 
 
 async def test_writes_follow_each_other_in_the_order_they_were_asked_for(db: Database) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from trigger_platform.engine import (
     batch,
+    bulk_action,
     cancel,
     concurrency,
     delayed,
@@ -82,6 +83,8 @@ def _fire(u: Unit, timer: TimerRow) -> None:
     u.tx.run("timer_delete", kind=timer.kind, subject_id=timer.subject_id)
     if timer.kind == cancel.CHILD_TIMER:
         cancel.child(u, timer.subject_id)
+    elif timer.kind == bulk_action.TIMER:
+        bulk_action.proceed(u, timer.subject_id)
     elif timer.kind == pending_version.LANDED_TIMER:
         pending_version.landed(u, timer.subject_id)
     elif timer.kind == pending_version.EXTERNAL_TIMER:

@@ -193,6 +193,16 @@ def debounces(u: Unit, _periods: Periods, place: Place) -> Slice:
     return Slice(removed, keys[-1] if len(page) == _KEYS else None)
 
 
+def bulk_actions(u: Unit, periods: Periods, place: Place) -> Slice:
+    """Remove actions on many runs that ended."""
+    before = u.now - periods.runs_ms
+    after = place.get("after", "")
+    page = u.tx.all("old_bulk_actions", _Old, before=before, after=after, limit=_RUNS)
+    ids = json.dumps([one.id for one in page])
+    u.tx.run("remove_bulk_action_runs", ids=ids)
+    return Slice(u.tx.run("remove_bulk_actions", ids=ids), _after(page, _RUNS))
+
+
 def blobs(u: Unit, periods: Periods, place: Place) -> Slice:
     """Let go of packets that no run has, or has any more; they are removed from where they lie afterwards."""
     start = {"environment_id": "", "path": ""} | dict(place)
@@ -215,6 +225,7 @@ SWEEPS: Mapping[str, Callable[[Unit, Periods, Place], Slice]] = {
     "waitpoints": waitpoints,
     "requests": requests,
     "debounces": debounces,
+    "bulk_actions": bulk_actions,
     "blobs": blobs,
 }
 """What is swept, in this order: what runs leave behind comes after them."""

@@ -179,6 +179,7 @@ class Endpoint:
     body_limit: int
     is_body_optional: bool
     form: Form | None = None
+    statuses: tuple[int, ...] = (200,)
 
     @property
     def summary(self) -> str:
@@ -202,7 +203,9 @@ class Endpoint:
         try:
             principal = await identify(server, self.access, request)
             body = await self._parse(request)
-            result = await self.handler(Incoming(server, principal, request, body))
+            return _answer(await self.handler(Incoming(server, principal, request, body)))
+        except RecursionError:
+            return problems.nested_too_deeply()
         except ValidationError as error:
             return problems.invalid_body(error)
         except TriggerError as error:
@@ -211,7 +214,6 @@ class Endpoint:
             return Response(status_code=499)
         except Exception as error:  # noqa: BLE001 - the last resort of a request
             return problems.unexpected(error, self.path)
-        return _answer(result)
 
     async def _parse(self, request: Request) -> Any:
         if self.body is None:
@@ -265,8 +267,9 @@ def endpoint(
     body_limit: int = BODY_LIMIT,
     is_body_optional: bool = False,
     form: Form | None = None,
+    statuses: tuple[int, ...] = (200,),
 ) -> Callable[[Callable[[Incoming[B]], Awaitable[Any]]], Endpoint]:
-    """Describe a route; the decorated function is called with what came in.
+    """Describe a route; the function is called with what came in, and answers with one of ``statuses``.
 
     A route with a ``form`` takes its body as ``multipart/form-data`` too.
     """
@@ -274,7 +277,16 @@ def endpoint(
     def describe(handler: Callable[[Incoming[B]], Awaitable[Any]]) -> Endpoint:
         function = cast("Handler", handler)
         return Endpoint(
-            method, path, access, function, body, returns, body_limit, is_body_optional, form
+            method,
+            path,
+            access,
+            function,
+            body,
+            returns,
+            body_limit,
+            is_body_optional,
+            form,
+            statuses,
         )
 
     return describe

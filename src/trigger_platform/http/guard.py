@@ -19,7 +19,7 @@ _SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
 class Guard:
-    """ASGI middleware that checks Host, and Origin for what changes something."""
+    """ASGI middleware that checks Host, and Origin for what changes something and for web sockets."""
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str] = LOOPBACK) -> None:
         self._app = app
@@ -27,12 +27,15 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through or refuse it."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         reason = self._refusal(scope, Headers(scope=scope))
         if reason is None:
             await self._app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
             return
         body = ErrorBody(error="Forbidden", code="FOREIGN_REQUEST", because=reason)
         await problems.answer(403, body)(scope, receive, send)
@@ -43,7 +46,7 @@ class Guard:
         if name not in self._hosts and name != (scope.get("server") or ("",))[0]:
             return f"the Host header names {host!r}, which is no name of this server"
         origin = headers.get("origin")
-        if scope["method"] in _SAFE or origin is None:
+        if origin is None or scope.get("method") in _SAFE:
             return None
         if origin.partition("://")[2] != host:
             return f"the request comes from {origin!r}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from trigger_core.schemas.errors import ErrorBody
 from trigger_platform.http.access import Credential, Rule
 from trigger_platform.http.endpoint import Endpoint
 
@@ -29,7 +31,8 @@ _SCHEMES = {
 def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     """Return the description of all routes."""
     listed = list(endpoints)
-    models = {model for one in listed for model in (one.body, one.returns) if model is not None}
+    models: set[type[BaseModel]] = {ErrorBody}
+    models |= {model for one in listed for model in (one.body, one.returns) if model is not None}
     ordered = sorted(models, key=lambda model: model.__name__)
     _, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
@@ -63,7 +66,13 @@ def _operation(one: Endpoint) -> dict[str, Any]:
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in _PARAMETER.findall(one.path)
         ],
-        "responses": {"200": {"description": "OK"} | _content(one.returns)},
+        "responses": {
+            **{
+                str(status): {"description": HTTPStatus(status).phrase} | _content(one.returns)
+                for status in one.statuses
+            },
+            "4XX": {"description": "Refused"} | _content(ErrorBody),
+        },
     }
     if one.body is not None:
         operation["requestBody"] = {"required": True} | _content(one.body)

@@ -37,7 +37,7 @@ from trigger_core.schemas.workers import TaskError
 from trigger_platform.engine import idempotency, states
 from trigger_platform.engine.queue import View
 from trigger_platform.engine.why import public_status
-from trigger_platform.http import present_schedules
+from trigger_platform.http import nesting, present_schedules
 from trigger_platform.reads.batches import Ended, FullBatch
 from trigger_platform.reads.runs import FullRun, LogRow, RunPageRows, SnapshotRow
 from trigger_platform.store.rows import EnvironmentRow, RunRow, WaitpointRow
@@ -109,9 +109,9 @@ def detail(found: FullRun, stored: Stored = _nowhere) -> RunDetail:
     output = found.output if run.status == states.RunStatus.COMPLETED_SUCCESSFULLY else None
     kind = run.output_type or packet.JSON
     fields = _summary(run) | {
-        "payload": packet.to_plain(payload.data, payload.type) if payload else None,
+        "payload": nesting.plain(payload.data, payload.type) if payload else None,
         "payload_presigned_url": _link(payload.data, payload.type, stored) if payload else None,
-        "output": packet.to_plain(output, kind),
+        "output": nesting.plain(output, kind),
         "output_presigned_url": _link(output, kind, stored),
         "error": error_of(run.error),
         "attempt_count": run.attempt,

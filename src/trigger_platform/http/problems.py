@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from trigger_core.errors import TriggerError
 from trigger_core.schemas.errors import ErrorBody
+from trigger_platform.log_lines import request_id
 
-__all__ = ["answer", "invalid_body", "of", "unexpected"]
+__all__ = ["answer", "invalid_body", "nested_too_deeply", "of", "unexpected"]
 
 _log = logging.getLogger(__name__)
 
@@ -54,10 +55,17 @@ def invalid_body(error: ValidationError) -> Response:
     return answer(400, ErrorBody(error=text, code="INVALID_BODY"))
 
 
+def nested_too_deeply() -> Response:
+    """Return the answer for JSON in a text of a body that cannot be read."""
+    return answer(
+        400, ErrorBody(error="Invalid JSON", code="INVALID_JSON", because="it is nested too deeply")
+    )
+
+
 def unexpected(error: Exception, path: str) -> Response:
     """Return the answer for a defect of ours; the log has the details under the same number."""
-    number = secrets.token_hex(4)
-    _log.error("request to %s failed (%s)", path, number, exc_info=error)
+    number = request_id.get() or secrets.token_hex(8)
+    _log.error("request to %s failed", path, exc_info=error)
     body = ErrorBody(
         error="Internal Server Error",
         code="INTERNAL_ERROR",

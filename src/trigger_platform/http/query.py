@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from trigger_core import clock, duration
 from trigger_core.errors import InvalidDurationError, UsageError
 from trigger_platform.http.endpoint import Incoming
 
-__all__ = ["flag", "moment", "since", "texts"]
+__all__ = ["flag", "moment", "read_moment", "read_since", "since", "texts"]
 
 
-def texts(call: Incoming[None], name: str) -> list[str]:
+def texts(call: Incoming[Any], name: str) -> list[str]:
     """Return the parts of a list, which is written with commas."""
     return [text for text in call.query(name).split(",") if text]
 
 
-def flag(call: Incoming[None], name: str) -> bool | None:
+def flag(call: Incoming[Any], name: str) -> bool | None:
     """Return ``true`` or ``false``, or ``None`` where nothing is said.
 
     Raises:
@@ -26,7 +28,7 @@ def flag(call: Incoming[None], name: str) -> bool | None:
     return text == "true" if text else None
 
 
-def since(call: Incoming[None], period: str, start: str) -> int | None:
+def since(call: Incoming[Any], period: str, start: str) -> int | None:
     """Return where a window of time begins (ms): so long ago, or at a moment, whichever is given.
 
     Raises:
@@ -35,19 +37,36 @@ def since(call: Incoming[None], period: str, start: str) -> int | None:
     text = call.query(period)
     if not text:
         return moment(call, start)
-    try:
-        return call.server.units.clock.now() - duration.parse_ms(text)
-    except InvalidDurationError as error:
-        raise _bad(period, text, "a duration such as 7d") from error
+    return read_since(period, text, call.server.units.clock.now())
 
 
-def moment(call: Incoming[None], name: str) -> int | None:
+def moment(call: Incoming[Any], name: str) -> int | None:
     """Return a moment (ms).
 
     Raises:
         UsageError: it cannot be read.
     """
-    text = call.query(name)
+    return read_moment(name, call.query(name))
+
+
+def read_since(name: str, text: str, now: int) -> int:
+    """Return the moment so long ago.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return now - duration.parse_ms(text)
+    except InvalidDurationError as error:
+        raise _bad(name, text, "a duration such as 7d") from error
+
+
+def read_moment(name: str, text: str) -> int | None:
+    """Return a moment (ms), or ``None`` where nothing is said.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
     if not text or text.isdecimal():
         return int(text) if text else None
     try:

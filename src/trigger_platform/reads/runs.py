@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from trigger_core import ids
 from trigger_core.errors import NotFoundError
-from trigger_core.machines import DEFAULT_MACHINE
+from trigger_platform.engine.run_filter import RunFilter
 from trigger_platform.engine.unit import Unit
 from trigger_platform.reads import batches
 from trigger_platform.reads.batches import Ended
@@ -60,23 +57,9 @@ class LogRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
-    """Which runs; statuses in the internal vocabulary, empty means any.
+class Filters(RunFilter):
+    """Which runs, and which page of them."""
 
-    ``created_from`` and ``created_to`` are moments (ms), both inclusive; ``tags`` match runs that have any.
-    """
-
-    statuses: Sequence[str] = ()
-    tasks: Sequence[str] = ()
-    versions: Sequence[str] = ()
-    tags: Sequence[str] = ()
-    queues: Sequence[str] = ()
-    machines: Sequence[str] = ()
-    batch: str = ""
-    schedule: str = ""
-    is_test: bool | None = None
-    created_from: int | None = None
-    created_to: int | None = None
     size: int = 25
     after: str = ""
     before: str = ""
@@ -151,21 +134,8 @@ def result(u: Unit, environment: EnvironmentRow, run_id: str) -> Ended:
 
 def page(u: Unit, environment: EnvironmentRow, filters: Filters) -> RunPageRows:
     """Return a page of runs, newest first. Ids sort by creation, so a time window is a range of ids."""
-    params = {
-        "environment_id": environment.id,
-        "statuses": _list(filters.statuses),
-        "tasks": _list(filters.tasks),
-        "versions": _list(filters.versions),
-        "tags": _list(filters.tags),
-        "queues": _list(filters.queues),
-        "machines": _list(filters.machines),
-        "default_machine": DEFAULT_MACHINE,
-        "batch": filters.batch,
-        "schedule": filters.schedule,
-        "is_test": -1 if filters.is_test is None else int(filters.is_test),
-        "limit": filters.size + 1,
-    }
-    oldest, newest = _window(filters)
+    params = filters.params() | {"environment_id": environment.id, "limit": filters.size + 1}
+    oldest, newest = filters.window()
     if filters.before:
         lower = max(oldest, filters.before)
         found = u.tx.all("read_runs_newer", RunRow, lower=lower, upper=newest, **params)
@@ -177,14 +147,6 @@ def page(u: Unit, environment: EnvironmentRow, filters: Filters) -> RunPageRows:
     runs = found[: filters.size]
     more = runs[-1].id if len(found) > filters.size else None
     return RunPageRows(runs, next=more, previous=runs[0].id if filters.after and runs else None)
-
-
-def _window(filters: Filters) -> tuple[str, str]:
-    """Return ids below and above every run that was created in time."""
-    start, end = filters.created_from, filters.created_to
-    oldest = ids.before_runs_of(max(0, start)) if start is not None else ids.BEFORE_RUNS
-    newest = ids.before_runs_of(end + 1) if end is not None else ids.AFTER_RUNS
-    return oldest, newest
 
 
 def snapshots(u: Unit, environment: EnvironmentRow, run_id: str) -> list[SnapshotRow]:
@@ -208,7 +170,3 @@ def _schedule(u: Unit, schedule_id: str | None) -> ScheduleRow | None:
     if schedule_id is None:
         return None
     return u.tx.maybe("schedule_by_id", ScheduleRow, id=schedule_id)
-
-
-def _list(values: Sequence[str]) -> str:
-    return json.dumps(list(values))

@@ -15,6 +15,7 @@ __all__ = [
     "BatchRow",
     "BlobRow",
     "BranchRow",
+    "BulkActionRow",
     "CheckpointRow",
     "Count",
     "DebounceRow",
@@ -592,6 +593,24 @@ class BlobRow:
     size: int | None
     created_at: int
     removed_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BulkActionRow:
+    """Something that is done to many runs: ``chosen`` is a filter or ids, ``below`` how far it came."""
+
+    id: str
+    environment_id: str
+    name: str | None
+    type: str
+    status: str
+    chosen: str
+    below: str
+    total: int
+    success: int
+    failure: int
+    created_at: int
+    completed_at: int | None
 
 
 @dataclass(frozen=True, slots=True)

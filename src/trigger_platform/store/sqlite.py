@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from trigger_core.clock import Clock, SystemClock
-from trigger_core.errors import StoreError
+from trigger_core.errors import NumberOutOfRangeError, StoreError, TriggerError
 from trigger_platform.store import behind, migrate, statements
 from trigger_platform.store.group_writer import GroupWriter, Job, Tally
 from trigger_platform.store.notice import Notice
@@ -193,7 +193,7 @@ class SqliteDatabase:
         connection.execute("begin")
         try:
             return work(tx)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError) as error:
             raise _translate(error, self._path) from error
         finally:
             connection.execute("rollback")
@@ -218,7 +218,7 @@ class SqliteDatabase:
         try:
             job.result = job.work(self._tx)
         except BaseException as error:  # noqa: BLE001 - answered to the caller of this job
-            known = isinstance(error, sqlite3.Error)
+            known = isinstance(error, (sqlite3.Error, OverflowError))
             job.error = _translate(error, self._path) if known else error
             execute("rollback to unit")
         execute("release unit")
@@ -264,9 +264,11 @@ def _open(path: str, *, durable: bool, migrates: bool) -> sqlite3.Connection:
     return connection
 
 
-def _translate(error: BaseException, path: str) -> StoreError:
+def _translate(error: BaseException, path: str) -> TriggerError:
     """Say in our words what SQLite complains about."""
     text = str(error)
+    if isinstance(error, OverflowError):
+        return NumberOutOfRangeError("a number is too large to be kept", because=text)
     if "malformed" in text or "not a database" in text:
         return migrate.damaged(path, text)
     if isinstance(error, sqlite3.OperationalError) and "unable to open" in text:

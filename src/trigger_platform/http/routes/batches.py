@@ -60,6 +60,7 @@ Items = list[tuple[int, BatchItem | Refused]]
     body=CreateBatch,
     returns=BatchCreated,
     body_limit=_CREATE_LIMIT,
+    statuses=(200, 202),
 )
 async def create_batch(call: Incoming[CreateBatch]) -> Reply:
     """Create a batch that its items will be streamed into; a parent that waits, waits from now on."""
@@ -113,6 +114,7 @@ async def read_results(call: Incoming[None]) -> BatchResults:
     access=Access.BATCH_TRIGGER,
     body=TriggerBatch,
     returns=BatchTriggered,
+    statuses=(202,),
 )
 async def trigger_batch(call: Incoming[TriggerBatch]) -> Reply:
     """Create up to a thousand runs at once, all or none."""
@@ -125,6 +127,7 @@ async def trigger_batch(call: Incoming[TriggerBatch]) -> Reply:
     access=Access.BATCH_TRIGGER,
     body=TriggerBatch,
     returns=BatchCreated,
+    statuses=(202,),
 )
 async def trigger_small_batch(call: Incoming[TriggerBatch]) -> Reply:
     """Create runs at once, all or none, and answer with their number (older clients)."""

@@ -26,11 +26,10 @@ from trigger_core.schemas.runs import (
 from trigger_platform.engine import cancel, delayed, metadata, replay, tags, why
 from trigger_platform.engine.replay import Payload
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import present, query
+from trigger_platform.http import present, run_query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
 from trigger_platform.reads import runs as reads
-from trigger_platform.reads.runs import Filters
 from trigger_platform.store.rows import EnvironmentRow
 
 __all__ = [
@@ -70,24 +69,9 @@ async def read_result(call: Incoming[None]) -> RunResult:
 @endpoint("GET", "/api/v1/runs", access=Access.RUNS_READER, returns=RunPage)
 async def list_runs(call: Incoming[None]) -> RunPage:
     """List runs, newest first."""
-    filters = Filters(
-        statuses=present.internal_statuses(query.texts(call, "filter[status]")),
-        tasks=query.texts(call, "filter[taskIdentifier]"),
-        versions=query.texts(call, "filter[version]"),
-        tags=query.texts(call, "filter[tag]"),
-        queues=query.texts(call, "filter[queue]"),
-        machines=query.texts(call, "filter[machine]"),
-        batch=call.query("filter[batch]"),
-        schedule=call.query("filter[schedule]"),
-        is_test=query.flag(call, "filter[isTest]"),
-        created_from=query.since(call, "filter[createdAt][period]", "filter[createdAt][from]"),
-        created_to=query.moment(call, "filter[createdAt][to]"),
-        size=call.number("page[size]", 25, low=1, high=100),
-        after=call.query("page[after]"),
-        before=call.query("page[before]"),
-    )
     return present.run_page(
-        await call.server.read(reads.page, call.environment_id, filters), call.principal.environment
+        await call.server.read(reads.page, call.environment_id, run_query.of_query(call)),
+        call.principal.environment,
     )
 
 

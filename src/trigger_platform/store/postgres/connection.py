@@ -10,7 +10,7 @@ from psycopg.adapt import Loader
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
 
-from trigger_core.errors import ConflictingWriteError, StoreError
+from trigger_core.errors import ConflictingWriteError, NumberOutOfRangeError, StoreError
 from trigger_platform.store.postgres.address import Address
 
 __all__ = ["Connection", "connect", "is_conflict", "is_lost", "translate", "unreachable"]
@@ -86,6 +86,8 @@ def translate(error: BaseException, address: Address) -> BaseException:
     """Say in our words what PostgreSQL complains about; other errors stay as they are."""
     if not isinstance(error, psycopg.Error):
         return error
+    if isinstance(error, errors.NumericValueOutOfRange):
+        return NumberOutOfRangeError("a number is too large to be kept", because=_first_line(error))
     if isinstance(error, _CONFLICTS) and not isinstance(error, errors.UniqueViolation):
         busy = StoreError(
             f"the database {address.shown} is too busy with other writes of the same rows",

@@ -23,7 +23,8 @@ R = TypeVar("R")
 
 DIALECT = Dialect(
     name="postgres",
-    each="json_array_elements_text({}::json) as each (value)",
+    # A text with NUL in it equals none that is stored, and must not fail the statement either.
+    each=r"json_array_elements_text(replace({}, '\u0000', '\ufffd')::json) as each (value)",
     lock=" for no key update",
     take=" for no key update skip locked",
     rows="json_to_recordset(:rows::json) as each ({})",

@@ -11,6 +11,9 @@ where environment_id = :environment_id
     and (:batch = '' or batch_id = :batch)
     and (:schedule = '' or schedule_id = :schedule)
     and (:is_test = -1 or is_test = :is_test)
+    and (:is_root = 0 or parent_id is null)
+    and (:bulk_action = '' or exists (
+        select 1 from bulk_action_run b where b.bulk_action_id = :bulk_action and b.run_id = run.id))
     and (:tags = '[]' or exists (
         select 1 from {each run.tags} where value in (select value from {each :tags})))
 order by id desc
@@ -29,9 +32,38 @@ where environment_id = :environment_id
     and (:batch = '' or batch_id = :batch)
     and (:schedule = '' or schedule_id = :schedule)
     and (:is_test = -1 or is_test = :is_test)
+    and (:is_root = 0 or parent_id is null)
+    and (:bulk_action = '' or exists (
+        select 1 from bulk_action_run b where b.bulk_action_id = :bulk_action and b.run_id = run.id))
     and (:tags = '[]' or exists (
         select 1 from {each run.tags} where value in (select value from {each :tags})))
 order by id
+limit :limit;
+
+-- name: count_runs
+-- How many runs there are between two ids.
+select count(*) from run
+where environment_id = :environment_id
+    and id > :lower and id < :upper
+    and (:statuses = '[]' or status in (select value from {each :statuses}))
+    and (:tasks = '[]' or task in (select value from {each :tasks}))
+    and (:versions = '[]' or version in (select value from {each :versions}))
+    and (:queues = '[]' or queue in (select value from {each :queues}))
+    and (:machines = '[]' or coalesce(machine, :default_machine) in (select value from {each :machines}))
+    and (:batch = '' or batch_id = :batch)
+    and (:schedule = '' or schedule_id = :schedule)
+    and (:is_test = -1 or is_test = :is_test)
+    and (:is_root = 0 or parent_id is null)
+    and (:bulk_action = '' or exists (
+        select 1 from bulk_action_run b where b.bulk_action_id = :bulk_action and b.run_id = run.id))
+    and (:tags = '[]' or exists (
+        select 1 from {each run.tags} where value in (select value from {each :tags})));
+
+-- name: run_ids_below
+-- Some of the newest runs between two ids, whatever they are.
+select id from run
+where environment_id = :environment_id and id > :lower and id < :upper
+order by id desc
 limit :limit;
 
 -- name: read_children

@@ -18,6 +18,8 @@ union all select 'checkpoint', count(*) from checkpoint
 union all select 'debounce', count(*) from debounce
 union all select 'request_log', count(*) from request_log
 union all select 'blob', count(*) from blob
+union all select 'bulk_action', count(*) from bulk_action
+union all select 'bulk_action_run', count(*) from bulk_action_run
 union all select 'run_tag', count(*) from run_tag
 union all select 'stream', count(*) from stream
 union all select 'stream_chunk', count(*) from stream_chunk

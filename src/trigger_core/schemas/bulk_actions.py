@@ -1,0 +1,100 @@
+"""Actions on many runs (protocol A.17)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, StringConstraints, model_validator
+
+from trigger_core.schemas.base import WireModel
+from trigger_core.schemas.runs import Page
+
+__all__ = [
+    "BulkActionCounts",
+    "BulkActionDetail",
+    "BulkActionId",
+    "BulkActionPage",
+    "BulkFilter",
+    "BulkQueue",
+    "CreateBulkAction",
+]
+
+Texts: TypeAlias = str | list[str]
+Moment: TypeAlias = str | int
+
+
+class BulkQueue(WireModel):
+    """A queue by its task's id or by its own name."""
+
+    type: Literal["task", "custom"]
+    name: str
+
+
+class BulkFilter(WireModel):
+    """Which runs, as lists of runs are filtered; several values are alternatives."""
+
+    status: Texts | None = None
+    task_identifier: Texts | None = None
+    version: Texts | None = None
+    from_: Moment | None = Field(default=None, alias="from")
+    to: Moment | None = None
+    period: str | None = None
+    bulk_action: str | None = None
+    tag: Texts | None = None
+    schedule: str | None = None
+    is_test: bool | None = None
+    batch: str | None = None
+    queue: BulkQueue | list[BulkQueue] | None = None
+    machine: Texts | None = None
+    region: Texts | None = None
+
+
+class CreateBulkAction(WireModel):
+    """The body of ``POST /api/v1/bulk-actions``: exactly one of ``filter`` and ``runIds``."""
+
+    action: Literal["cancel", "replay"]
+    filter: BulkFilter | None = None
+    run_ids: Annotated[list[str], Field(min_length=1, max_length=500)] | None = None
+    name: Annotated[str, StringConstraints(max_length=255)] | None = None
+    target_region: str | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> CreateBulkAction:
+        if (self.filter is None) == (self.run_ids is None):
+            raise ValueError("give either filter or runIds")
+        if self.filter is not None and not self.filter.to_wire():
+            raise ValueError("an empty filter would choose every run: say which")
+        return self
+
+
+class BulkActionId(WireModel):
+    """An action by its id."""
+
+    id: str
+
+
+class BulkActionCounts(WireModel):
+    """How far it came; ``total`` was counted when it began."""
+
+    total: int
+    success: int
+    failure: int
+
+
+class BulkActionDetail(WireModel):
+    """One action."""
+
+    id: str
+    name: str | None = None
+    type: Literal["CANCEL", "REPLAY"]
+    status: Literal["PENDING", "COMPLETED", "ABORTED"]
+    counts: BulkActionCounts
+    created_at: str
+    completed_at: str | None = None
+
+
+class BulkActionPage(WireModel):
+    """A page of actions, newest first."""
+
+    data: list[BulkActionDetail]
+    pagination: Page = Page()
