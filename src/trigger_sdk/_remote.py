@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -38,6 +39,7 @@ from trigger_core.schemas.trigger import (
 )
 from trigger_sdk import _session
 from trigger_sdk._session import Credentials
+from trigger_sdk._trace_headers import trace_headers
 from trigger_sdk.item import Item, TaskTarget
 from trigger_sdk.options import Options, moment_text
 from trigger_sdk.queues import QueueChange
@@ -348,7 +350,7 @@ def _trigger_call(item: Item[Any]) -> Call[Any]:
     request = TriggerTask(
         payload=wire["payload"], options=TriggerOptions.model_validate(wire["options"])
     )
-    return task_calls.trigger(item.task.id, request)
+    return replace(task_calls.trigger(item.task.id, request), headers=trace_headers())
 
 
 def _batch_calls(items: Sequence[Item[Any]]) -> Iterator[Call[BatchTriggered]]:
@@ -356,12 +358,16 @@ def _batch_calls(items: Sequence[Item[Any]]) -> Iterator[Call[BatchTriggered]]:
     size = 0
     for item in items:
         if chunk and (len(chunk) == _BATCH_ITEMS or size + item.payload.size > _BATCH_BYTES):
-            yield task_calls.batch_trigger(TriggerBatch(items=chunk))
+            yield _batch_call(chunk)
             chunk, size = [], 0
         chunk.append(BatchItem.model_validate(item.to_wire()))
         size += item.payload.size
     if chunk:
-        yield task_calls.batch_trigger(TriggerBatch(items=chunk))
+        yield _batch_call(chunk)
+
+
+def _batch_call(items: list[BatchItem]) -> Call[BatchTriggered]:
+    return replace(task_calls.batch_trigger(TriggerBatch(items=items)), headers=trace_headers())
 
 
 def _batch(answers: Sequence[BatchTriggered]) -> BatchHandle:

@@ -58,7 +58,7 @@ class CancelSignal:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """The run."""
+    """The run; ``traceparent`` is the span of this attempt, as W3C Trace Context writes it."""
 
     id: str
     created_at: datetime
@@ -74,6 +74,7 @@ class RunContext:
     parent_id: str | None = None
     root_id: str | None = None
     priority: float = 0
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ def _run(run: Message) -> RunContext:
         parent_id=run.get("parentRunId"),
         root_id=run.get("rootRunId"),
         priority=run.get("priority", 0),
+        traceparent=run.get("traceparent"),
     )
 
 

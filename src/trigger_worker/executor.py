@@ -35,11 +35,13 @@ from trigger_worker import (
     capture,
     limits,
     outcome,
+    spans,
     stored_packets,
     wait_messages,
 )
 from trigger_worker.executor_channel import ExecutorChannel
 from trigger_worker.ipc import Message, die_with_parent
+from trigger_worker.spans import Spans
 
 __all__ = ["Executor", "main"]
 
@@ -63,6 +65,7 @@ class Executor:
         self._is_spent = False
         self._rng = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._capture = capture.Capture(self._record, config.log_level)
+        self._spans = Spans(self._channel.send)
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -133,6 +136,7 @@ class Executor:
 
     def _begin_wait(self, request: WaitRequest) -> str:
         self._capture.end()
+        self._spans.flush()
         reference = f"w{next(self._references)}"
         self._channel.send({"t": "wait", "ref": reference} | wait_messages.describe(request))
         return reference
@@ -156,6 +160,7 @@ class Executor:
             ended = self._call(run, task)
         finally:
             self._signal = None
+            self._spans.flush()
             self._capture.end()
         return ended | {"ms": round((time.monotonic() - started) * 1000)}
 
@@ -174,6 +179,7 @@ class Executor:
         limits.apply(run.get("machine"))
         context = attempt_context.context(run, task, self._config, self._signal)
         current_run.set(ActiveRun(context, self, dict(context.run.metadata or {})))
+        self._spans.begin(context.run.traceparent)
         payload = stored_packets.payload(run)
         args, kwargs = task.signature.bind(packet.decode(payload.data, payload.type), context)
         self._dispatch()
@@ -295,6 +301,9 @@ class Executor:
         }
         if attributes:
             record["attributes"] = _plain(attributes)
+        span_id = spans.current_span_id()
+        if span_id is not None:
+            record["spanId"] = span_id
         self._channel.send({"t": "log", "record": record})
 
 

@@ -19,6 +19,7 @@ from trigger_worker.reports import Outbox
 from trigger_worker.run_controller import RunController
 from trigger_worker.run_events import RunEvents
 from trigger_worker.session_link import SessionLink
+from trigger_worker.span_export import SpanExport
 from trigger_worker.versions import Versions
 
 __all__ = ["Instance"]
@@ -44,8 +45,9 @@ class Instance:
         self._background = background
         self._outbox = Outbox()
         self._versions = Versions()
+        self._spans = SpanExport(platform.spans)
         self._runs = RunController(
-            self._outbox, self._versions, RunEvents(link), self._close_surplus
+            self._outbox, self._versions, RunEvents(link), self._spans, self._close_surplus
         )
         self._claims = Claims(self._runs.runs.values())
         self._exchange = Exchange(platform, self._outbox, self._claims, self._versions, self._runs)
@@ -64,7 +66,12 @@ class Instance:
         """Connect and begin to work."""
         await self._exchange.connect()
         self._link.emit("connected")
-        for loop in (self._exchange.report(), self._exchange.beat(), self._watch_memory()):
+        for loop in (
+            self._exchange.report(),
+            self._exchange.beat(),
+            self._spans.send(),
+            self._watch_memory(),
+        ):
             self._background.start(loop)
         await self._has_version.wait()
         await self._exchange.poll()

@@ -1,4 +1,4 @@
-"""The worker's link to a platform: one connection for polls, one for everything else."""
+"""The worker's link to a platform: a connection for polls, one for spans, one for everything else."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ class PlatformLink:
         self.project_ref = project_ref
         self.polls = Channel(api_url, secret_key, "poll")
         self.reports = Channel(api_url, secret_key, "report")
+        self.spans = Channel(api_url, secret_key, "spans")
         self.env = {
             "TRIGGER_API_URL": api_url,
             "TRIGGER_SECRET_KEY": secret_key,
@@ -22,6 +23,7 @@ class PlatformLink:
         """What tasks need to reach it as well."""
 
     def close(self) -> None:
-        """Close both."""
+        """Close them."""
         self.polls.close()
         self.reports.close()
+        self.spans.close()

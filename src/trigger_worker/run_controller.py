@@ -31,6 +31,7 @@ from trigger_worker.ipc import Message
 from trigger_worker.metadata_changes import MetadataChanges
 from trigger_worker.reports import Outbox
 from trigger_worker.run_events import RunEvents
+from trigger_worker.span_export import SpanExport
 from trigger_worker.versions import Versions
 from trigger_worker.waits import Waits
 
@@ -48,12 +49,14 @@ class RunController:
         outbox: Outbox,
         versions: Versions,
         events: RunEvents,
+        spans: SpanExport,
         on_idle: Callable[[], None],
     ) -> None:
         self.runs: dict[str, ActiveRun] = {}
         self._outbox = outbox
         self._versions = versions
         self._events = events
+        self._spans = spans
         self._waits = Waits(outbox, events)
         self._metadata = MetadataChanges(outbox)
         self._on_idle = on_idle
@@ -103,6 +106,8 @@ class RunController:
                 self._waits.give_up(run, message)
             case "metadata" | "flush":
                 self._change_metadata(run, process, message)
+            case "spans":
+                self._spans.add(run.assignment, message["spans"])
             case "done":
                 self._done(run, process, message)
             case kind:

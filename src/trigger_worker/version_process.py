@@ -25,7 +25,7 @@ from typing import NoReturn
 from trigger_core.errors import TriggerError
 from trigger_sdk import _lazy
 from trigger_sdk.config import Config
-from trigger_worker import executor, indexer, ipc
+from trigger_worker import executor, indexer, ipc, spans
 from trigger_worker.ipc import Message
 from trigger_worker.sources import Sources
 
@@ -137,6 +137,7 @@ class _Version:
             )
             if not ready:
                 _lazy.preload()
+                spans.preload()
                 gc.freeze()
                 preloaded = True
             if wakeup in ready:

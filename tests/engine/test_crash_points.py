@@ -8,6 +8,7 @@ All three must come to the same.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from typing import Any, get_args
 import pytest
 
 from support import identity, transitions
+from support import otlp, transitions
 from support.crash import Died, Moment, Mortal, reopen
 from support.engine import Engine, open_database, open_engine, scheduled, task
 from support.fleet import Fleet
@@ -47,6 +49,7 @@ from trigger_platform.engine import (
     retention,
     schedule,
     tags,
+    telemetry,
     token,
     trigger,
 )
@@ -54,6 +57,9 @@ from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.run_filter import RunFilter
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow, WorkerGroupRow
+from trigger_platform.otlp import from_json
+from trigger_platform.otlp.offered import offered
+from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow
 from trigger_platform.store.sqlite import DIALECT
 from trigger_platform.store.statements import migrations
 
@@ -397,6 +403,22 @@ def _mend(engine: Engine, _state: Any) -> None:
     engine.call(mend)
 
 
+def _say(engine: Engine, one: Assignment) -> None:
+    line = LogRecord(
+        attempt=1, time="2025-11-24T16:00:00Z", level="INFO", source="stdout", message="hello"
+    )
+    engine.report(logs=[LogLine(run_id=one.run_id, lease=one.lease, number=1, record=line)])
+
+
+def _export(engine: Engine, one: Assignment) -> int:
+    who = {"ctx.run.id": one.run_id}
+    spans = from_json.read(json.dumps(otlp.traces(who, otlp.span("a" * 16))).encode(), "traces")
+    lines = from_json.read(json.dumps(otlp.logs(who, otlp.line("hello"))).encode(), "logs")
+    told = offered([*spans, *lines], engine.clock.now())
+    taken: telemetry.Taken = engine.call(telemetry.take, engine.environment.id, told)
+    return taken.refused
+
+
 def _bulk(engine: Engine, kind: bulk_action.Kind) -> str:
     wanted = RunFilter(tasks=["task"])
     made = engine.call(bulk_action.create, engine.environment, kind, wanted, total=1)
@@ -526,6 +548,8 @@ CASES = [
         lambda e: e.trigger(idempotency_key="k"),
     ),
     Case("tags.add", _add_tag, _queued),
+    Case("run_log.write", _say, _started),
+    Case("telemetry.take", _export, _started),
     Case("metadata.update", _update_metadata, _queued),
     Case("report: metadata", _flush_metadata, _started),
     Case("channel.connect", lambda e, _: e.connect("boot-2"), _started),

@@ -112,7 +112,8 @@ async def test_actions_come_in_pages(platform: Platform) -> None:
     assert [one["id"] for one in second["data"]] == made[:1]
     before = {"page[size]": "2", "page[before]": second["pagination"]["previous"]}
 
-    assert (await platform.http.get(PATH, params=before)).json()["data"] == first["data"]
+    back = (await platform.http.get(PATH, params=before)).json()
+    assert [one["id"] for one in back["data"]] == made[:0:-1]  # they may have ended meanwhile
 
 
 @pytest.mark.parametrize(

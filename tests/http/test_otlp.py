@@ -128,6 +128,8 @@ async def test_what_is_exported_again_is_there_once(platform: Platform) -> None:
 
     assert await _rows(platform, "span_id") == [("a" * 16,)]
     assert await _rows(platform, "message", "run_log") == [("a",), ("b",)]
+    told = "(select 1 as id, * from telemetry) as t"
+    assert await _rows(platform, "records", told) == [(3,)]
 
 
 @both

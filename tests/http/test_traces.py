@@ -11,6 +11,7 @@ import pytest
 from support import otlp
 from support.http import Platform
 from trigger_core import trace_context
+from trigger_core.schemas.traces import RunEvents, RunTrace
 
 CALLER = f"00-{otlp.TRACE}-00f067aa0ba902b7-01"
 SPAN = {"id", "runId", "data", "children"}
@@ -104,6 +105,7 @@ async def test_the_items_of_a_batch_belong_to_the_trace_of_its_caller(platform: 
 async def test_a_trace_is_a_tree_with_every_required_key(platform: Platform, told: str) -> None:
     """Absent is not null; what is long is left to whoever asks for the span."""
     trace = await _trace(platform, told)
+    assert RunTrace.model_validate({"trace": trace}).to_wire() == {"trace": trace}
     root = trace["rootSpan"]
     [attempt] = root["children"]
     [outer] = attempt["children"]
@@ -147,6 +149,7 @@ async def test_events_come_in_the_order_they_began(platform: Platform, told: str
     """Spans and lines."""
     answer = await platform.http.get(f"/api/v1/runs/{told}/events")
     events = answer.json()["events"]
+    assert RunEvents.model_validate(answer.json()).to_wire() == answer.json()
 
     assert [(one["kind"], one["message"]) for one in events] == [
         ("RUN", "task"),
@@ -225,3 +228,43 @@ async def test_a_public_token_reads_the_trace_of_its_run_alone(
         mine = await platform.http.get(f"/api/v1/runs/{own}/{path}", headers=headers)
         other = await platform.http.get(f"/api/v1/runs/{told}/{path}", headers=headers)
         assert (mine.status_code, other.status_code) == (200, 403)
+
+
+async def test_the_page_of_a_run_shows_its_trace(platform: Platform, told: str) -> None:
+    """Spans and lines with their bars, within what the page's policy allows; a child's name is a link."""
+    child = await platform.trigger("task", parentRunId=told)
+    platform.clock.advance(20)
+    page = (await platform.http.get(f"/runs/{told}", headers={"authorization": ""})).text
+
+    for text in ("Attempt 1", "outer", "inner", "hello"):
+        assert f">{text}<" in page.replace("<i></i>", ">")
+    assert f'<a href="/runs/{child}">task</a>' in page
+    assert '<rect x="0" y="2" width="1000" height="6"/>' in page
+    assert "style=" not in page
+
+
+async def test_names_of_spans_are_shown_and_not_executed(platform: Platform, told: str) -> None:
+    """Anybody whose code runs can name one."""
+    evil = otlp.span("c" * 16, "<script>alert(1)</script>")
+    await platform.http.post("/otel/v1/traces", json=otlp.traces({"ctx.run.id": told}, evil))
+    page = (await platform.http.get(f"/runs/{told}", headers={"authorization": ""})).text
+
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+async def test_where_a_run_was_triggered_from_is_told_with_its_span(platform: Platform) -> None:
+    """The headers of a program outside, the link to a task."""
+    outside = await _trigger(platform, traceparent=CALLER, tracestate="vendor=1")
+    linked = await _trigger(
+        platform,
+        traceparent=CALLER,
+        x_trigger_worker="true",
+        x_trigger_span_parent_as_link="1",
+    )
+    root = trace_context.root_span_id
+    first = (await platform.http.get(f"/api/v1/runs/{outside}/spans/{root(outside)}")).json()
+    second = (await platform.http.get(f"/api/v1/runs/{linked}/spans/{root(linked)}")).json()
+
+    assert first["properties"] == {"trigger.traceparent": CALLER, "trigger.tracestate": "vendor=1"}
+    assert second["links"] == [{"traceId": otlp.TRACE, "spanId": "00f067aa0ba902b7"}]

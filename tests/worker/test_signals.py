@@ -9,10 +9,12 @@ import pytest
 
 from trigger_core.schemas.workers import Assignment, Reported, Signal, Verdict
 from trigger_worker.active_run import ActiveRun
+from trigger_worker.channel import Channel
 from trigger_worker.reports import Outbox
 from trigger_worker.run_controller import RunController
 from trigger_worker.run_events import RunEvents
 from trigger_worker.session_link import SessionLink
+from trigger_worker.span_export import SpanExport
 from trigger_worker.versions import Versions
 
 RUN = Assignment(
@@ -34,7 +36,8 @@ RUN = Assignment(
 def controller() -> Iterator[RunController]:
     """A controller that holds one run, which no process has yet."""
     stdout = os.dup(1)
-    made = RunController(Outbox(), Versions(), RunEvents(SessionLink()), lambda: None)
+    spans = SpanExport(Channel("http://127.0.0.1:1", "", "spans"))
+    made = RunController(Outbox(), Versions(), RunEvents(SessionLink()), spans, lambda: None)
     made.runs[RUN.run_id] = ActiveRun(RUN)
     yield made
     os.dup2(stdout, 1)

@@ -33,6 +33,7 @@ class Call(Generic[T]):
         body: JSON object to send, or ``None``.
         params: query parameters.
         idempotent: whether sending it twice does no harm, so that a lost answer may be retried.
+        headers: further headers.
     """
 
     method: str
@@ -41,6 +42,7 @@ class Call(Generic[T]):
     body: Mapping[str, Any] | None = None
     params: Mapping[str, str] = field(default_factory=dict)
     idempotent: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def reading(model: type[M]) -> Callable[[Answer], M]:

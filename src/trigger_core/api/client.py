@@ -70,6 +70,7 @@ class _Target:
             "x-trigger-source": self.source,
             "trigger-version": _own_version(),
         }
+        headers |= call.headers
         if call.method != "GET":
             headers["x-trigger-request-idempotency-key"] = str(uuid.uuid4())
         content = None

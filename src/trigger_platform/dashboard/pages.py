@@ -14,11 +14,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from trigger_core.duration import describe
+from trigger_platform.dashboard import waterfall
 from trigger_platform.engine import cancel, replay, why
 from trigger_platform.http import present
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Endpoint, Incoming, endpoint
 from trigger_platform.reads import runs as reads
+from trigger_platform.reads import traces
 from trigger_platform.reads.runs import Filters
 
 __all__ = ["ENDPOINTS"]
@@ -130,11 +132,13 @@ async def _run(call: Incoming[None]) -> dict[str, Any]:
     found = await call.server.read(reads.full, call.environment_id, run_id)
     logs = await call.server.read(reads.logs, call.environment_id, run_id, 0)
     reason = await call.server.read(why.explain, call.environment_id, run_id)
+    trace = await call.server.read(traces.of_run, call.environment_id, run_id, waterfall.LIMITS)
     return {
         "run": present.detail(found),
         "steps": present.snapshot_page(run_id, found.snapshots).data,
         "logs": present.log_page(logs, 0).data,
         "why": reason,
+        "waterfall": waterfall.draw(trace),
         "live": f"/live/runs/{run_id}",
     }
 

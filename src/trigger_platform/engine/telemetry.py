@@ -58,11 +58,17 @@ class _Known:
     ended_ns: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class _KnownLine:
+    run_id: str
+    number: int
+
+
 def take(u: Unit, environment_id: str | None, request: Offered) -> Taken:
     """Write what is offered; ``environment_id`` is that of the key, ``None`` without one."""
     work = _Work(u, environment_id, request)
     spans = work.fresh([offer.row for offer in work.admitted if isinstance(offer.row, SpanRow)])
-    lines = [offer.row for offer in work.admitted if isinstance(offer.row, LogRow)]
+    lines = work.unwritten([offer.row for offer in work.admitted if isinstance(offer.row, LogRow)])
     work.write(
         [row for row in spans if work.has_room(row.run_id, row.bytes)],
         [work.completed(row) for row in lines if work.has_room(row.run_id, _size(row))],
@@ -134,6 +140,22 @@ class _Work:
             for key, row in sorted(latest.items())
             if key not in known or (known[key] is None and row.ended_ns is not None)
         ]
+
+    def unwritten(self, rows: Sequence[LogRow]) -> list[LogRow]:
+        """Leave out the lines that are there."""
+        if not rows:
+            return []
+        latest = {(row.run_id, row.number): row for row in rows}
+        known = {
+            (one.run_id, one.number)
+            for one in self._u.tx.all(
+                "lines_known",
+                _KnownLine,
+                runs=json.dumps(sorted({row.run_id for row in rows})),
+                numbers=json.dumps([str(row.number) for row in rows]),
+            )
+        }
+        return [row for key, row in latest.items() if key not in known]
 
     def has_room(self, run_id: str, size: int) -> bool:
         """Count a record; one that is too much for its run is refused."""

@@ -1,37 +1,28 @@
-"""Traces as the API shows them (protocol A.8)."""
+"""Traces as the API shows them (protocol A.8).
+
+Ten thousand spans are shown in one answer: trees and lists are plain dictionaries, in the shape of the
+models in ``trigger_core.schemas.traces``, which a test compares.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from operator import attrgetter
-from typing import Any, Literal
+from operator import itemgetter
+from typing import Any, TypeAlias
 
 from trigger_core import clock
-from trigger_core.schemas.traces import (
-    RunEvent,
-    RunEvents,
-    RunTrace,
-    SpanData,
-    SpanDetail,
-    Trace,
-    TraceLevel,
-    TraceSpan,
-    TriggeredRun,
-)
+from trigger_core.schemas.traces import SpanDetail, TraceLevel, TriggeredRun
+from trigger_platform.engine import trace
 from trigger_platform.engine.why import public_status
 from trigger_platform.reads.trace_tree import LineRow, Node, Tree, walk
 from trigger_platform.store.rows import SpanRow
 
 __all__ = ["detail", "events", "tree"]
 
+Json: TypeAlias = dict[str, Any]
+
 _NS = 1_000_000
-_KINDS: dict[str, Literal["RUN", "ATTEMPT", "PHASE", "SPAN"]] = {
-    "run": "RUN",
-    "attempt": "ATTEMPT",
-    "phase": "PHASE",
-    "span": "SPAN",
-}
 _LEVELS: dict[str, TraceLevel] = {
     "DEBUG": "DEBUG",
     "INFO": "INFO",
@@ -41,35 +32,28 @@ _LEVELS: dict[str, TraceLevel] = {
 }
 
 
-def tree(found: Tree) -> RunTrace:
-    """Return a trace as a tree; built from the leaves up, without recursion."""
-    made: dict[int, TraceSpan] = {}
+def tree(found: Tree) -> Json:
+    """Return a trace as :class:`RunTrace`; built from the leaves up, without recursion."""
+    made: dict[int, Json] = {}
     for _, node in reversed(list(walk(found.root))):
-        made[id(node)] = TraceSpan.model_construct(
-            id=node.span_id,
-            parent_id=_parent_id(found, node),
-            run_id=node.run.id,
-            data=_data(found, node),
-            children=[made.pop(id(child)) for child in node.children],
-        )
-    root = made[id(found.root)]
-    more = None if found.is_whole else True
-    trace = Trace.model_construct(trace_id=found.trace_id, root_span=root, truncated=more)
-    return RunTrace.model_construct(trace=trace)
+        parent_id = _parent_id(found, node)
+        span = {"id": node.span_id, "runId": node.run.id, "data": _data(found, node)}
+        if parent_id is not None:
+            span["parentId"] = parent_id
+        made[id(node)] = span | {"children": [made.pop(id(child)) for child in node.children]}
+    whole = {"traceId": found.trace_id, "rootSpan": made[id(found.root)]}
+    return {"trace": whole | _truncated(found)}
 
 
-def events(found: Tree, run_id: str) -> RunEvents:
-    """Return the spans and lines of one run of a trace, in the order they began."""
+def events(found: Tree, run_id: str) -> Json:
+    """Return the spans and lines of one run of a trace as :class:`RunEvents`, in the order they began."""
     mine = [
         event
         for _, node in walk(found.root)
         if node.run.id == run_id
         for event in _events(found, node)
     ]
-    more = None if found.is_whole else True
-    return RunEvents.model_construct(
-        events=sorted(mine, key=attrgetter("start_time")), truncated=more
-    )
+    return {"events": sorted(mine, key=itemgetter("startTime"))} | _truncated(found)
 
 
 def detail(found: Tree, node: Node, stored: SpanRow | None) -> SpanDetail:
@@ -80,6 +64,8 @@ def detail(found: Tree, node: Node, stored: SpanRow | None) -> SpanDetail:
         happened = json.loads(stored.events) if stored.events else []
         happened = [_moment(event) for event in happened] + [_line(line) for line in node.lines]
         links = json.loads(stored.links) if stored.links else None
+    elif node.kind == "run":
+        properties, links = _origin(node)
     return SpanDetail(
         span_id=node.span_id,
         parent_id=_parent_id(found, node),
@@ -100,57 +86,70 @@ def detail(found: Tree, node: Node, stored: SpanRow | None) -> SpanDetail:
     )
 
 
-def _data(found: Tree, node: Node) -> SpanData:
+def _data(found: Tree, node: Node) -> Json:
     run = node.run
-    is_own = node.kind != "span"
-    return SpanData.model_construct(
-        message=node.message,
-        task_slug=run.task,
-        events=_happened(node) or None,
-        start_time=_iso(node.started_ns),
-        duration=_duration(found, node),
-        is_error=node.is_error,
-        is_partial=node.ended_ns is None,
-        is_cancelled=node.is_cancelled,
-        level="TRACE",
-        attempt_number=node.attempt or None,
-        worker_version=run.version if is_own else None,
-        queue_name=run.queue if is_own else None,
-        machine_preset=run.machine if is_own else None,
-        properties=_shown(node.attributes) or None,
-    )
+    data = _common(node) | {"duration": _duration(found, node), "taskSlug": run.task}
+    happened = _happened(node)
+    if happened:
+        data["events"] = happened
+    if node.kind != "span":
+        own = {"workerVersion": run.version, "machinePreset": run.machine}
+        data |= {"queueName": run.queue} | {key: value for key, value in own.items() if value}
+    return data
 
 
-def _events(found: Tree, node: Node) -> Iterator[RunEvent]:
-    yield RunEvent.model_construct(
-        kind=_KINDS[node.kind],
-        run_id=node.run.id,
-        span_id=node.span_id,
-        parent_id=_parent_id(found, node),
-        message=node.message,
-        start_time=_iso(node.started_ns),
-        duration_ms=_duration(found, node),
-        is_error=node.is_error,
-        is_partial=node.ended_ns is None,
-        is_cancelled=node.is_cancelled,
-        level="TRACE",
-        attempt_number=node.attempt or None,
-        properties=_shown(node.attributes) or None,
-    )
+def _common(node: Node) -> Json:
+    """Return what every form of a span says."""
+    data: Json = {
+        "message": node.message,
+        "startTime": _iso(node.started_ns),
+        "isError": node.is_error,
+        "isPartial": node.ended_ns is None,
+        "isCancelled": node.is_cancelled,
+        "level": "TRACE",
+    }
+    properties = _shown(node.attributes)
+    if properties:
+        data["properties"] = properties
+    if node.attempt:
+        data["attemptNumber"] = node.attempt
+    return data
+
+
+def _events(found: Tree, node: Node) -> Iterator[Json]:
+    event = _common(node) | {
+        "kind": node.kind.upper(),
+        "runId": node.run.id,
+        "spanId": node.span_id,
+        "durationMs": _duration(found, node),
+    }
+    parent_id = _parent_id(found, node)
+    yield event | ({"parentId": parent_id} if parent_id is not None else {})
     for line in node.lines:
-        yield RunEvent.model_construct(
-            kind="LOG",
-            run_id=line.run_id,
-            parent_id=node.span_id,
-            message=line.message,
-            start_time=clock.to_iso(line.time),
-            is_error=line.level in {"ERROR", "CRITICAL"},
-            is_partial=False,
-            is_cancelled=False,
-            level=_LEVELS.get(line.level, "INFO"),
-            attempt_number=line.attempt or None,
-            properties=_shown(json.loads(line.attributes)) if line.attributes else None,
-        )
+        yield _line_event(node, line)
+
+
+def _line_event(node: Node, line: LineRow) -> Json:
+    event: Json = {
+        "kind": "LOG",
+        "runId": line.run_id,
+        "parentId": node.span_id,
+        "message": line.message,
+        "startTime": clock.to_iso(line.time),
+        "isError": line.level in {"ERROR", "CRITICAL"},
+        "isPartial": False,
+        "isCancelled": False,
+        "level": _LEVELS.get(line.level, "INFO"),
+    }
+    if line.attempt:
+        event["attemptNumber"] = line.attempt
+    if line.attributes:
+        event["properties"] = _shown(json.loads(line.attributes))
+    return event
+
+
+def _truncated(found: Tree) -> Json:
+    return {} if found.is_whole else {"truncated": True}
 
 
 def _happened(node: Node) -> list[dict[str, Any]]:
@@ -165,6 +164,15 @@ def _moment(event: dict[str, Any]) -> dict[str, Any]:
 def _line(line: LineRow) -> dict[str, Any]:
     properties = {"level": line.level, "source": line.source, "message": line.message}
     return {"name": "log", "time": clock.to_iso(line.time), "properties": properties}
+
+
+def _origin(node: Node) -> tuple[dict[str, Any], list[dict[str, Any]] | None]:
+    """Return the trace a caller from outside belongs to, and the span that a run is linked to."""
+    place = trace.of_run(node.run)
+    properties = {f"trigger.{name}": value for name, value in (place.external or {}).items()}
+    if place.link is None:
+        return properties, None
+    return properties, [{"traceId": place.link.trace_id, "spanId": place.link.span_id}]
 
 
 def _triggered(node: Node) -> TriggeredRun:

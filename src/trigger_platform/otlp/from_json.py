@@ -79,7 +79,7 @@ def _span(one: Json) -> Span:
         name=cut(_text(one, "name"), 1024),
         started_ns=_number(one, "startTimeUnixNano"),
         ended_ns=_number(one, "endTimeUnixNano") or None,
-        is_error=status.get("code") in {2, "STATUS_CODE_ERROR"},
+        is_error=status.get("code") in [2, "STATUS_CODE_ERROR"],
         message=cut(_text(status, "message")) or None,
         attributes=_attributes(one),
         events=[_event(event) for event in _objects(one, "events")[:_EVENTS]],

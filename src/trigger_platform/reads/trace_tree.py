@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import Any, Literal
 
+from pydantic_core import from_json
+
 from trigger_core import trace_context
 from trigger_platform.engine import trace
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
@@ -312,5 +314,5 @@ def _exception(error: str, at: int) -> dict[str, Any]:
 
 
 def _object(text: str | None) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(text) if text else {}
+    found: dict[str, Any] = from_json(text) if text else {}
     return found

@@ -68,7 +68,7 @@ class _Reading:
             ids = json.dumps([run.id for run in level if trace.of_run(run).trace_id == trace_id])
             limit = self._limits.runs - len(runs) + 1
             level = self._u.tx.all("trace_children", TraceRunRow, ids=ids, limit=limit)
-            runs += level
+            runs += sorted(level, key=lambda run: run.id)
         return self._cut(runs, self._limits.runs)
 
     def _spans(self, told: set[str], runs: list[TraceRunRow]) -> list[SpanPartRow]:

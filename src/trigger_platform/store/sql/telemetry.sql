@@ -12,6 +12,12 @@ where r.id in (select value from {each :ids});
 select run_id, span_id, ended_ns from span
 where run_id in (select value from {each :runs}) and span_id in (select value from {each :spans});
 
+-- name: lines_known
+-- Which of some exported lines are there.
+select run_id, number from run_log
+where run_id in (select value from {each :runs}) and lease = 0
+    and number in (select cast(value as bigint) from {each :numbers});
+
 -- name: span_insert
 -- Spans; one that is there goes on only from announced to ended.
 insert into span ({SpanRow}) values ({:SpanRow})

@@ -4,10 +4,9 @@ select {TraceRunRow} from run
 where id = :id and environment_id = :environment_id;
 
 -- name: trace_children
--- The runs that some runs triggered, oldest first.
+-- The runs that some runs triggered; in no order, so that of a great many only the limit is read.
 select {TraceRunRow} from run
 where parent_id in (select value from {each :ids})
-order by id
 limit :limit;
 
 -- name: trace_steps
