@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from trigger_core.clock import Clock
-from trigger_core.errors import EncryptionError, StoreError
+from trigger_core.errors import StoreError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform import key_file
 from trigger_platform.blobs.opening import open_blobs
@@ -59,14 +59,14 @@ from trigger_platform.http.routes import (
     worker_groups,
 )
 from trigger_platform.http.server import Server
-from trigger_platform.key_ring import KeyRing, parse_keys
+from trigger_platform.key_ring import KeyRing
 from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.reconciler import Reconciler
 from trigger_platform.loops.retention import Retention
 from trigger_platform.loops.timers import Timers
 from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
-from trigger_platform.settings import Settings, variable_of
+from trigger_platform.settings import Settings
 from trigger_platform.store.database import Database
 from trigger_platform.store.opening import open_database
 
@@ -188,14 +188,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     supervisors.dequeue_nothing,
     worker.connect_worker,
     worker.register_worker,
-    envvars.resolve_variables,
-    envvars.list_variables,
-    envvars.create_variable,
-    envvars.import_variables,
-    envvars.retrieve_variable,
-    envvars.update_variable,
-    envvars.replace_variable,
-    envvars.delete_variable,
     account.public_claims,
     account.whoami,
     account.platform_notifications,
@@ -232,6 +224,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     projects.initialize_project,
     projects.list_environments,
     projects.dev_status,
+    envvars.resolve_variables,
+    envvars.list_variables,
+    envvars.create_variable,
+    envvars.import_variables,
+    envvars.retrieve_variable,
+    envvars.update_variable,
+    envvars.replace_variable,
+    envvars.delete_variable,
     projects.read_environment,
     health.alive,
     health.ready,
@@ -335,22 +335,12 @@ def _open_database(settings: Settings) -> Database:
 
 async def _key_ring(settings: Settings, units: Units) -> KeyRing:
     """Return the keys of this database; a file of them is made for a database that has no secrets yet."""
-    if settings.encryption_key is not None:
-        given = settings.encryption_key.get_secret_value()
-        return KeyRing(parse_keys(given, at=variable_of("encryption_key")))
-    place = settings.key_file or key_file.beside(settings.database)
-    if place is None:
-        raise EncryptionError(
-            "there is no key for the secrets in the database",
-            code="ENCRYPTION_KEY_MISSING",
-            because="TRIGGER_ENCRYPTION_KEY is not set",
-            hint="set it, the same for every server of this database, and keep a copy; "
-            "make one with: openssl rand -base64 32",
-        )
-    file = key_file.KeyFile(place)
-    if not file.exists() and not await units.read(secret_key.any_sealed):
-        file.create()
-    return file.ring()
+    found = key_file.source(settings)
+    if isinstance(found, KeyRing):
+        return found
+    if not found.exists() and not await units.read(secret_key.any_sealed):
+        found.create()
+    return found.ring()
 
 
 def _served(settings: Settings) -> tuple[Endpoint, ...]:

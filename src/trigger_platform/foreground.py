@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from trigger_core.errors import ExitCode
+from trigger_platform import log_lines
 from trigger_platform.http.server import Server
 from trigger_platform.serving import serve
 from trigger_platform.settings import Settings
@@ -62,6 +63,7 @@ async def _serve(
         watch(ended)
 
     def serving(server: Server) -> None:
+        log_lines.hide(server.units.keys.hidden)
         _log.info("serving %s at %s", server.local.project.ref, server.url)
         announce(server)
 

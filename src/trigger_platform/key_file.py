@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from trigger_core.errors import EncryptionError
 from trigger_platform.key_ring import Key, KeyRing, fresh_key, parse_keys
+from trigger_platform.settings import Settings, variable_of
 from trigger_platform.store.opening import is_server
 
-__all__ = ["FILE", "KeyFile", "beside"]
+__all__ = ["FILE", "KeyFile", "beside", "source"]
 
 FILE = "secret.key"
 _HEAD = "# Opens the secrets in the database of this folder. Keep a copy; never commit it. Newest first.\n"
@@ -19,6 +23,27 @@ _HEAD = "# Opens the secrets in the database of this folder. Keep a copy; never 
 def beside(database: str | None) -> Path | None:
     """Return where the keys of a SQLite file stand; a database server has no such place."""
     return None if database is None or is_server(database) else Path(database).with_name(FILE)
+
+
+def source(settings: Settings) -> KeyRing | KeyFile:
+    """Return the keys that are given, or the file that they stand in.
+
+    Raises:
+        EncryptionError: neither is there, or a key cannot be read.
+    """
+    if settings.encryption_key is not None:
+        given = settings.encryption_key.get_secret_value()
+        return KeyRing(parse_keys(given, at=variable_of("encryption_key")))
+    place = settings.key_file or beside(settings.database)
+    if place is None:
+        raise EncryptionError(
+            "there is no key for the secrets in the database",
+            code="ENCRYPTION_KEY_MISSING",
+            because="TRIGGER_ENCRYPTION_KEY is not set",
+            hint="set it, the same for every server of this database, and keep a copy; "
+            "make one with: openssl rand -base64 32",
+        )
+    return KeyFile(place)
 
 
 class KeyFile:
@@ -70,11 +95,25 @@ class KeyFile:
 
     def add(self, key: Key) -> None:
         """Put a key before the others."""
-        self._write((key, *self.read()), replace=True)
+        with self._alone():
+            self._write((key, *self.read()), replace=True)
 
-    def keep(self, key_id: str) -> None:
-        """Drop all keys but one."""
-        self._write(tuple(key for key in self.read() if key.id == key_id), replace=True)
+    def keep(self, key_id: str) -> tuple[str, ...]:
+        """Drop all keys but one; return the ids of those that were dropped."""
+        with self._alone():
+            keys = self.read()
+            self._write(tuple(key for key in keys if key.id == key_id), replace=True)
+        return tuple(key.id for key in keys if key.id != key_id)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let no other process change the file meanwhile: a key must not get lost."""
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def _write(self, keys: tuple[Key, ...], *, replace: bool) -> None:
         """Write the file whole: who reads it sees all of it."""

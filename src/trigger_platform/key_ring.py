@@ -17,8 +17,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from trigger_core.errors import EncryptionError
+from trigger_core.redaction import Hidden
 
-__all__ = ["Key", "KeyRing", "fresh_key", "key_of", "parse_keys"]
+__all__ = ["Key", "KeyRing", "fresh_key", "key_of", "parse_keys", "span_of"]
 
 _FORMAT = "s1"
 _NONCE_BYTES = 12
@@ -60,8 +61,16 @@ def key_of(sealed: str) -> str:
     return _parts(sealed)[0]
 
 
+def span_of(key_id: str) -> tuple[str, str]:
+    """Return what everything that a key has sealed sorts from, and what it sorts before."""
+    return f"{_FORMAT}.{key_id}.", f"{_FORMAT}.{key_id}/"
+
+
 class KeyRing:
-    """Seals and opens; what holds the keys may be asked again, because they change while servers run."""
+    """Seals and opens; what holds the keys may be asked again, because they change while servers run.
+
+    ``hidden`` is what this process has opened and must not write about.
+    """
 
     def __init__(
         self, keys: Sequence[Key] = (), renew: Callable[[], Sequence[Key]] | None = None
@@ -69,6 +78,7 @@ class KeyRing:
         self._renew = renew
         self._keys: tuple[Key, ...] = ()
         self._ciphers: dict[str, AESGCM] = {}
+        self.hidden = Hidden()
         self._take(keys)
 
     @property
@@ -85,19 +95,26 @@ class KeyRing:
             )
         return self._keys[0].id
 
-    def seal(self, text: str, place: str) -> str:
-        """Encrypt a text for its place.
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the keys, newest first."""
+        return tuple(key.id for key in self._keys)
+
+    def seal(self, text: str, place: str, *, hide: bool = False) -> str:
+        """Encrypt a text for its place; with ``hide`` this process keeps it out of its log from now on.
 
         Raises:
             EncryptionError: there is no key.
         """
         key_id = self.current
+        if hide:
+            self.hidden.add(text)
         nonce = os.urandom(_NONCE_BYTES)
         body = nonce + self._ciphers[key_id].encrypt(nonce, text.encode(), place.encode())
-        return f"{_FORMAT}.{key_id}.{urlsafe_b64encode(body).decode()}"
+        return span_of(key_id)[0] + urlsafe_b64encode(body).decode()
 
-    def open(self, sealed: str, place: str) -> str:
-        """Decrypt a text in its place.
+    def open(self, sealed: str, place: str, *, hide: bool = False) -> str:
+        """Decrypt a text in its place; with ``hide`` this process keeps it out of its log from now on.
 
         Raises:
             EncryptionError: its key is not on the ring, or it was altered or belongs elsewhere.
@@ -109,7 +126,10 @@ class KeyRing:
             )
         except InvalidTag:
             raise _damaged(f"it does not open with the key {key_id} in {place}") from None
-        return clear.decode()
+        text = clear.decode()
+        if hide:
+            self.hidden.add(text)
+        return text
 
     def _cipher(self, key_id: str) -> AESGCM:
         if key_id not in self._ciphers:
@@ -130,8 +150,9 @@ class KeyRing:
             self._take(self._renew())
 
     def _take(self, keys: Sequence[Key]) -> None:
+        """Use these from now on; who held a value of a key that is dropped can open it to the end."""
         if self._keys != tuple(keys):
-            self._ciphers = {key.id: AESGCM(key.secret) for key in keys}
+            self._ciphers |= {key.id: AESGCM(key.secret) for key in keys}
             self._keys = tuple(keys)
 
 

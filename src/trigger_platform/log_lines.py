@@ -9,13 +9,31 @@ from contextvars import ContextVar
 from typing import TextIO
 
 from trigger_core import clock
+from trigger_core.redaction import Hidden
 
-__all__ = ["JsonLines", "configure", "request_id"]
+__all__ = ["Hiding", "JsonLines", "configure", "hide", "request_id"]
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The number of the request that is being answered."""
 
 _TEXT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
+_PLAIN = logging.Formatter()
+
+
+class Hiding(logging.Filter):
+    """Takes secrets out of records before they are written."""
+
+    def __init__(self, hidden: Hidden) -> None:
+        super().__init__()
+        self._hidden = hidden
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let the record pass without secrets."""
+        record.msg, record.args = self._hidden.text(record.getMessage()), None
+        if record.exc_info:
+            told = record.exc_text or _PLAIN.formatException(record.exc_info)
+            record.exc_text = self._hidden.text(told)
+        return True
 
 
 class JsonLines(logging.Formatter):
@@ -33,7 +51,7 @@ class JsonLines(logging.Formatter):
         if number:
             line["request"] = number
         if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+            line["error"] = record.exc_text or self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
 
 
@@ -42,3 +60,9 @@ def configure(*, as_json: bool, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines() if as_json else logging.Formatter(_TEXT))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+def hide(hidden: Hidden) -> None:
+    """Write none of these secrets from now on, whoever logs them."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Hiding(hidden))

@@ -93,7 +93,12 @@ class Loader:
         except ApiError as error:
             self._place.notice(f"the environment's variables cannot be read: {error.what}")
             return {}
-        return {name: value for name, value in found.items() if value and name not in os.environ}
+        self._link.hide([found.variables[name] for name in found.secrets])
+        return {
+            name: value
+            for name, value in found.variables.items()
+            if value and name not in os.environ
+        }
 
     async def _adopt(self, generation: Generation, began: float) -> None:
         """Register what was imported and let it work; from here on the load is no longer given up."""

@@ -19,12 +19,27 @@ from trigger_core.errors import ApiError, NotFoundError
 from trigger_sdk import envvars
 
 TASKS = """
+import logging
 import os
-from trigger_sdk import task, envvars
+import sys
+from trigger_sdk import task, envvars, logger
 
 @task
 def read(name: str) -> str | None:
     return os.environ.get(name)
+
+@task
+def leak(name: str) -> None:
+    value = os.environ[name]
+    print("printed", value)
+    sys.stdout.write("begun " + value[:9])
+    sys.stdout.write(value[9:] + "\\n")
+    print(value[:12])
+    print(value[12:])
+    os.write(2, b"raw " + value.encode() + b"\\n")
+    logging.getLogger("app").warning("logged %s", value)
+    logger.info("structured", token=value, n=1)
+    raise RuntimeError("failed with " + value)
 
 @task
 async def own() -> list[str]:
@@ -140,6 +155,27 @@ def test_the_sdk_writes_and_reads_them(dev: Dev, monkeypatch: pytest.MonkeyPatch
 def test_a_task_writes_those_of_its_own_environment(dev: Dev) -> None:
     """Without saying which."""
     assert "MADE_BY_A_TASK" in dev.run("own").output
+
+
+def test_a_secret_that_a_task_tells_is_told_to_nobody(dev: Dev) -> None:
+    """Not in its lines, its error, the session's output, nor any file of the platform."""
+    value = "leaky-secret-0123456789"
+    _env(dev, "set", "LEAKY", "--secret", stdin=value)
+    _reload(dev)
+    run_id = dev.trigger("leak", "LEAKY")
+    run = dev.result(run_id)
+    lines = "\n".join(f"{one.message} {one.attributes}" for one in dev.logs(run_id))
+
+    for word in ("printed", "begun", "raw", "logged", "structured"):
+        assert word in lines
+    assert "leaky-" not in lines
+    assert "456789" not in lines
+    assert run.error is not None
+    assert "failed with <redacted>" in str(run.error)
+    dev.event("run_finished", runId=run_id)
+    assert "leaky-secret" not in str(run) + str(dev.events)
+    for file in (dev.folder / ".trigger").iterdir():
+        assert b"leaky-secret" not in file.read_bytes()
 
 
 def test_a_sessions_key_is_for_its_user_alone(dev: Dev) -> None:

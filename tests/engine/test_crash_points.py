@@ -17,8 +17,7 @@ from typing import Any, get_args
 
 import pytest
 
-from support import identity, transitions
-from support import otlp, transitions
+from support import identity, otlp, transitions
 from support.crash import Died, Moment, Mortal, reopen
 from support.engine import Engine, open_database, open_engine, scheduled, task
 from support.fleet import Fleet
@@ -56,10 +55,9 @@ from trigger_platform.engine import (
 from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.run_filter import RunFilter
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow, WorkerGroupRow
 from trigger_platform.otlp import from_json
 from trigger_platform.otlp.offered import offered
-from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow
+from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow, WorkerGroupRow
 from trigger_platform.store.sqlite import DIALECT
 from trigger_platform.store.statements import migrations
 

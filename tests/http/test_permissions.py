@@ -14,6 +14,7 @@ from starlette.requests import Request
 from support import postgres
 from support.http import Platform, serving
 from support.tenants import Tenant, bearer, settle
+from trigger_core import ids
 from trigger_core.errors import TriggerError
 from trigger_core.jwt import sign
 from trigger_platform.app import ENDPOINTS
@@ -234,9 +235,17 @@ BODIES: dict[str, dict[str, Any]] = {
     "MetadataUpdate": {"metadata": {"stolen": True}},
     "RegisterWorker": REGISTRATION,
     "IndexDeployment": REGISTRATION,
+    "CreateVariable": {"name": "STOLEN", "value": "v"},
+    "UpdateVariable": {"value": "v"},
+    "ImportVariables": {"variables": {"STOLEN": "v"}},
+    "CompleteAttempt": {"completion": {"ok": True, "id": "x"}},
+    "DebugLog": {"time": 0, "message": "m"},
     "FailDeployment": {"error": {"name": "n", "message": "m"}},
 }
 """Bodies that the routes would take; a model that is not listed has nothing that is required."""
+
+KEEPS_NOTHING = {"/engine/v1/dev/runs/{run_id}/logs/debug"}
+"""Routes that look at nothing and keep nothing, whatever the path names."""
 
 NAMES_ARE_NO_IDS = {"task_id", "hash", "target", "name"}
 """Parameters by which no tenant can mean what is another's."""
@@ -273,6 +282,8 @@ async def _fill(platform: Platform, tenant: Tenant) -> None:
     things["token_id"] = (await post("/api/v1/waitpoints/tokens", {}, own))["id"]
     schedule = {"task": "theirs", "cron": "0 * * * *", "deduplicationKey": "theirs"}
     things["schedule"] = (await post("/api/v1/schedules", schedule, own))["id"]
+    bulk = {"action": "cancel", "runIds": [batch["runs"][0]["id"]]}
+    things["bulk_action_id"] = (await post("/api/v1/bulk-actions", bulk, own))["id"]
     deployment = await post("/api/v1/deployments", {"contentHash": "x"}, own)
     things["deployment_id"], things["version"] = deployment["id"], deployment["version"]
     queues = await http.get("/api/v1/queues", headers=own)
@@ -287,6 +298,7 @@ async def _fill(platform: Platform, tenant: Tenant) -> None:
         "env": "prod",
         "target": "self",
         "tag": "current",
+        "snapshot_id": ids.snapshot_id(things["run_id"], 1),
         "span_id": "0123456789abcdef",
     }
 
@@ -301,14 +313,14 @@ async def test_nobody_reaches_what_is_another_tenants(walled: Stage) -> None:
     asked = 0
     for one in GUARDED:
         names = set(_PARAMETER.findall(one.path)) - NAMES_ARE_NO_IDS
-        if not names:
+        if not names or one.path in KEEPS_NOTHING:
             continue
         asked += 1
         unknown = names - things.keys()
         assert not unknown, f"{one.path}: this test has no {unknown} of the other tenant"
         for token in _showing(one, acme):
             answer = await _ask(stage, one, things, token)
-            assert _is_not_there(answer), (one.method, one.path, answer.text)
+            assert _is_not_there(answer), (one.method, one.path, answer.status_code, answer.text)
 
     assert asked > 40
     assert await _rows(stage) == before
@@ -336,7 +348,7 @@ async def test_nobody_reaches_into_another_tenant_from_his_own_project(
 
 def _is_not_there(answer: Any) -> bool:
     """A route that answers as a stream says it in the stream."""
-    kind = answer.headers["content-type"].partition(";")[0]
+    kind = answer.headers.get("content-type", "").partition(";")[0]
     if kind == "text/event-stream" and answer.text.startswith("event: error"):
         return "there is no" in answer.text
     return bool(answer.status_code == 404)

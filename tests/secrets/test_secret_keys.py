@@ -130,3 +130,31 @@ async def test_a_lost_key_file_is_not_replaced(tmp_path: Path) -> None:
     file.chmod(0o600)
     async with serving(address, **from_file) as platform:
         assert platform.key.startswith("tr_dev_")
+
+
+async def test_a_value_that_is_moved_to_another_row_does_not_open(address: str) -> None:
+    """Who can write to the database cannot have a tenant's secret given to another one's tasks."""
+    path = f"/api/v1/projects/{PROJECT}/envvars"
+    async with serving(address) as platform:
+        for name in ("MINE", "THEIRS"):
+            body = {"name": name, "value": f"value-of-{name}"}
+            assert (await platform.http.post(f"{path}/dev", json=body)).status_code == 200
+    _swap(address)
+    async with serving(address) as platform:
+        answer = await platform.http.get(path)
+
+        assert (answer.status_code, answer.json()["code"]) == (500, "SEALED_VALUE_DAMAGED")
+        assert "value-of" not in answer.text
+
+
+def _swap(address: str) -> None:
+    """Put one variable's sealed value into another's row."""
+    theirs = "select sealed from environment_variable where name = 'THEIRS'"
+    statement = f"update environment_variable set sealed = ({theirs}) where name = 'MINE'"
+    if is_server(address):
+        with psycopg.connect(address) as connection:
+            connection.execute(statement)  # type: ignore[arg-type]  # psycopg wants literals
+        return
+    with closing(sqlite3.connect(address)) as file:
+        file.execute(statement)
+        file.commit()

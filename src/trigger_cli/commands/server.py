@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from trigger_cli.commands import server_data
+from trigger_cli.commands import server_data, server_keys
 from trigger_cli.commands.server_data import Config, Database, Json, settings_of
 from trigger_cli.console import Console
 from trigger_core import duration
@@ -32,6 +32,7 @@ _LARGEST = 8
 app.command()(server_data.migrate)
 app.command()(server_data.backup)
 app.command()(server_data.restore)
+app.command("rotate-keys")(server_keys.rotate_keys)
 
 
 @app.command()

@@ -41,9 +41,13 @@ class VariableList(RootModel[list[Variable]]):
 
 
 class Variables(WireModel):
-    """What a task finds in its environment: the variables with their values, those of the platform too."""
+    """What a task finds in its environment: the variables with their values, those of the platform too.
+
+    ``secrets`` are the names of those that must not be told.
+    """
 
     variables: dict[str, str]
+    secrets: list[str] = Field(default_factory=list)
 
 
 class CreateVariable(WireModel):

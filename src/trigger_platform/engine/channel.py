@@ -28,6 +28,7 @@ from trigger_platform.engine import (
     execution_snapshot,
     finish,
     heartbeat,
+    hiding,
     metadata,
     run_attempt,
     run_log,
@@ -80,7 +81,8 @@ def poll(u: Unit, environment: EnvironmentRow, request: Poll) -> Polled:
 def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
     """Write down what happened to runs, then hand out new ones if asked to; all in this transaction."""
     boot_id = request.boot_id
-    run_log.write(u, environment.id, request.logs)
+    hide = hiding.of(u, environment)
+    run_log.write(u, environment.id, hiding.lines(hide, request.logs))
     _begin(u, boot_id, request)
     flushed = metadata.flush(u, environment, boot_id, request.metadata)
     waits = _wait(u, environment, request)
@@ -88,7 +90,7 @@ def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
     suspensions = [checkpoint.suspend(u, boot_id, one) for one in request.suspended]
     for one in request.lost:
         checkpoint.lost(u, boot_id, one)
-    verdicts = run_attempt.complete(u, boot_id, request.completions)
+    verdicts = run_attempt.complete(u, boot_id, hiding.completions(hide, request.completions))
     retried = run_attempt.retry(u, boot_id, request.retries)
     missed = heartbeat.extend(u, boot_id, request.held)
     if request.completions or waits:

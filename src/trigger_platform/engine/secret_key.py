@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from trigger_core import ids
 from trigger_platform.engine.unit import Unit
 from trigger_platform.key_ring import KeyRing
-from trigger_platform.store.rows import EnvironmentRow, PlainKeyRow, as_params
+from trigger_platform.store.rows import EnvironmentRow, PlainKeyRow, SealedKeyRow, as_params
 
 __all__ = [
     "StoredKey",
@@ -20,6 +20,7 @@ __all__ = [
     "fresh",
     "lent",
     "read",
+    "reseal",
     "seal_plain_ones",
     "stored",
 ]
@@ -51,6 +52,12 @@ def read(keys: KeyRing, environment: EnvironmentRow) -> str:
     """
     root_id = environment.parent_id or environment.id
     return keys.open(environment.secret_key_sealed, _place(root_id))
+
+
+def reseal(keys: KeyRing, row: SealedKeyRow) -> str:
+    """Return a sealed key as the newest key seals it."""
+    place = _place(row.parent_id or row.id)
+    return keys.seal(keys.open(row.secret_key_sealed, place), place)
 
 
 def lent(parent: EnvironmentRow, branch: EnvironmentRow) -> EnvironmentRow:

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from trigger_platform.engine import run_log
+from trigger_core.redaction import Redactor
+from trigger_platform.engine import hiding, run_log
 from trigger_platform.engine.unit import Unit
 from trigger_platform.otlp.offered import Offer, Offered
 from trigger_platform.store.rows import LogRow, SpanRow, TelemetryRow
@@ -45,6 +46,8 @@ class _Teller:
     id: str
     environment_id: str
     environment_type: str
+    parent_id: str | None
+    secrets_version: int
     attempt: int
     completed_at: int | None
     records: int
@@ -174,8 +177,8 @@ class _Work:
 
     def write(self, spans: Sequence[SpanRow], lines: Sequence[LogRow]) -> None:
         """Write, note how much the runs have told, and let those hear who look at them."""
-        self._u.insert("span_insert", spans)
-        self._u.record("log_insert", lines)
+        self._u.insert("span_insert", [hiding.span(self._hide(row.run_id), row) for row in spans])
+        self._u.record("log_insert", [hiding.record(self._hide(row.run_id), row) for row in lines])
         records: Counter[str] = Counter()
         size: Counter[str] = Counter()
         told = [(row.run_id, row.bytes) for row in spans]
@@ -190,6 +193,10 @@ class _Work:
         )
         for run_id in touched:
             self._u.emit(self._tellers[run_id].environment_id, "run.logged", run_id, 0)
+
+    def _hide(self, run_id: str) -> Redactor:
+        run = self._tellers[run_id]
+        return hiding.redactor(self._u, run.environment_id, run.parent_id, run.secrets_version)
 
 
 def _tellers(u: Unit, offers: Sequence[Offer]) -> dict[str, _Teller]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from trigger_core.clock import Clock
+from trigger_core.redaction import Redactor
 from trigger_platform.key_ring import KeyRing
 from trigger_platform.store.database import Database, Tx
 from trigger_platform.store.notice import Notice
@@ -36,6 +37,7 @@ class Unit:
         rng: the source of chance.
         steps: what runs became, as execution status and status, for who counts.
         keys: what secrets are sealed with.
+        redactors: what hides an environment's secrets, by its id, with the count of changes it was made at.
         access: whether this unit changes who may do what.
     """
 
@@ -43,6 +45,7 @@ class Unit:
     now: int
     rng: random.Random
     keys: KeyRing = _NO_KEYS
+    redactors: dict[str, tuple[int, Redactor]] = field(default_factory=dict)
     events: list[EventRow] = field(default_factory=list)
     runnable: set[str] = field(default_factory=set)
     boots: set[str] = field(default_factory=set)
@@ -95,6 +98,7 @@ class Units:
         self.keys = keys
         self.clock = clock
         self._rng = rng
+        self._redactors: dict[str, tuple[int, Redactor]] = {}
         self._listeners: list[Callable[[Notice], None]] = []
         self.steps: Counter[tuple[str, str]] = Counter()
         """How many steps of each kind this process has committed."""
@@ -139,14 +143,16 @@ class Units:
         """Run a function that only reads on a snapshot."""
         now = self.clock.now()
         return await self.db.read(
-            lambda tx: function(Unit(tx, now, self._rng, self.keys), *args, **kwargs)
+            lambda tx: function(
+                Unit(tx, now, self._rng, self.keys, self._redactors), *args, **kwargs
+            )
         )
 
     def _work(
         self, function: Callable[Concatenate[Unit, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Callable[[Tx], tuple[Unit, T]]:
         def work(tx: Tx) -> tuple[Unit, T]:
-            u = Unit(tx, self.clock.now(), self._rng, self.keys)
+            u = Unit(tx, self.clock.now(), self._rng, self.keys, self._redactors)
             result = function(u, *args, **kwargs)
             _flush(u)
             return u, result

@@ -14,20 +14,21 @@ from trigger_core.errors import ConflictError, NotFoundError, UsageError
 from trigger_platform.engine import environment as locking
 from trigger_platform.engine.unit import Unit
 from trigger_platform.key_ring import KeyRing
-from trigger_platform.store.rows import EnvironmentRow, VariableRow, as_params
+from trigger_platform.store.rows import EnvironmentRow, SealedVariableRow, VariableRow, as_params
 
 __all__ = [
     "RESERVED",
     "Changes",
     "VariablesError",
+    "all_of",
     "create",
     "delete",
     "find",
     "put",
     "read",
+    "reseal",
     "rows",
     "update",
-    "values",
 ]
 
 RESERVED = "TRIGGER_"
@@ -66,14 +67,19 @@ class Changes:
 
 def rows(u: Unit, environment: EnvironmentRow) -> list[VariableRow]:
     """Return the variables of an environment in the order of their names, with those it inherits."""
-    found = u.tx.all(
-        "variables_of",
-        VariableRow,
-        environment_id=environment.id,
-        parent_id=environment.parent_id or environment.id,
-    )
+    found = all_of(u, environment.id, environment.parent_id)
     own = {row.name for row in found if row.environment_id == environment.id}
     return [row for row in found if row.environment_id == environment.id or row.name not in own]
+
+
+def all_of(u: Unit, environment_id: str, parent_id: str | None) -> list[VariableRow]:
+    """Return the variables of an environment and of its parent, those too that it has instead."""
+    return u.tx.all(
+        "variables_of",
+        VariableRow,
+        environment_id=environment_id,
+        parent_id=parent_id or environment_id,
+    )
 
 
 def find(u: Unit, environment: EnvironmentRow, name: str) -> VariableRow:
@@ -88,18 +94,20 @@ def find(u: Unit, environment: EnvironmentRow, name: str) -> VariableRow:
     raise _unknown(name)
 
 
-def values(u: Unit, environment: EnvironmentRow) -> dict[str, str]:
-    """Return the values of an environment's variables by name, secrets too."""
-    return {row.name: read(u.keys, row) for row in rows(u, environment)}
-
-
 def read(keys: KeyRing, row: VariableRow) -> str:
     """Return a variable's value.
 
     Raises:
         EncryptionError: the ring lacks the key that sealed it.
     """
-    return keys.open(row.sealed, place(row.environment_id, row.name))
+    where = place(row.environment_id, row.name)
+    return keys.open(row.sealed, where, hide=bool(row.is_secret))
+
+
+def reseal(keys: KeyRing, row: SealedVariableRow) -> str:
+    """Return a sealed value as the newest key seals it."""
+    where = place(row.environment_id, row.name)
+    return keys.seal(keys.open(row.sealed, where), where)
 
 
 def create(
@@ -184,7 +192,9 @@ def _row(
     made = VariableRow(
         environment_id=environment.id,
         name=name,
-        sealed=u.keys.seal(changes.variables[name], place(environment.id, name)),
+        sealed=u.keys.seal(
+            changes.variables[name], place(environment.id, name), hide=changes.is_secret
+        ),
         is_secret=int(changes.is_secret),
         version=1,
         source=changes.source,

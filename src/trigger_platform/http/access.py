@@ -111,6 +111,21 @@ class Access(Enum):
     QUEUE_WRITER = Rule("who may change queues", _KEY, need=Need("write", "queues"))
     DEPLOYMENT_READER = Rule("who may read deployments", _KEY, need=Need("read", "deployments"))
     DEPLOYMENT_WRITER = Rule("who may deploy", _KEY, need=Need("write", "deployments"))
+    VARIABLE_LOADER = Rule(
+        "a key that may read environment variables", _KEY, need=Need("read", "envvars")
+    )
+    VARIABLE_READER = Rule(
+        "a key that may read environment variables, or a developer",
+        _KEY | _TOKEN,
+        Role.DEVELOPER,
+        Need("read", "envvars"),
+    )
+    VARIABLE_WRITER = Rule(
+        "a key that may write environment variables, or a developer",
+        _KEY | _TOKEN,
+        Role.DEVELOPER,
+        Need("write", "envvars"),
+    )
     TOKEN_MINTER = Rule("an environment's secret key, within its scopes", _KEY, is_asked_later=True)
 
     METRICS = Rule("who has the token for metrics", frozenset({Credential.METRICS_TOKEN}))

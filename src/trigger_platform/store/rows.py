@@ -38,7 +38,9 @@ __all__ = [
     "RunVersionRow",
     "ScheduleInstanceRow",
     "ScheduleRow",
+    "SealedKeyRow",
     "SealedRow",
+    "SealedVariableRow",
     "SignalRow",
     "SlotsRow",
     "SnapshotRow",
@@ -252,6 +254,24 @@ class PlainKeyRow:
     id: str
     parent_id: str | None
     secret_key_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class SealedKeyRow:
+    """The sealed key of an environment."""
+
+    id: str
+    parent_id: str | None
+    secret_key_sealed: str
+
+
+@dataclass(frozen=True, slots=True)
+class SealedVariableRow:
+    """The sealed value of a variable."""
+
+    environment_id: str
+    name: str
+    sealed: str
 
 
 @dataclass(frozen=True, slots=True)

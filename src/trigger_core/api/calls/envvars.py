@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -76,10 +75,10 @@ def delete(where: VariablesOf, name: str) -> Call[Done]:
     return Call("DELETE", where.path_of(name), reading(Done))
 
 
-def resolved(project_ref: str) -> Call[Mapping[str, str]]:
+def resolved(project_ref: str) -> Call[Variables]:
     """Read what tasks of the key's own environment are given, with the values of secrets."""
     path = f"/api/v1/projects/{quote(project_ref)}/envvars"
-    return Call("GET", path, lambda answer: reading(Variables)(answer).variables)
+    return Call("GET", path, reading(Variables))
 
 
 def _variables(answer: Answer) -> list[Variable]:

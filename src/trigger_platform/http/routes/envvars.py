@@ -49,16 +49,23 @@ _LIMIT = 1024 * 1024
 @endpoint(
     "GET",
     "/api/v1/projects/{project_ref}/envvars",
-    access=Access.ENVIRONMENT,
+    access=Access.VARIABLE_LOADER,
     returns=Variables,
 )
 async def resolve_variables(call: Incoming[None]) -> Variables:
     """Return what the tasks of the key's environment are given, with the values of secrets."""
-    own = await call.server.read(variable.values, call.environment_id)
-    return Variables(variables=own | _given(call))
+
+    def work(u: Unit, environment: EnvironmentRow) -> Variables:
+        rows = variable.rows(u, environment)
+        values = {row.name: variable.read(u.keys, row) for row in rows}
+        return Variables(
+            variables=values | _given(call), secrets=[row.name for row in rows if row.is_secret]
+        )
+
+    return await call.server.read(work, call.environment_id)
 
 
-@endpoint("GET", _ALL, access=Access.ENVIRONMENT_OR_USER, returns=VariableList)
+@endpoint("GET", _ALL, access=Access.VARIABLE_READER, returns=VariableList)
 async def list_variables(call: Incoming[None]) -> Response:
     """List the variables of an environment in the order of their names; secrets have no value to read."""
 
@@ -72,7 +79,7 @@ async def list_variables(call: Incoming[None]) -> Response:
 @endpoint(
     "POST",
     _ALL,
-    access=Access.ENVIRONMENT_OR_USER,
+    access=Access.VARIABLE_WRITER,
     body=CreateVariable,
     returns=Done,
     body_limit=_LIMIT,
@@ -99,7 +106,7 @@ def _from_form(form: FormData) -> dict[str, Any]:
 @endpoint(
     "POST",
     _ALL + "/import",
-    access=Access.ENVIRONMENT_OR_USER,
+    access=Access.VARIABLE_WRITER,
     body=ImportVariables,
     returns=Done,
     body_limit=_LIMIT,
@@ -116,7 +123,7 @@ async def import_variables(call: Incoming[ImportVariables]) -> Done | Reply:
     return Done()
 
 
-@endpoint("GET", _ONE, access=Access.ENVIRONMENT_OR_USER, returns=Variable)
+@endpoint("GET", _ONE, access=Access.VARIABLE_READER, returns=Variable)
 async def retrieve_variable(call: Incoming[None]) -> Variable:
     """Read a variable; a secret has no value to read."""
 
@@ -129,7 +136,7 @@ async def retrieve_variable(call: Incoming[None]) -> Variable:
 @endpoint(
     "PUT",
     _ONE,
-    access=Access.ENVIRONMENT_OR_USER,
+    access=Access.VARIABLE_WRITER,
     body=UpdateVariable,
     returns=Done,
     body_limit=_LIMIT,
@@ -142,7 +149,7 @@ async def update_variable(call: Incoming[UpdateVariable]) -> Done:
 @endpoint(
     "POST",
     _ONE,
-    access=Access.ENVIRONMENT_OR_USER,
+    access=Access.VARIABLE_WRITER,
     body=UpdateVariable,
     returns=Done,
     body_limit=_LIMIT,
@@ -152,7 +159,7 @@ async def replace_variable(call: Incoming[UpdateVariable]) -> Done:
     return await _update(call)
 
 
-@endpoint("DELETE", _ONE, access=Access.ENVIRONMENT_OR_USER, returns=Done)
+@endpoint("DELETE", _ONE, access=Access.VARIABLE_WRITER, returns=Done)
 async def delete_variable(call: Incoming[None]) -> Done:
     """Remove a variable."""
     await call.server.write(variable.delete, call.environment_id, call.path("name"))

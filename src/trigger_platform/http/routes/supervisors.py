@@ -152,7 +152,8 @@ async def start_managed_attempt(call: Incoming[StartAttempt]) -> AttemptStarted:
         attempt = snapshot_channel.start(
             u, environment, call.path("run_id"), call.path("snapshot_id")
         )
-        return environment, attempt, variable.values(u, environment)
+        rows = variable.rows(u, environment)
+        return environment, attempt, {row.name: variable.read(u.keys, row) for row in rows}
 
     environment, begun, variables = await _write(call, work)
     attempt = snapshot_channel.begun(begun, call.path("snapshot_id"))

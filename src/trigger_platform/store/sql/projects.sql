@@ -52,6 +52,16 @@ select id from environment where secret_key_sealed is not null limit 1;
 update environment set secret_key_hash = :secret_key_hash, secret_key_sealed = :secret_key_sealed
 where id = :id and secret_key_sealed is null;
 
+-- name: environments_to_reseal
+-- Keys that another key than the newest has sealed, after an environment.
+select {SealedKeyRow} from environment
+where id > :after and (secret_key_sealed < :first or secret_key_sealed >= :beyond)
+order by id limit :limit;
+
+-- name: environment_reseal
+-- The same key, sealed anew, unless it is another one by now.
+update environment set secret_key_sealed = :sealed where id = :id and secret_key_sealed = :before;
+
 -- name: environment_branch
 -- A branch of an environment.
 select {EnvironmentRow} from environment where parent_id = :parent_id and branch = :branch;
