@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import api
 import claim
 import engine
 import fan_out
@@ -23,5 +24,6 @@ if __name__ == "__main__":
         throughput,
         fan_out,
         kill,
+        api,
     ):
         benchmark.main()

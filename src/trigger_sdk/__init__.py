@@ -18,6 +18,7 @@ from trigger_sdk import (
     queues,
     runs,
     schedules,
+    streams,
     tags,
     tasks,
     wait,
@@ -53,6 +54,7 @@ from trigger_sdk.results import BatchResult, RunFailure, TaskResult, TokenResult
 from trigger_sdk.retry import Retry
 from trigger_sdk.runs import BatchHandle, Run, RunHandle
 from trigger_sdk.schedule import Schedule, ScheduledPayload
+from trigger_sdk.streams import InputStream, Stream
 from trigger_sdk.task import Task, task
 from trigger_sdk.tasks import TaskRef
 from trigger_sdk.wait import Token
@@ -69,6 +71,7 @@ __all__ = [
     "ConnectionFailedError",
     "Context",
     "Debounce",
+    "InputStream",
     "InvalidDurationError",
     "InvalidPayloadError",
     "NoSessionError",
@@ -86,6 +89,7 @@ __all__ = [
     "Schedule",
     "ScheduledPayload",
     "Scope",
+    "Stream",
     "Task",
     "TaskCanceledError",
     "TaskFailedError",
@@ -108,6 +112,7 @@ __all__ = [
     "queues",
     "runs",
     "schedules",
+    "streams",
     "tags",
     "task",
     "tasks",

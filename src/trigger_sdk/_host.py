@@ -105,11 +105,21 @@ class RunHost(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ActiveRun:
-    """The run that the current code belongs to; ``metadata`` is as this code has made it."""
+    """The run that the current code belongs to.
+
+    Attributes:
+        ctx: what the task is told of it.
+        host: the process that executes it.
+        metadata: as this code has made it.
+        declared: the streams that this attempt has written to.
+        received: how many values this attempt has asked for, by input stream.
+    """
 
     ctx: Context
     host: RunHost
     metadata: dict[str, Any] = field(default_factory=dict)
+    declared: set[Any] = field(default_factory=set)
+    received: dict[str, int] = field(default_factory=dict)
 
 
 current_run: ContextVar[ActiveRun | None] = ContextVar("trigger_current_run", default=None)

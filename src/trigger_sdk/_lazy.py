@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         _remote_deployments,
         _remote_envvars,
         _remote_schedules,
+        _remote_streams,
         _signature,
     )
 
@@ -30,6 +31,7 @@ __all__ = [
     "remote",
     "schedules",
     "signature",
+    "streams",
 ]
 
 
@@ -58,6 +60,12 @@ def deployments() -> type[_remote_deployments.RemoteDeployments]:
     """Return the class that asks about deployments; loads httpx."""
     found = _load("trigger_sdk._remote_deployments").RemoteDeployments
     return cast("type[_remote_deployments.RemoteDeployments]", found)
+
+
+def streams() -> type[_remote_streams.RemoteStreams]:
+    """Return the class that reads and writes streams and follows runs; loads httpx."""
+    found = _load("trigger_sdk._remote_streams").RemoteStreams
+    return cast("type[_remote_streams.RemoteStreams]", found)
 
 
 def envvars() -> type[_remote_envvars.RemoteVariables]:

@@ -306,11 +306,19 @@ class Remote:
         """Read or change a queue."""
         return self._send_sync(_queue_call(change))
 
+    @property
+    def _async(self) -> AsyncClient:
+        return _async_client(self._credentials or _session.find())
+
+    @property
+    def _sync(self) -> Client:
+        return _client(self._credentials or _session.find())
+
     async def _send(self, call: Call[T]) -> T:
-        return await _async_client(self._credentials or _session.find()).send(call)
+        return await self._async.send(call)
 
     def _send_sync(self, call: Call[T]) -> T:
-        return _client(self._credentials or _session.find()).send(call)
+        return self._sync.send(call)
 
 
 def _queue_call(change: QueueChange) -> Call[QueueDetail]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from trigger_sdk import _lazy, wait
@@ -12,11 +12,13 @@ from trigger_sdk.results import BatchResult, task_result
 
 if TYPE_CHECKING:
     from trigger_core.schemas.batches import BatchDetail
-    from trigger_sdk.runs import BatchHandle
+    from trigger_sdk.runs import BatchHandle, Column, Run
 
 __all__ = [
     "retrieve",
     "retrieve_sync",
+    "subscribe",
+    "subscribe_sync",
     "trigger",
     "trigger_and_wait",
     "trigger_and_wait_sync",
@@ -56,6 +58,27 @@ async def retrieve(batch_id: str) -> BatchDetail:
 def retrieve_sync(batch_id: str) -> BatchDetail:
     """Read a batch, blocking."""
     return _lazy.remote()().retrieve_batch_sync(batch_id)
+
+
+async def subscribe(
+    batch: BatchHandle | str, *, skip_columns: Sequence[Column] = ()
+) -> AsyncIterator[Run[Any]]:
+    """Follow the runs of a batch, each as it is now and after every change, for as long as you listen.
+
+    Raises:
+        NotFoundError: there is no such batch.
+    """
+    path = f"/realtime/v1/batches/{batch if isinstance(batch, str) else batch.id}"
+    async for run in _lazy.streams()().subscribe_many(path, {}, skip_columns):
+        yield run
+
+
+def subscribe_sync(
+    batch: BatchHandle | str, *, skip_columns: Sequence[Column] = ()
+) -> Iterator[Run[Any]]:
+    """Follow the runs of a batch, blocking; see :func:`subscribe`."""
+    path = f"/realtime/v1/batches/{batch if isinstance(batch, str) else batch.id}"
+    yield from _lazy.streams()().subscribe_many_sync(path, {}, skip_columns)
 
 
 def _request(items: Sequence[Item[Any]]) -> ForRuns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
 from trigger_core import clock, duration
 from trigger_core.duration import Duration, Moment
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchHandle",
+    "Column",
     "Filters",
     "Run",
     "RunHandle",
@@ -31,10 +32,15 @@ __all__ = [
     "reschedule_sync",
     "retrieve",
     "retrieve_sync",
+    "subscribe",
+    "subscribe_sync",
+    "subscribe_with_tag",
+    "subscribe_with_tag_sync",
 ]
 
 R = TypeVar("R")
 Names: TypeAlias = "str | Sequence[str]"
+Column: TypeAlias = Literal["payload", "output", "metadata", "error"]
 _SAME: Any = object()
 _NAMES = frozenset({"status", "task", "version", "tag", "queue", "machine"})
 
@@ -201,6 +207,52 @@ async def reschedule(run: RunHandle[R] | str, *, delay: Moment) -> Run[R]:
 def reschedule_sync(run: RunHandle[R] | str, *, delay: Moment) -> Run[R]:
     """Give a run another delay, blocking; see :func:`reschedule`."""
     return _lazy.remote()().reschedule_sync(run, delay)
+
+
+async def subscribe(
+    run: RunHandle[R] | str, *, skip_columns: Sequence[Column] = ()
+) -> AsyncIterator[Run[R]]:
+    """Follow a run: as it is now, and after every change until it is over.
+
+    Args:
+        run: its handle or id; with the handle of a known task the output is typed.
+        skip_columns: what is not needed, such as a large ``"payload"``.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
+    async for found in _lazy.streams()().subscribe(run, skip_columns):
+        yield found
+
+
+def subscribe_sync(
+    run: RunHandle[R] | str, *, skip_columns: Sequence[Column] = ()
+) -> Iterator[Run[R]]:
+    """Follow a run, blocking; see :func:`subscribe`."""
+    yield from _lazy.streams()().subscribe_sync(run, skip_columns)
+
+
+async def subscribe_with_tag(
+    *tags: str, created_within: Duration = "24h", skip_columns: Sequence[Column] = ()
+) -> AsyncIterator[Run[Any]]:
+    """Follow the runs that have all of some tags, those that come later too, for as long as you listen.
+
+    Args:
+        tags: at least one.
+        created_within: how old runs may be when this begins; a day at most.
+        skip_columns: what is not needed.
+    """
+    params = {"tags": ",".join(tags), "createdAt": duration.to_text(created_within)}
+    async for run in _lazy.streams()().subscribe_many("/realtime/v1/runs", params, skip_columns):
+        yield run
+
+
+def subscribe_with_tag_sync(
+    *tags: str, created_within: Duration = "24h", skip_columns: Sequence[Column] = ()
+) -> Iterator[Run[Any]]:
+    """Follow runs with tags, blocking; see :func:`subscribe_with_tag`."""
+    params = {"tags": ",".join(tags), "createdAt": duration.to_text(created_within)}
+    yield from _lazy.streams()().subscribe_many_sync("/realtime/v1/runs", params, skip_columns)
 
 
 async def list(  # noqa: A001 - the word users know

@@ -158,7 +158,7 @@ def for_token(token: Token | str, kind: Any = None) -> Pending[TokenResult[Any],
     """
 
     async def start() -> TokenResult[Any]:
-        return _token_result(await host().wait(ForToken(_token_id(token))), kind)
+        return token_result(await host().wait(ForToken(_token_id(token))), kind)
 
     return Pending(start)
 
@@ -169,7 +169,7 @@ def for_token_sync(token: Token | str) -> TokenResult[Any]: ...
 def for_token_sync(token: Token | str, kind: type[R]) -> TokenResult[R]: ...
 def for_token_sync(token: Token | str, kind: Any = None) -> TokenResult[Any]:
     """Wait until a token is completed, in a task that is not ``async``."""
-    return _token_result(host().wait_sync(ForToken(_token_id(token))), kind)
+    return token_result(host().wait_sync(ForToken(_token_id(token))), kind)
 
 
 async def complete_token(token: Token | str, data: Any = None) -> None:
@@ -235,7 +235,8 @@ def _token_request(
     return {name: value for name, value in wire.items() if value is not None}
 
 
-def _token_result(waited: Waited, kind: Any) -> TokenResult[Any]:
+def token_result(waited: Waited, kind: Any) -> TokenResult[Any]:
+    """Return how a wait for a token ended."""
     [ended] = waited.ended
     if not ended.ok:
         return TokenResult(ok=False, output=None, error=failure_of(ended))

@@ -112,8 +112,8 @@ async def test_actions_come_in_pages(platform: Platform) -> None:
     assert [one["id"] for one in second["data"]] == made[:1]
     before = {"page[size]": "2", "page[before]": second["pagination"]["previous"]}
 
-    back = (await platform.http.get(PATH, params=before)).json()
-    assert [one["id"] for one in back["data"]] == made[:0:-1]  # they may have ended meanwhile
+    again = (await platform.http.get(PATH, params=before)).json()
+    assert [one["id"] for one in again["data"]] == [one["id"] for one in first["data"]]
 
 
 @pytest.mark.parametrize(

@@ -178,13 +178,11 @@ def test_16_sweeps_of_two_processes_fire_a_tick_once(engines: tuple[Engine, Engi
 def test_64_triggers_with_one_key_make_one_run(engines: tuple[Engine, Engine], by: str) -> None:
     """The unique index decides, and the losers look again."""
     options = TriggerOptions(idempotency_key="k" if by == "idempotency key" else None)
-    token = "t" if by == "request token" else None
+    key = RequestKey("trigger", "t") if by == "request token" else None
 
     def trigger_one(one: Engine) -> str:
         request = TriggerTask(options=options)
-        made = one.call(
-            trigger.create, one.environment, "task", request, key=RequestKey("trigger", token)
-        )
+        made = one.call(trigger.create, one.environment, "task", request, key=key)
         return str(made.id)
 
     ids = _at_once([lambda one=engines[n % 2]: trigger_one(one) for n in range(64)])

@@ -16,10 +16,11 @@ M = TypeVar("M", bound=WireModel)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful answer: the body as bytes, headers in lower case."""
+    """An answer that is none of failure: the body as bytes, headers in lower case."""
 
     body: bytes
     headers: Mapping[str, str]
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,12 @@ class Call(Generic[T]):
         path: path with its parameters filled in.
         read: turns the answer into a value.
         body: JSON object to send, or ``None``.
+        content: bytes to send instead, as they are.
+        headers: further headers.
+        accepts: statuses that are no failure, besides those of success.
+        timeout_s: how long the answer may take, if not as long as usual.
         params: query parameters.
         idempotent: whether sending it twice does no harm, so that a lost answer may be retried.
-        headers: further headers.
     """
 
     method: str
@@ -42,7 +46,10 @@ class Call(Generic[T]):
     body: Mapping[str, Any] | None = None
     params: Mapping[str, str] = field(default_factory=dict)
     idempotent: bool = True
+    content: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    accepts: frozenset[int] = frozenset()
+    timeout_s: float | None = None
 
 
 def reading(model: type[M]) -> Callable[[Answer], M]:

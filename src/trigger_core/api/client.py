@@ -10,8 +10,8 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +21,7 @@ import httpx
 
 from trigger_core import packet
 from trigger_core.api.call import Answer, Call
+from trigger_core.api.events import Event, events, events_sync
 from trigger_core.errors import (
     ApiError,
     AuthenticationError,
@@ -68,21 +69,24 @@ class _Target:
             "authorization": f"Bearer {self.key}",
             "x-trigger-api-version": _API_VERSION,
             "x-trigger-source": self.source,
+            "x-trigger-realtime-streams-version": "v1",
             "trigger-version": _own_version(),
         }
         headers |= call.headers
         if call.method != "GET":
             headers["x-trigger-request-idempotency-key"] = str(uuid.uuid4())
-        content = None
+        content = call.content
         if call.body is not None:
             content = json.dumps(call.body, ensure_ascii=False, separators=(",", ":")).encode()
             headers["content-type"] = "application/json"
+        timeout = _TIMEOUT if call.timeout_s is None else httpx.Timeout(call.timeout_s, connect=5.0)
         return client.build_request(
             call.method,
             self.api_url.rstrip("/") + call.path,
             params=dict(call.params) or None,
             headers=headers,
             content=content,
+            timeout=timeout,
         )
 
     def unreachable(self, error: Exception) -> ConnectionFailedError:
@@ -115,13 +119,13 @@ class Client:
             ApiError: the platform refused; the subclass says how.
             ConnectionFailedError: it did not answer, after several tries.
         """
-        return call.read(self._answer(self._target.request(self._http, call)))
+        return call.read(self._answer(self._target.request(self._http, call), call.accepts))
 
     def download(self, address: str) -> Packet:
         """Return the packet at an address that the platform gave; raises as :meth:`send` does."""
         return _packet(self._answer(self._http.build_request("GET", address)))
 
-    def _answer(self, request: httpx.Request) -> Answer:
+    def _answer(self, request: httpx.Request, accepts: frozenset[int] = frozenset()) -> Answer:
         failure: TriggerError | None = None
         for attempt in range(_TRIES):
             if failure is not None:
@@ -131,9 +135,9 @@ class Client:
             except httpx.TransportError as error:
                 failure = self._target.unreachable(error)
                 continue
-            failure = _failure(response)
+            failure = _failure(response, accepts)
             if failure is None:
-                return Answer(response.content, response.headers)
+                return Answer(response.content, response.headers, response.status_code)
             if not failure.retryable:
                 break
         assert failure is not None
@@ -141,6 +145,15 @@ class Client:
 
     def stream(self, call: Call[None], read: Callable[[str, str], T]) -> Iterator[T]:
         """Yield server-sent events; ``read`` is given each event's name and data.
+
+        Raises:
+            ApiError, ConnectionFailedError, httpx.TransportError: as :meth:`events` does.
+        """
+        for event in self.events(call):
+            yield read(event.name, event.data)
+
+    def events(self, call: Call[None]) -> Iterator[Event]:
+        """Yield server-sent events until the platform ends them.
 
         Raises:
             ApiError: the platform refused.
@@ -158,7 +171,7 @@ class Client:
                 failure = _failure(response)
                 assert failure is not None
                 raise failure
-            yield from _events(response.iter_lines(), read)
+            yield from events_sync(response.iter_lines())
 
     def close(self) -> None:
         """Close the connections."""
@@ -175,13 +188,15 @@ class AsyncClient:
 
     async def send(self, call: Call[T]) -> T:
         """Send a call and return its value; raises as :meth:`Client.send` does."""
-        return call.read(await self._answer(self._target.request(self._http, call)))
+        return call.read(await self._answer(self._target.request(self._http, call), call.accepts))
 
     async def download(self, address: str) -> Packet:
         """Return the packet at an address that the platform gave; raises as :meth:`Client.send` does."""
         return _packet(await self._answer(self._http.build_request("GET", address)))
 
-    async def _answer(self, request: httpx.Request) -> Answer:
+    async def _answer(
+        self, request: httpx.Request, accepts: frozenset[int] = frozenset()
+    ) -> Answer:
         failure: TriggerError | None = None
         for attempt in range(_TRIES):
             if failure is not None:
@@ -191,29 +206,33 @@ class AsyncClient:
             except httpx.TransportError as error:
                 failure = self._target.unreachable(error)
                 continue
-            failure = _failure(response)
+            failure = _failure(response, accepts)
             if failure is None:
-                return Answer(response.content, response.headers)
+                return Answer(response.content, response.headers, response.status_code)
             if not failure.retryable:
                 break
         assert failure is not None
         raise failure
 
+    async def events(self, call: Call[None]) -> AsyncIterator[Event]:
+        """Yield server-sent events until the platform ends them; raises as :meth:`Client.events` does."""
+        request = self._target.request(self._http, call)
+        try:
+            response = await self._http.send(request, stream=True)
+        except httpx.ConnectError as error:
+            raise self._target.unreachable(error) from error
+        async with aclosing(response):
+            if not response.is_success:
+                await response.aread()
+                failure = _failure(response)
+                assert failure is not None
+                raise failure
+            async for event in events(response.aiter_lines()):
+                yield event
+
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
-
-
-def _events(lines: Iterator[str], read: Callable[[str, str], T]) -> Iterator[T]:
-    event, data = "message", ""
-    for line in lines:
-        if line.startswith("event: "):
-            event = line[7:]
-        elif line.startswith("data: "):
-            data += line[6:]
-        elif not line and data:
-            yield read(event, data)
-            event, data = "message", ""
 
 
 def _packet(answer: Answer) -> Packet:
@@ -234,9 +253,11 @@ def _own_version() -> str:
         return "0"
 
 
-def _failure(response: httpx.Response) -> TriggerError | None:
+def _failure(
+    response: httpx.Response, accepts: frozenset[int] = frozenset()
+) -> TriggerError | None:
     """Turn an unsuccessful answer into the error that stands for it (protocol 0.3, 0.4)."""
-    if response.is_success:
+    if response.is_success or response.status_code in accepts:
         return None
     details = _details(response)
     if response.status_code == _TOO_LARGE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from trigger_core.errors import NotFoundError
+from trigger_platform.engine import states
 from trigger_platform.engine.run_filter import RunFilter
 from trigger_platform.engine.unit import Unit
 from trigger_platform.reads import batches
@@ -25,6 +26,8 @@ __all__ = [
     "snapshots",
 ]
 
+_FAILED = frozenset(states.FINAL_STATUSES - {states.RunStatus.COMPLETED_SUCCESSFULLY})
+_LIVE = frozenset(set(states.RunStatus) - states.FINAL_STATUSES)
 _CHILDREN = 100
 _LOGS = 1_000
 
@@ -134,19 +137,36 @@ def result(u: Unit, environment: EnvironmentRow, run_id: str) -> Ended:
 
 def page(u: Unit, environment: EnvironmentRow, filters: Filters) -> RunPageRows:
     """Return a page of runs, newest first. Ids sort by creation, so a time window is a range of ids."""
-    params = filters.params() | {"environment_id": environment.id, "limit": filters.size + 1}
+    source, only = _narrowest(filters)
+    params = filters.params() | {"environment_id": environment.id, "limit": filters.size + 1} | only
     oldest, newest = filters.window()
     if filters.before:
         lower = max(oldest, filters.before)
-        found = u.tx.all("read_runs_newer", RunRow, lower=lower, upper=newest, **params)
+        found = u.tx.all(f"{source}_newer", RunRow, lower=lower, upper=newest, **params)
         runs = found[: filters.size][::-1]
         previous = runs[0].id if len(found) > filters.size else None
         return RunPageRows(runs, next=runs[-1].id if runs else None, previous=previous)
     upper = min(newest, filters.after or newest)
-    found = u.tx.all("read_runs", RunRow, lower=oldest, upper=upper, **params)
+    found = u.tx.all(source, RunRow, lower=oldest, upper=upper, **params)
     runs = found[: filters.size]
     more = runs[-1].id if len(found) > filters.size else None
     return RunPageRows(runs, next=more, previous=runs[0].id if filters.after and runs else None)
+
+
+def _narrowest(filters: Filters) -> tuple[str, dict[str, str]]:
+    """Return the statement whose index leads past most runs that do not match, and what it looks for."""
+    if filters.batch:
+        return "read_runs_of_batch", {"only": filters.batch}
+    if len(filters.tags) == 1:
+        return "read_runs_with_tag", {"only": filters.tags[0]}
+    if len(filters.tasks) == 1:
+        return "read_runs_of_task", {"only": filters.tasks[0]}
+    wanted = set(filters.statuses)
+    if wanted and wanted <= _LIVE:
+        return "read_runs_that_live", {}
+    if wanted and wanted <= _FAILED:
+        return "read_runs_that_failed", {}
+    return "read_runs", {}
 
 
 def snapshots(u: Unit, environment: EnvironmentRow, run_id: str) -> list[SnapshotRow]:

@@ -11,6 +11,7 @@ braces:
 | ``{=MoveRow}`` | assignments: each column from its parameter |
 | ``{rows RunRow, id text}`` | a table ``each`` of the rows in the JSON array ``:rows`` (PostgreSQL only) |
 | ``{each :ids}`` | a table ``each`` whose column ``value`` holds the texts of a JSON array |
+| ``{part matches}`` | the text of a part, which is named by ``-- part: matches`` |
 | ``{lock}`` | the clause that locks the rows that are read |
 | ``{take}`` | the clause that locks those that nobody else has locked, and leaves the others out |
 | ``{serial}``, ``{clustered}`` | a numbered primary key; a table kept in key order (migrations only) |
@@ -31,7 +32,8 @@ from trigger_platform.store import rows
 
 __all__ = ["Dialect", "load", "migrations", "newest"]
 
-_NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
+_NAME = re.compile(r"^-- (name|part): (\w+)\s*$", re.MULTILINE)
+_PART = re.compile(r"{part (\w+)}")
 _BRACED = re.compile(r"{(?P<text>[^{}]+)}")
 _COLUMNS = re.compile(r"(?P<before>:|\w+\.)?(?P<row>\w+Row)\Z")
 _ASSIGNED = re.compile(r"=(?P<source>\w+\.)?(?P<row>\w+Row)\Z")
@@ -88,15 +90,23 @@ def newest() -> int:
 
 def _read(folder: Traversable) -> dict[str, str]:
     found: dict[str, str] = {}
+    shared: dict[str, str] = {}
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if not file.name.endswith(".sql"):
             continue
-        parts = _NAME.split(file.read_text(encoding="utf-8"))
-        for name, text in zip(parts[1::2], parts[2::2], strict=True):
-            if name in found:
+        pieces = _NAME.split(file.read_text(encoding="utf-8"))
+        for kind, name, text in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+            if name in found or name in shared:
                 raise ValueError(f"two SQL statements are named {name!r}")
-            found[name] = text.strip().rstrip(";")
-    return found
+            (shared if kind == "part" else found)[name] = text.strip().rstrip(";")
+    return {
+        name: _PART.sub(lambda match: _uncommented(shared[match[1]]), text)
+        for name, text in found.items()
+    }
+
+
+def _uncommented(part: str) -> str:
+    return "\n".join(line for line in part.splitlines() if not line.startswith("--")).strip()
 
 
 def _typed(text: str, dialect: Dialect) -> str:
