@@ -133,6 +133,11 @@ class Settings(BaseModel):
         description="Encrypts secrets at rest: `openssl rand -base64 32`. Needed with PostgreSQL and on a"
         " public address; else a file `secret.key` is made. Several are written newest first, with commas.",
     )
+    managed_worker_secret: SecretStr | None = Field(
+        None,
+        description="If given, supervisors must show it beside their token"
+        " (`x-trigger-worker-managed-secret`).",
+    )
     deploy_registry: str = Field(
         "localhost:5000/trigger",
         description="The registry, and the folder in it, to which images of deployments are pushed.",

@@ -33,7 +33,9 @@ __all__ = [
     "Execution",
     "ExecutionAttempt",
     "ExecutionBatch",
+    "ExecutionCheckpoint",
     "ExecutionData",
+    "ExecutionDeployment",
     "ExecutionEnvironment",
     "ExecutionMachine",
     "ExecutionOrganization",
@@ -45,6 +47,7 @@ __all__ = [
     "FlushedMetadata",
     "Heartbeat",
     "LatestSnapshot",
+    "ManagedMessage",
     "Named",
     "Ok",
     "RunState",
@@ -172,6 +175,22 @@ class DequeuedMessage(WireModel):
     project: Named
 
 
+class ExecutionCheckpoint(WireModel):
+    """Where a suspended run is to be restored from."""
+
+    id: str
+    type: str
+    location: str
+    image_ref: str | None = None
+
+
+class ManagedMessage(DequeuedMessage):
+    """A run to start in the image of its deployment, or to restore from a checkpoint."""
+
+    image: str
+    checkpoint: ExecutionCheckpoint | None = None
+
+
 class Dequeue(WireModel):
     """The body of ``POST /engine/v1/dev/dequeue``: the newest version of the session."""
 
@@ -271,6 +290,17 @@ class ExecutionBatch(WireModel):
     id: str
 
 
+class ExecutionDeployment(WireModel):
+    """The deployment an attempt executes on."""
+
+    id: str
+    short_code: str
+    version: str
+    runtime: str | None = None
+    runtime_version: str | None = None
+    git: dict[str, Any] | None = None
+
+
 class Execution(WireModel):
     """Everything an attempt needs to know."""
 
@@ -283,6 +313,7 @@ class Execution(WireModel):
     project: ExecutionProject
     machine: ExecutionMachine
     batch: ExecutionBatch | None = None
+    deployment: ExecutionDeployment | None = None
 
 
 class AttemptStarted(WireModel):

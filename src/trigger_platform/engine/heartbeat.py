@@ -11,7 +11,7 @@ from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import RunRow
 
-__all__ = ["HEARTBEAT_MS", "extend", "grant_grace", "lose", "stall"]
+__all__ = ["HEARTBEAT_MS", "extend", "grant_grace", "lose", "push_deadlines", "stall"]
 
 HEARTBEAT_MS = 5_000
 """How often a worker reports what it holds."""
@@ -42,7 +42,7 @@ def extend(u: Unit, boot_id: str, held: Sequence[Held]) -> list[Signal]:
         elif one.waiting and run.execution_status in _DELIVERABLE:
             missed += _ended_waits(u, one)
     execution_snapshot.apply(u, begun)
-    _push_deadlines(u, boot_id, kept)
+    push_deadlines(u, boot_id, kept)
     return missed
 
 
@@ -88,7 +88,8 @@ def _ended_waits(u: Unit, held: Held) -> list[Signal]:
     ]
 
 
-def _push_deadlines(u: Unit, boot_id: str, held: Sequence[Held]) -> None:
+def push_deadlines(u: Unit, boot_id: str, held: Sequence[Held]) -> None:
+    """Extend leases; whether anything has begun is not said."""
     due_at = u.now + LEASE_MS
     u.tx.many(
         "run_extend_lease",

@@ -18,7 +18,9 @@ from trigger_core.schemas.execution import (
     Execution,
     ExecutionAttempt,
     ExecutionBatch,
+    ExecutionCheckpoint,
     ExecutionData,
+    ExecutionDeployment,
     ExecutionEnvironment,
     ExecutionMachine,
     ExecutionOrganization,
@@ -26,18 +28,22 @@ from trigger_core.schemas.execution import (
     ExecutionQueue,
     ExecutionRun,
     ExecutionTask,
+    ManagedMessage,
     Named,
     RunState,
     SnapshotState,
     Typed,
     WorkerVersion,
 )
+from trigger_core.schemas.supervisors import ContinuedRun, SnapshotsSince
 from trigger_platform.engine import idempotency, trace
 from trigger_platform.engine.snapshot_channel import Attempt, CompletedWait, Ended, Given, Latest
 from trigger_platform.engine.states import ExecutionStatus
-from trigger_platform.store.rows import EnvironmentRow, RunRow
+from trigger_platform.engine.supervisor import Taken
+from trigger_platform.engine.suspension import Since
+from trigger_platform.store.rows import DeploymentRow, EnvironmentRow, RunRow
 
-__all__ = ["completed", "dequeued", "latest", "started"]
+__all__ = ["completed", "continued", "dequeued", "latest", "managed", "since", "started"]
 
 _SLUGS = {"DEVELOPMENT": "dev", "STAGING": "stg", "PRODUCTION": "prod", "PREVIEW": "preview"}
 _STATUSES = {
@@ -71,6 +77,32 @@ def dequeued(given: Given, environment: EnvironmentRow, now: int) -> DequeuedMes
     )
 
 
+def managed(taken: Taken, now: int) -> ManagedMessage:
+    """Return a run that was handed to a supervisor."""
+    run, deployment = taken.run, taken.deployment
+    plain = dequeued(Given(run, taken.home), taken.environment, now)
+    kept = run.checkpoint
+    return ManagedMessage(
+        **dict(plain)
+        | {
+            "deployment": {
+                "id": _body(deployment.id),
+                "friendlyId": deployment.id,
+                "imagePlatform": deployment.image_platform,
+            }
+        },
+        image=deployment.image_reference or "",
+        checkpoint=ExecutionCheckpoint(
+            id=_body(kept.id),
+            type=kept.kind,
+            location=kept.location,
+            image_ref=kept.image_reference,
+        )
+        if kept
+        else None,
+    )
+
+
 def started(attempt: Attempt, environment: EnvironmentRow, given: dict[str, str]) -> AttemptStarted:
     """Return an attempt that has begun, with everything its code is given; the user's variables too.
 
@@ -101,6 +133,7 @@ def started(attempt: Attempt, environment: EnvironmentRow, given: dict[str, str]
             ),
             machine=_machine(run.machine),
             batch=ExecutionBatch(id=run.batch_id) if run.batch_id else None,
+            deployment=_deployment(attempt.deployment) if attempt.deployment else None,
         ),
     )
 
@@ -124,6 +157,39 @@ def latest(found: Latest) -> ExecutionData:
         run=_run(run),
         batch=_batch(run.batch_id) if run.batch_id else None,
         completed_waitpoints=[_wait(one) for one in found.waits],
+    )
+
+
+def since(found: Since) -> SnapshotsSince:
+    """Return what happened after a snapshot; the waits that are over stand in the last step."""
+    now = latest(found.latest)
+    earlier = [
+        ExecutionData(
+            snapshot=_snapshot(step.run_id, step.sequence, step.execution_status, step.created_at),
+            run=now.run.model_copy(
+                update={"status": step.run_status, "attempt_number": step.attempt}
+            ),
+            batch=now.batch,
+            completed_waitpoints=[],
+        )
+        for step in found.steps
+        if step.sequence != found.latest.run.sequence
+    ]
+    return SnapshotsSince(snapshots=[*earlier, now] if found.steps else [])
+
+
+def continued(run: RunRow) -> ContinuedRun:
+    """Return a run that executes again."""
+    return ContinuedRun(snapshot=_snapshot_of(run), run=_run(run))
+
+
+def _deployment(row: DeploymentRow) -> ExecutionDeployment:
+    return ExecutionDeployment(
+        id=row.id,
+        short_code=row.short_code,
+        version=row.version,
+        runtime=row.runtime,
+        git=json.loads(row.git) if row.git else None,
     )
 
 
