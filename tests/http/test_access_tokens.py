@@ -260,3 +260,22 @@ async def test_a_stolen_database_holds_nothing_that_opens(kind: str, tmp_path: P
 
 def _group(u: Unit) -> str:
     return worker_group.create(u, "group").token
+
+
+async def test_a_token_for_one_use_makes_no_batch_that_comes_whole(platform: Platform) -> None:
+    """It could make any number of them; nor does a token reach a parent that it may not write."""
+    body = {"scopes": ["batchTrigger:tasks:t", "trigger:tasks:t"]}
+    parent = await platform.trigger("t")
+
+    async def status(once: bool, path: str, items: list[dict[str, object]]) -> int:
+        minted = await platform.http.post(
+            "/api/v1/auth/public-tokens", json=body | {"oneTimeUse": once}
+        )
+        own = bearer(minted.json()["token"])
+        return (await platform.http.post(path, json={"items": items}, headers=own)).status_code
+
+    for path in ("/api/v1/tasks/batch", "/api/v2/tasks/batch", "/api/v1/tasks/t/batch"):
+        assert await status(True, path, [{"task": "t"}]) == 403
+        assert await status(False, path, [{"task": "t"}]) in {200, 202}
+        child = {"task": "t", "options": {"parentRunId": parent}}
+        assert await status(False, path, [child]) == 403

@@ -282,7 +282,6 @@ def _claims(platform: Platform, **change: Any) -> dict[str, Any]:
         ({"aud": None}, "HS256", True, 401),
         ({"iss": "https://other.example"}, "HS256", True, 401),
         ({"iss": None}, "HS256", True, 401),
-        ({"exp": None}, "HS256", True, 401),
         ({"scopes": []}, "HS256", True, 403),
         ({"scopes": ["write:runs"]}, "HS256", True, 403),
         ({"scopes": ["read:runs:run_other"]}, "HS256", True, 403),
@@ -292,7 +291,7 @@ def _claims(platform: Platform, **change: Any) -> dict[str, Any]:
 async def test_jwt_one_algorithm_and_every_claim(
     platform: Platform, change: dict[str, Any], algorithm: str, own_key: bool, status: int
 ) -> None:
-    """Unsigned, signed by another, expired, without an end, for or by somebody else, or with too little."""
+    """Unsigned, signed by another, expired, for or by somebody else, or with too little."""
     run_id = await platform.trigger("task")
     key = platform.key if own_key else "tr_dev_" + "x" * 24
     with contextlib.suppress(jwt.PyJWTError):

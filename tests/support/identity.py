@@ -9,8 +9,10 @@ from support.engine import Engine
 from trigger_platform.engine import (
     access_token,
     additional_key,
+    authorization_code,
     branch,
     environment,
+    login_session,
     one_time,
     organization,
     project,
@@ -122,6 +124,21 @@ def _come_back(engine: Engine, found: ProjectRow) -> bool:
     return True
 
 
+def _asked(engine: Engine) -> str:
+    return str(engine.call(authorization_code.create, "here"))
+
+
+def _approve(engine: Engine, code: str) -> bool:
+    engine.call(authorization_code.approve, code, LOCAL)
+    return True
+
+
+def _approved(engine: Engine) -> str:
+    code = _asked(engine)
+    _approve(engine, code)
+    return code
+
+
 CALLS: list[Call] = [
     ("access_token.create", _called(access_token.create, "ci", LOCAL), _nothing),
     (
@@ -162,6 +179,21 @@ CALLS: list[Call] = [
     ("project.initialize", _on_project(project.initialize), _project),
     ("project.delete", _on_project(project.delete), _project),
     ("secret_key.seal_plain_ones", _called(secret_key.seal_plain_ones), _in_plain),
+    ("login_session.begin", _called(login_session.begin, LOCAL), _nothing),
+    (
+        "login_session.end",
+        lambda e, token: e.call(login_session.end, token) is None,
+        lambda e: e.call(login_session.begin, LOCAL),
+    ),
+    ("authorization_code.create", _called(authorization_code.create, "here"), _nothing),
+    ("authorization_code.approve", _approve, _asked),
+    (
+        "authorization_code.redeem",
+        lambda e, code: bool(e.call(authorization_code.redeem, code)),
+        _approved,
+    ),
+    ("user.set_password", _called(user.set_password, LOCAL, "hash"), _nothing),
+    ("user.become_admin", _called(user.become_admin, "chief@example.com", "hash"), _nothing),
     ("user.create", _called(user.create, "carol@example.com"), _nothing),
     ("worker_group.create", _called(worker_group.create, "group"), _nothing),
     (

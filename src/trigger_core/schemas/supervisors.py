@@ -7,14 +7,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trigger_core.schemas.base import WireList, WireModel
-from trigger_core.schemas.execution import ExecutionData, ManagedMessage, RunState, SnapshotState
+from trigger_core.schemas.execution import ManagedMessage, RunState, SnapshotState
 
 __all__ = [
     "ConnectSupervisor",
     "ContinuedRun",
     "DequeueRuns",
     "ManagedMessages",
-    "SnapshotsSince",
     "SupervisorConnected",
     "SupervisorGroup",
     "SupervisorHeartbeat",
@@ -83,9 +82,3 @@ class ContinuedRun(WireModel):
 
     snapshot: SnapshotState
     run: RunState
-
-
-class SnapshotsSince(WireModel):
-    """The answer of ``GET …/snapshots/since/{snapshot}``, oldest first; ended waits are in the last."""
-
-    snapshots: list[ExecutionData]

@@ -7,7 +7,7 @@ a server may write the same variable meanwhile. What was done stays done: whoeve
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trigger_platform.engine import secret_key, variable
 from trigger_platform.engine.unit import Unit
@@ -39,7 +39,7 @@ START = Place()
 
 def is_pending(u: Unit) -> bool:
     """Tell whether another key than the newest has sealed anything."""
-    return bool(_keys(u, "", 1) or _variables(u, "", "", 1))
+    return bool(_keys(u, "", 1) or _variables(u, "", "", 1) or _retired(u))
 
 
 def reseal(u: Unit, place: Place) -> Place | None:
@@ -48,7 +48,22 @@ def reseal(u: Unit, place: Place) -> Place | None:
     Raises:
         EncryptionError: a key is missing, or a value is damaged.
     """
+    if place == START:
+        place = replace(place, changed=_reseal_retired(u))
     return _reseal_keys(u, place) if place.name is None else _reseal_variables(u, place, place.name)
+
+
+def _reseal_retired(u: Unit) -> int:
+    """Keys that were replaced in the last day are few: they go at once."""
+    again = [
+        {"before": row.secret_key_sealed, "sealed": secret_key.reseal(u.keys, row)}
+        for row in _retired(u)
+    ]
+    return u.tx.many("retired_key_reseal", again) if again else 0
+
+
+def _retired(u: Unit) -> Sequence[SealedKeyRow]:
+    return u.tx.all("retired_keys_to_reseal", SealedKeyRow, **_newest(u))
 
 
 def _reseal_keys(u: Unit, place: Place) -> Place:

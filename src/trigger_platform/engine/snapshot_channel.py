@@ -53,6 +53,7 @@ from trigger_platform.store.rows import (
     ProjectRow,
     QueueRow,
     RunRow,
+    SnapshotRow,
     TaskRow,
     WaitpointRow,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "Given",
     "Home",
     "Latest",
+    "Since",
     "begun",
     "boot_id",
     "complete",
@@ -76,6 +78,7 @@ __all__ = [
     "lease_of",
     "next_run",
     "sequence_of",
+    "since",
     "sit",
     "stale",
     "start",
@@ -137,6 +140,15 @@ class Latest:
     """Where a run is, and the waits that ended with its latest snapshot."""
 
     run: RunRow
+    waits: list[CompletedWait]
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What happened to a run after a snapshot: its steps, oldest first, and the waits that ended."""
+
+    run: RunRow
+    steps: list[SnapshotRow]
     waits: list[CompletedWait]
 
 
@@ -273,7 +285,23 @@ def latest(u: Unit, environment: EnvironmentRow, run_id: str) -> Latest:
         NotFoundError: the environment has no such run.
     """
     run = find(u, environment, run_id)
-    return Latest(run, _ended_waits(u, run))
+    return Latest(run, _ended_waits(u, run, "edges_told_since_executing", run.sequence))
+
+
+def since(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> Since:
+    """Say what has happened to a run since a snapshot, and which waits ended meanwhile if it goes on.
+
+    Raises:
+        NotFoundError: the environment has no such run, or the run has no such snapshot.
+    """
+    run = find(u, environment, run_id)
+    sequence = sequence_of(snapshot)
+    if snapshot != ids.snapshot_id(run.id, sequence) or not 0 < sequence <= run.sequence:
+        raise NotFoundError(
+            f"there is no snapshot {snapshot}", status=404, code="SNAPSHOT_NOT_FOUND"
+        )
+    steps = u.tx.all("snapshots_since", SnapshotRow, run_id=run.id, sequence=sequence)
+    return Since(run, steps, _ended_waits(u, run, "edges_told_since", sequence))
 
 
 def is_running_out(run: RunRow, now: int) -> bool:
@@ -384,15 +412,15 @@ def _deployment(u: Unit, environment: EnvironmentRow, run: RunRow) -> Deployment
     )
 
 
-def _ended_waits(u: Unit, run: RunRow) -> list[CompletedWait]:
+def _ended_waits(u: Unit, run: RunRow, statement: str, sequence: int) -> list[CompletedWait]:
     if run.execution_status != ExecutionStatus.EXECUTING:
         return []
     edges = u.tx.all(
-        "edges_told_since_executing",
+        statement,
         EdgeRow,
         run_id=run.id,
         attempt=run.attempt,
-        sequence=run.sequence,
+        sequence=sequence,
     )
     points = waitpoint.by_ids(u, [edge.waitpoint_id for edge in edges])
     results = signals.results(u, points)

@@ -1,4 +1,4 @@
-"""What runners of managed runs do beside executing them: be put away, go on, read what happened meanwhile.
+"""What runners of managed runs do beside executing them: be put away, and go on.
 
 A runner that waits asks to be suspended; its supervisor freezes it and offers the checkpoint under the
 snapshot of the wait. Once it is restored, it says so under the snapshot that handed it out (protocol F).
@@ -6,26 +6,14 @@ snapshot of the wait. Once it is restored, it says so under the snapshot that ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from trigger_core import ids
-from trigger_core.errors import NotFoundError, UnprocessableError
+from trigger_core.errors import UnprocessableError
 from trigger_core.schemas.workers import Suspended
 from trigger_platform.engine import checkpoint, execution_snapshot, run_attempt, snapshot_channel
-from trigger_platform.engine.snapshot_channel import Latest
 from trigger_platform.engine.states import ExecutionStatus
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import EnvironmentRow, RunRow, SnapshotRow
+from trigger_platform.store.rows import EnvironmentRow, RunRow
 
-__all__ = ["Since", "go_on", "put_away", "since"]
-
-
-@dataclass(frozen=True, slots=True)
-class Since:
-    """The steps of a run after one of them, oldest first, and where it is now."""
-
-    steps: list[SnapshotRow]
-    latest: Latest
+__all__ = ["go_on", "put_away"]
 
 
 def put_away(
@@ -73,19 +61,3 @@ def go_on(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> R
         code="NOT_CONTINUABLE",
         because=f"it is {run.execution_status}",
     )
-
-
-def since(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> Since:
-    """Return what happened to a run after a snapshot.
-
-    Raises:
-        NotFoundError: the environment has no such run, or the run no such snapshot.
-    """
-    found = snapshot_channel.latest(u, environment, run_id)
-    sequence = snapshot_channel.sequence_of(snapshot)
-    if ids.snapshot_id(run_id, sequence) != snapshot or sequence > found.run.sequence:
-        raise NotFoundError(
-            f"there is no snapshot {snapshot}", status=404, code="SNAPSHOT_NOT_FOUND"
-        )
-    steps = u.tx.all("snapshots_since", SnapshotRow, run_id=run_id, sequence=sequence)
-    return Since(steps, found)

@@ -35,12 +35,18 @@ from trigger_core.schemas.execution import (
     Typed,
     WorkerVersion,
 )
-from trigger_core.schemas.supervisors import ContinuedRun, SnapshotsSince
+from trigger_core.schemas.supervisors import ContinuedRun
 from trigger_platform.engine import idempotency, trace
-from trigger_platform.engine.snapshot_channel import Attempt, CompletedWait, Ended, Given, Latest
+from trigger_platform.engine.snapshot_channel import (
+    Attempt,
+    CompletedWait,
+    Ended,
+    Given,
+    Latest,
+    Since,
+)
 from trigger_platform.engine.states import ExecutionStatus
 from trigger_platform.engine.supervisor import Taken
-from trigger_platform.engine.suspension import Since
 from trigger_platform.store.rows import DeploymentRow, EnvironmentRow, RunRow
 
 __all__ = ["completed", "continued", "dequeued", "latest", "managed", "since", "started"]
@@ -160,22 +166,25 @@ def latest(found: Latest) -> ExecutionData:
     )
 
 
-def since(found: Since) -> SnapshotsSince:
-    """Return what happened after a snapshot; the waits that are over stand in the last step."""
-    now = latest(found.latest)
-    earlier = [
+def since(found: Since) -> list[ExecutionData]:
+    """Return the steps of a run; the waits that ended come with the last one."""
+    run = found.run
+    steps = [
         ExecutionData(
-            snapshot=_snapshot(step.run_id, step.sequence, step.execution_status, step.created_at),
-            run=now.run.model_copy(
-                update={"status": step.run_status, "attempt_number": step.attempt}
+            snapshot=_snapshot(run.id, step.sequence, step.execution_status, step.created_at),
+            run=RunState(
+                id=_body(run.id),
+                friendly_id=run.id,
+                status=step.run_status,
+                attempt_number=step.attempt,
             ),
-            batch=now.batch,
+            batch=_batch(run.batch_id) if run.batch_id else None,
             completed_waitpoints=[],
         )
         for step in found.steps
-        if step.sequence != found.latest.run.sequence
     ]
-    return SnapshotsSince(snapshots=[*earlier, now] if found.steps else [])
+    told = {"completed_waitpoints": [_wait(one) for one in found.waits]}
+    return [*steps[:-1], *(last.model_copy(update=told) for last in steps[-1:])]
 
 
 def continued(run: RunRow) -> ContinuedRun:

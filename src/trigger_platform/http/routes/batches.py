@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -74,7 +74,7 @@ Items = list[tuple[int, BatchItem | Refused]]
 async def create_batch(call: Incoming[CreateBatch]) -> Reply:
     """Create a batch that its items will be streamed into; a parent that waits, waits from now on."""
     tasks = call.body.task_identifiers
-    _permit(call, tasks)
+    _permit(call, tasks, [call.body.parent_run_id])
     created = await call.once(BatchCreated, _open, call.body, call.principal.public)
     environment, units = call.principal.environment, call.server.units
     headers = public_token.headers_for_batch(units.keys, environment, created.id, units.clock.now())
@@ -157,7 +157,7 @@ async def trigger_small_batch(call: Incoming[TriggerBatch]) -> Reply:
 @endpoint(
     "POST",
     "/api/v1/tasks/{task_id}/batch",
-    access=Access.TASK_TRIGGER,
+    access=Access.BATCH_TRIGGER,
     body=TriggerTaskBatch,
     returns=TaskBatchTriggered,
 )
@@ -167,6 +167,7 @@ async def trigger_task_batch(call: Incoming[TriggerTaskBatch]) -> TaskBatchTrigg
     items = [
         BatchItem(task=task, payload=one.payload, options=one.options) for one in call.body.items
     ]
+    _permit_at_once(call, items)
     made = await call.server.write(
         trigger.create_batch,
         call.environment_id,
@@ -187,7 +188,9 @@ class _Totals:
 
     async def add(self, chunk: Items) -> None:
         """Add items in one transaction."""
-        _permit(self._call, {item.task for _, item in chunk})
+        items = [item for _, item in chunk]
+        parents = [one.options.parent_run_id for one in items if isinstance(one, BatchItem)]
+        _permit(self._call, {item.task for item in items}, parents)
         added: Added = await self._call.server.write(
             batch_items.stream,
             self._call.environment_id,
@@ -213,19 +216,30 @@ class _Totals:
         )
 
 
-def _permit(call: Incoming[Any], tasks: Iterable[str]) -> None:
-    """Ask whether the caller may trigger batches of all of some tasks; of any, when none are named."""
+def _permit(call: Incoming[Any], tasks: Iterable[str], parents: Iterable[str | None]) -> None:
+    """Ask whether the caller may trigger batches of all of some tasks (of any, when none are named).
+
+    A run that is named as the parent must be one that the caller may write.
+    """
     named = [Resource("tasks", task) for task in tasks] or [Resource("tasks")]
     for one in named:
         call.principal.require("batchTrigger", [one])
+    for parent in {parent for parent in parents if parent is not None}:
+        call.principal.require("write", [Resource("runs", parent)])
+
+
+def _permit_at_once(call: Incoming[Any], items: Sequence[BatchItem]) -> None:
+    """Ask for a batch that comes whole; tokens for one use are for batches in two phases."""
+    tasks = {item.task for item in items}
+    _permit(call, tasks, (item.options.parent_run_id for item in items))
+    if call.principal.public is not None and call.principal.public.once is not None:
+        raise forbidden()
 
 
 async def _create(call: Incoming[TriggerBatch]) -> BatchTriggered:
     """Create a batch; a repetition is one that names the same tasks too (protocol 0.5)."""
     tasks = sorted({item.task for item in call.body.items})
-    _permit(call, tasks)
-    if call.principal.public is not None and call.principal.public.once is not None:
-        raise forbidden()  # those are for batches in two phases
+    _permit_at_once(call, call.body.items)
     digest = hashlib.sha256("\n".join(tasks).encode()).hexdigest()
     return await call.server.write(
         trigger.create_batch,

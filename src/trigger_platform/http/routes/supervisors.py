@@ -16,6 +16,7 @@ from trigger_core.schemas.execution import (
     CompleteAttempt,
     DebugLog,
     Heartbeat,
+    LaterSnapshots,
     LatestSnapshot,
     Ok,
     StartAttempt,
@@ -25,7 +26,6 @@ from trigger_core.schemas.supervisors import (
     ContinuedRun,
     DequeueRuns,
     ManagedMessages,
-    SnapshotsSince,
     SupervisorConnected,
     SupervisorGroup,
     SupervisorHeartbeat,
@@ -43,7 +43,7 @@ from trigger_platform.engine.unit import Unit
 from trigger_platform.http import given_variables, long_poll, present_execution, read_execution
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
-from trigger_platform.store.rows import EnvironmentRow, WorkerGroupRow
+from trigger_platform.store.rows import EnvironmentRow, RunRow, WorkerGroupRow
 
 __all__ = [
     "complete_managed_attempt",
@@ -229,7 +229,7 @@ async def continue_run(call: Incoming[None]) -> ContinuedRun:
 async def latest_managed_snapshot(call: Incoming[None]) -> LatestSnapshot:
     """Say where a run is, and which waits are over; that somebody asks shows that its runner lives."""
     found = await _read(call, snapshot_channel.latest, call.path("run_id"))
-    await _keep(call, found)
+    await _keep(call, found.run)
     return LatestSnapshot(execution=present_execution.latest(found))
 
 
@@ -237,13 +237,13 @@ async def latest_managed_snapshot(call: Incoming[None]) -> LatestSnapshot:
     "GET",
     f"{_RUN}/snapshots/since/{{snapshot_id}}",
     access=Access.WORKER_GROUP,
-    returns=SnapshotsSince,
+    returns=LaterSnapshots,
 )
-async def snapshots_since(call: Incoming[None]) -> SnapshotsSince:
+async def snapshots_since(call: Incoming[None]) -> LaterSnapshots:
     """Say what happened to a run after a snapshot, oldest first."""
-    found = await _read(call, suspension.since, call.path("run_id"), call.path("snapshot_id"))
-    await _keep(call, found.latest)
-    return present_execution.since(found)
+    found = await _read(call, snapshot_channel.since, call.path("run_id"), call.path("snapshot_id"))
+    await _keep(call, found.run)
+    return LaterSnapshots(snapshots=present_execution.since(found))
 
 
 @endpoint("POST", f"{_RUN}/logs/debug", access=Access.WORKER_GROUP, body=DebugLog)
@@ -253,9 +253,8 @@ async def debug_managed_run(call: Incoming[DebugLog]) -> Response:
     return Response(status_code=204)
 
 
-async def _keep(call: Incoming[None], found: snapshot_channel.Latest) -> None:
+async def _keep(call: Incoming[None], run: RunRow) -> None:
     """Extend the lease of a run that wants it: its runner asks where it is."""
-    run = found.run
     if snapshot_channel.is_running_out(run, call.server.units.clock.now()):
         newest = ids.snapshot_id(run.id, run.sequence)
         await _write(call, snapshot_channel.extend, run.id, newest)

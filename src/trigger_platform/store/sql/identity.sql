@@ -163,6 +163,15 @@ where r.key_hash = :key_hash and r.expires_at > :now and e.archived_at is null;
 -- The replaced keys of an environment, as they are sealed, whose signatures still hold.
 select sealed from retired_key where environment_id = :environment_id and expires_at > :now;
 
+-- name: retired_keys_to_reseal
+-- Replaced keys that another key than the newest has sealed.
+select environment_id as id, cast(null as text) as parent_id, sealed as secret_key_sealed from retired_key
+where sealed < :first or sealed >= :beyond;
+
+-- name: retired_key_reseal
+-- The same replaced key, sealed anew.
+update retired_key set sealed = :sealed where sealed = :before;
+
 -- name: retired_keys_prune
 -- Replaced keys whose time is over.
 delete from retired_key where expires_at <= :now;
