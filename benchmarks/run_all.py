@@ -9,6 +9,7 @@ import fan_out
 import floor
 import kill
 import latency
+import realtime
 import set_writes
 import startup
 import throughput
@@ -25,5 +26,6 @@ if __name__ == "__main__":
         fan_out,
         kill,
         api,
+        realtime,
     ):
         benchmark.main()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -16,7 +16,6 @@ from trigger_core.api.calls import streams as calls
 from trigger_core.api.events import Event
 from trigger_core.duration import Duration
 from trigger_core.errors import TriggerError
-from trigger_core.schemas.runs import RunDetail
 from trigger_core.schemas.streams import AwaitInput
 from trigger_sdk._host import ActiveRun, current_run
 from trigger_sdk._remote import Remote
@@ -150,7 +149,7 @@ class RemoteStreams(Remote):
         """Follow a run until it is over."""
         path = _feed("runs", run if isinstance(run, str) else run.id)
         async for row in following.rows(self._async, path, _params(skip)):
-            found = _run(run, live_run.detail(row))
+            found = await self.retrieve(run) if _lies_elsewhere(row) else _run(run, row)
             yield found
             if found.is_completed:
                 return
@@ -159,7 +158,7 @@ class RemoteStreams(Remote):
         """Follow a run until it is over."""
         path = _feed("runs", run if isinstance(run, str) else run.id)
         for row in following.rows_sync(self._sync, path, _params(skip)):
-            found = _run(run, live_run.detail(row))
+            found = self.retrieve_sync(run) if _lies_elsewhere(row) else _run(run, row)
             yield found
             if found.is_completed:
                 return
@@ -169,16 +168,16 @@ class RemoteStreams(Remote):
     ) -> AsyncIterator[Run[Any]]:
         """Follow runs, for ever."""
         async for row in following.rows(self._async, path, params | _params(skip)):
-            detail = live_run.detail(row)
-            yield _run(detail.id, detail)
+            run_id: str = row["friendlyId"]
+            yield await self.retrieve(run_id) if _lies_elsewhere(row) else _run(run_id, row)
 
     def subscribe_many_sync(
         self, path: str, params: dict[str, str], skip: Sequence[str]
     ) -> Iterator[Run[Any]]:
         """Follow runs, for ever."""
         for row in following.rows_sync(self._sync, path, params | _params(skip)):
-            detail = live_run.detail(row)
-            yield _run(detail.id, detail)
+            run_id: str = row["friendlyId"]
+            yield self.retrieve_sync(run_id) if _lies_elsewhere(row) else _run(run_id, row)
 
 
 def _feed(kind: str, name: str) -> str:
@@ -189,7 +188,13 @@ def _params(skip: Sequence[str]) -> dict[str, str]:
     return {"skipColumns": ",".join(skip)} if skip else {}
 
 
-def _run(run: RunHandle[R] | str, detail: RunDetail) -> Run[R]:
+def _lies_elsewhere(row: Mapping[str, Any]) -> bool:
+    """Tell whether an output is too large to come with the row."""
+    return row.get("outputType") == packet.STORE and row.get("output") is not None
+
+
+def _run(run: RunHandle[R] | str, row: Mapping[str, Any]) -> Run[R]:
+    detail = live_run.detail(row)
     output = detail.output
     if detail.is_success and not isinstance(run, str):
         output = run.read_output(output)

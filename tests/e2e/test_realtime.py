@@ -59,6 +59,10 @@ async def again(fails: bool) -> list:
     return [value]
 
 @task
+def large() -> str:
+    return "x" * 1_500_000
+
+@task
 async def nobody() -> str:
     try:
         await approval.receive(timeout="1s")
@@ -114,6 +118,13 @@ def test_a_task_receives_what_it_is_sent(dev: Dev) -> None:
         approval.send_sync(run_id, {"n": number})
 
     assert dev.result(run_id).output == [1, 2, 3]
+
+
+def test_a_large_output_comes_with_the_last_state(dev: Dev) -> None:
+    """Wherever it is kept."""
+    states = list(runs.subscribe_sync(dev.trigger("large")))
+
+    assert states[-1].output == "x" * 1_500_000
 
 
 def test_a_blocking_task_receives_too(dev: Dev) -> None:

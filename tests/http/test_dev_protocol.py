@@ -284,6 +284,31 @@ async def test_a_batch_is_told_by_the_places_of_its_runs(platform: Platform) -> 
     assert not _nulls(told)
 
 
+async def test_what_happened_since_a_snapshot_comes_in_order(platform: Platform) -> None:
+    """All steps; the waits that ended meanwhile come with the last one."""
+    state = await _started(platform)
+    run_id, begun = state["run"]["friendlyId"], state["snapshot"]["friendlyId"]
+    for _ in range(2):
+        token = (await platform.http.post("/api/v1/waitpoints/tokens", json={})).json()["id"]
+        await platform.http.post(f"/engine/v1/runs/{run_id}/waitpoints/tokens/{token}/wait")
+        path = f"/api/v1/waitpoints/tokens/{token}/complete"
+        await platform.http.post(path, json={"data": 1})
+    path = f"{DEV}/runs/{run_id}/snapshots/since/"
+    steps = (await platform.http.get(path + begun)).json()["snapshots"]
+    assert [one["snapshot"]["executionStatus"] for one in steps] == 2 * [
+        "EXECUTING_WITH_WAITPOINTS",
+        "QUEUED_EXECUTING",
+        "EXECUTING",
+    ]
+    assert [len(one["completedWaitpoints"]) for one in steps] == [0, 0, 0, 0, 0, 2]
+    assert {one["run"]["attemptNumber"] for one in steps} == {1}
+    last = steps[-1]["snapshot"]["friendlyId"]
+    assert (await platform.http.get(path + last)).json() == {"snapshots": []}
+
+    for unknown in ("snapshot_x", last[:-8] + "00000099"):
+        assert (await platform.http.get(path + unknown)).status_code == 404
+
+
 async def test_a_stale_snapshot_is_refused_for_good(platform: Platform) -> None:
     """With a status that no client repeats; a heartbeat of it is not refused."""
     state = await _started(platform, "retried")
@@ -368,6 +393,20 @@ async def test_the_runs_of_a_branch_are_taken_from_it_too(platform: Platform) ->
     body = {"runFriendlyIds": [state["run"]["friendlyId"]]}
 
     assert (await platform.http.post(f"{DEV}/disconnect", json=body)).json() == {"cancelled": 1}
+
+
+async def test_whether_a_session_is_there_can_be_asked(platform: Platform) -> None:
+    """It is, until nothing was heard of it for a while."""
+    token = {"authorization": f"Bearer {platform.server.local.access_token}"}
+    path = f"/api/v1/projects/{PROJECT}/dev-status"
+    assert (await platform.http.get(path, headers=token)).json() == {"isConnected": False}
+    worker = await _register(platform, {"id": "task"})
+    await platform.trigger()
+    await _dequeue(platform, worker)
+    assert (await platform.http.get(path, headers=token)).json() == {"isConnected": True}
+    platform.clock.advance(20_000)
+
+    assert (await platform.http.get(path, headers=token)).json() == {"isConnected": False}
 
 
 async def test_remarks_of_a_worker_are_heard(platform: Platform) -> None:

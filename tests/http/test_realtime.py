@@ -14,6 +14,7 @@ from trigger_core.clock import SystemClock
 from trigger_platform.engine import retention
 from trigger_platform.engine.retention import Periods
 from trigger_platform.http import public_token
+from trigger_platform.realtime import feeds
 
 
 def _run(platform: Platform, run_id: str, **given: Any) -> Follower:
@@ -75,13 +76,18 @@ async def test_a_live_request_is_held_until_the_run_changes(platform: Platform) 
 
 
 async def test_a_change_between_two_requests_is_not_lost(platform: Platform) -> None:
-    """The next request is answered at once."""
+    """The next request is answered at once: another follower shows that the change was told meanwhile."""
     run_id = await platform.trigger()
-    follower = _run(platform, run_id)
+    follower, other = _run(platform, run_id), _run(platform, run_id)
     await follower.rows()
+    await other.rows()
+    waiting = other.waits()
+    await _begun(waiting)
     await platform.http.put(f"/api/v1/runs/{run_id}/metadata", json={"metadata": {"step": 1}})
+    assert len(await waiting) == 1
 
-    [row] = await follower.rows()
+    async with asyncio.timeout(5):
+        [row] = await follower.rows()
     assert row["metadata"] == '{"step":1}'
 
 
@@ -243,6 +249,23 @@ async def test_another_process_goes_on_where_one_stopped(platform: Platform) -> 
         assert [row["status"] for row in await follower.rows()] == ["CANCELED"]
 
 
+async def test_when_there_are_many_those_that_rest_are_forgotten_and_miss_nothing(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory has an end."""
+    monkeypatch.setattr(feeds, "_MOST_KEPT", 3)
+    monkeypatch.setattr(feeds, "_SHORT_LINGER_S", 0.0)
+    run_id = await platform.trigger()
+    followers = [_run(platform, run_id) for _ in range(10)]
+    for follower in followers:
+        await follower.rows()
+    assert len(platform.server.feeds) <= 4
+    await _cancel(platform, run_id)
+
+    for follower in followers:
+        assert [row["status"] for row in await follower.rows()] == ["CANCELED"]
+
+
 async def test_a_handle_that_does_not_fit_makes_the_client_begin_anew(platform: Platform) -> None:
     """409 with a new handle is part of the protocol."""
     run_id, other = await platform.trigger(), await platform.trigger()
@@ -277,30 +300,30 @@ async def test_a_run_that_was_removed_is_taken_away(platform: Platform) -> None:
     assert answer.status_code == 404
 
 
-async def test_a_change_nobody_was_told_of_is_found_by_looking(platform: Platform) -> None:
+@pytest.mark.parametrize("kind", ["run", "tags", "batch"])
+async def test_a_change_nobody_was_told_of_is_found_by_looking(
+    platform: Platform, kind: str
+) -> None:
     """Notices are a convenience."""
     made = await platform.http.post(
         "/api/v1/tasks/batch", json={"items": [{"task": "task", "options": {"tags": ["a"]}}]}
     )
     run_id, batch_id = made.json()["runs"][0]["id"], made.json()["id"]
-    followers = [
-        _run(platform, run_id),
-        _tags(platform, "a"),
-        Follower(platform.http, f"/realtime/v1/batches/{batch_id}"),
-    ]
-    for follower in followers:
-        await follower.rows()
-    waiting = [follower.waits() for follower in followers]
-    for one in waiting:
-        await _begun(one)
+    follower = {
+        "run": _run(platform, run_id),
+        "tags": _tags(platform, "a"),
+        "batch": Follower(platform.http, f"/realtime/v1/batches/{batch_id}"),
+    }[kind]
+    await follower.rows()
+    waiting = follower.waits()
+    await _begun(waiting)
     platform.server.units._listeners.remove(platform.server.feeds.notice)
     await _cancel(platform, run_id)
-    for one in waiting:
-        await _begun(one)
+    await _begun(waiting)
     await platform.server.feeds.look()
 
-    for one in waiting:
-        assert [row["status"] for row in await one] == ["CANCELED"]
+    async with asyncio.timeout(5):
+        assert [row["status"] for row in await waiting] == ["CANCELED"]
 
 
 async def test_a_change_concerns_its_followers_alone(platform: Platform) -> None:

@@ -5,18 +5,56 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, TypeVar
 
 from support.engine import Engine
 from support.transitions import FOLDER
+from trigger_core.errors import TriggerError
 from trigger_platform.store.database import Database, Tx
 
-__all__ = ["Died", "Moment", "Mortal", "reopen"]
+__all__ = ["Act", "Case", "Died", "Moment", "Mortal", "once", "reopen"]
 
 T = TypeVar("T")
+Act = Callable[[Engine, Any], Any]
 Moment = Literal["before the commit", "after the commit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One call.
+
+    Attributes:
+        name: the function of the engine that is called.
+        prepare: makes what the call needs; its value is given to ``act``.
+        act: makes the call; its value is the same when the call is repeated.
+        is_repeated: whether the caller may ask again: false where each call makes something new on purpose.
+        mends: whether the call mends a database that is broken before it.
+        grows: the table in which each repetition leaves something more, on purpose.
+    """
+
+    name: str
+    act: Act
+    prepare: Callable[[Engine], Any] = lambda _engine: None
+    is_repeated: bool = True
+    mends: bool = False
+    grows: str | None = None
+
+
+def once(act: Act, refusal: type[TriggerError], code: str) -> Act:
+    """Make a call that is refused when it is repeated: what it asks for is done already, and says so."""
+
+    def asked(engine: Engine, state: Any) -> bool:
+        try:
+            act(engine, state)
+        except refusal as error:
+            if error.code != code:
+                raise
+        return True
+
+    return asked
 
 
 class Died(Exception):  # noqa: N818 - what happened to the process

@@ -148,7 +148,7 @@ class Engine:
         """Return a second platform on the same database, for the same worker and with the same clock."""
         db = open_database(address, durable=durable)
         return replace(
-            self, db=db, units=Units(db, self.clock, random.Random(seed), keys.ring()), _told=[]
+            self, db=db, units=Units(db, self.clock, random.Random(seed), self.units.keys), _told=[]
         )
 
     def neighbour(self) -> Engine:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from support.crash import Case, once
 from support.engine import Engine
+from trigger_core.errors import ApiError, ConflictError, NotFoundError, UnprocessableError
 from trigger_platform.engine import (
     access_token,
     additional_key,
@@ -24,15 +26,11 @@ from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import ProjectRow
 
-__all__ = ["CALLS"]
+__all__ = ["CASES"]
 
 LOCAL = "user_local"
 HOME = "org_local"
-Call = tuple[str, Callable[[Engine, Any], Any], Callable[[Engine], Any]]
-
-
-def _nothing(_engine: Engine) -> None:
-    return None
+BOB = "bob@example.com"
 
 
 def _called(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[..., bool]:
@@ -71,7 +69,7 @@ def _in_environment(function: Callable[..., Any], *args: Any) -> Callable[..., b
 def _with_bob(engine: Engine) -> str:
     def work(u: Unit) -> str:
         home = organization.by_id(u, HOME)
-        return organization.add_member(u, home, "bob@example.com", Role.DEVELOPER, Role.OWNER).id
+        return organization.add_member(u, home, BOB, Role.DEVELOPER, Role.OWNER).id
 
     return str(engine.call(work))
 
@@ -102,6 +100,12 @@ def _branched(engine: Engine) -> str:
     return "b"
 
 
+def _archived(engine: Engine) -> str:
+    name = _branched(engine)
+    engine.call(branch.archive, engine.environment, name)
+    return name
+
+
 def _in_plain(engine: Engine) -> None:
     engine.sql("update environment set secret_key_hash = 'tr_dev_plain', secret_key_sealed = null")
 
@@ -116,7 +120,7 @@ def _leave(engine: Engine) -> ProjectRow:
 
 def _come_back(engine: Engine, found: ProjectRow) -> bool:
     def work(u: Unit) -> None:
-        bob = user.by_email(u, "bob@example.com")
+        bob = user.by_email(u, BOB)
         assert bob is not None
         environment.of_developer(u, found, bob.id)
 
@@ -124,82 +128,128 @@ def _come_back(engine: Engine, found: ProjectRow) -> bool:
     return True
 
 
-def _asked(engine: Engine) -> str:
-    return str(engine.call(authorization_code.create, "here"))
-
-
-def _approve(engine: Engine, code: str) -> bool:
-    engine.call(authorization_code.approve, code, LOCAL)
-    return True
-
-
 def _approved(engine: Engine) -> str:
-    code = _asked(engine)
-    _approve(engine, code)
+    code = str(engine.call(authorization_code.create, "a terminal"))
+    engine.call(authorization_code.approve, code, LOCAL)
     return code
 
 
-CALLS: list[Call] = [
-    ("access_token.create", _called(access_token.create, "ci", LOCAL), _nothing),
-    (
+def _logged_in(engine: Engine) -> str:
+    return str(engine.call(login_session.begin, _with_bob(engine)))
+
+
+def _become_admin(engine: Engine, session: str | None) -> None:
+    bob = engine.call(user.become_admin, BOB, "hash").id
+    found = engine.call(user.by_id, bob)
+    role = engine.call(organization.role_of, HOME, bob)
+    assert (found.is_admin, found.password_hash, role) == (1, "hash", Role.OWNER)
+    assert session is None or engine.call(login_session.user_of, session) is None
+
+
+def _set_password(engine: Engine, session: str) -> None:
+    bob = engine.call(user.by_email, BOB).id
+    engine.call(user.set_password, bob, "hash")
+    assert engine.call(user.by_id, bob).password_hash == "hash"
+    assert engine.call(login_session.user_of, session) is None
+
+
+def _log_out(engine: Engine, session: str) -> None:
+    engine.call(login_session.end, session)
+    assert engine.call(login_session.user_of, session) is None
+
+
+CASES = [
+    Case("access_token.create", _called(access_token.create, "ci", LOCAL), is_repeated=False),
+    Case(
         "access_token.create_for_organization",
         _called(access_token.create_for_organization, "ci", HOME, Role.ADMIN),
-        _nothing,
+        is_repeated=False,
     ),
-    ("access_token.revoke", _revoke, _token),
-    ("access_token.used", lambda e, t: bool(e.call(access_token.used, t)), _token),
-    (
+    Case("access_token.revoke", once(_revoke, NotFoundError, "TOKEN_NOT_FOUND"), _token),
+    Case("access_token.used", lambda e, t: bool(e.call(access_token.used, t)), _token),
+    Case(
         "additional_key.create",
         _in_environment(additional_key.create, "ci", ["read:runs"]),
-        _nothing,
+        is_repeated=False,
     ),
-    (
+    Case(
         "additional_key.revoke",
-        lambda e, made: bool(e.call(additional_key.revoke, e.environment, made.row.id)),
+        once(
+            lambda e, made: e.call(additional_key.revoke, e.environment, made.row.id),
+            NotFoundError,
+            "KEY_NOT_FOUND",
+        ),
         _key,
     ),
-    ("additional_key.used", lambda e, made: bool(e.call(additional_key.used, made.key)), _key),
-    ("branch.put", _in_environment(branch.put, "b", {"commitSha": "1"}), _nothing),
-    ("branch.archive", _in_environment(branch.archive), _branched),
-    ("environment.of_developer", _come_back, _leave),
-    ("environment.shared", _on_project(environment.shared, "prod"), _project),
-    ("environment.replace_key", _in_environment(environment.replace_key), _nothing),
-    (
-        "environment.revoke_public_tokens",
-        _in_environment(environment.revoke_public_tokens),
-        _nothing,
+    Case("additional_key.used", lambda e, made: bool(e.call(additional_key.used, made.key)), _key),
+    Case(
+        "authorization_code.create",
+        _called(authorization_code.create, "a terminal"),
+        is_repeated=False,
     ),
-    ("one_time.use", _called(one_time.use, "t", 2**40), _nothing),
-    ("organization.create", _called(organization.create, "Other", LOCAL), _nothing),
-    ("organization.add_member", lambda e, _: bool(_with_bob(e)), _nothing),
-    ("organization.set_role", _about_bob(organization.set_role, Role.ADMIN, Role.OWNER), _with_bob),
-    ("organization.dismiss", _about_bob(organization.dismiss, Role.OWNER), _with_bob),
-    ("project.create", _called(project.create, HOME, "other"), _nothing),
-    ("project.rename", _on_project(project.rename, "other"), _project),
-    ("project.initialize", _on_project(project.initialize), _project),
-    ("project.delete", _on_project(project.delete), _project),
-    ("secret_key.seal_plain_ones", _called(secret_key.seal_plain_ones), _in_plain),
-    ("login_session.begin", _called(login_session.begin, LOCAL), _nothing),
-    (
-        "login_session.end",
-        lambda e, token: e.call(login_session.end, token) is None,
-        lambda e: e.call(login_session.begin, LOCAL),
+    Case(
+        "authorization_code.approve",
+        once(
+            lambda e, code: e.call(authorization_code.approve, code, LOCAL),
+            ConflictError,
+            "CODE_APPROVED",
+        ),
+        lambda e: e.call(authorization_code.create, "a terminal"),
     ),
-    ("authorization_code.create", _called(authorization_code.create, "here"), _nothing),
-    ("authorization_code.approve", _approve, _asked),
-    (
+    Case(
         "authorization_code.redeem",
-        lambda e, code: bool(e.call(authorization_code.redeem, code)),
+        once(lambda e, code: e.call(authorization_code.redeem, code), ApiError, "CODE_UNKNOWN"),
         _approved,
     ),
-    ("user.set_password", _called(user.set_password, LOCAL, "hash"), _nothing),
-    ("user.become_admin", _called(user.become_admin, "chief@example.com", "hash"), _nothing),
-    ("user.create", _called(user.create, "carol@example.com"), _nothing),
-    ("worker_group.create", _called(worker_group.create, "group"), _nothing),
-    (
+    Case("branch.put", _in_environment(branch.put, "b", {"commitSha": "1"})),
+    Case(
+        "branch.archive",
+        once(_in_environment(branch.archive), ApiError, "BRANCH_ARCHIVED"),
+        _branched,
+    ),
+    Case("branch.put of an archived one", _in_environment(branch.put, None), _archived),
+    Case("environment.of_developer", _come_back, _leave),
+    Case("environment.shared", _on_project(environment.shared, "prod"), _project),
+    Case("environment.replace_key", _in_environment(environment.replace_key), is_repeated=False),
+    Case("environment.revoke_public_tokens", _in_environment(environment.revoke_public_tokens)),
+    Case("login_session.begin", _called(login_session.begin, LOCAL), is_repeated=False),
+    Case("login_session.end", _log_out, lambda e: e.call(login_session.begin, LOCAL)),
+    Case(
+        "one_time.use",
+        once(_called(one_time.use, "t", 2**40), UnprocessableError, "ONE_TIME_TOKEN_USED"),
+    ),
+    Case("organization.create", _called(organization.create, "Other", LOCAL), is_repeated=False),
+    Case(
+        "organization.add_member",
+        once(lambda e, _: _with_bob(e), ConflictError, "MEMBER_EXISTS"),
+    ),
+    Case(
+        "organization.set_role",
+        _about_bob(organization.set_role, Role.ADMIN, Role.OWNER),
+        _with_bob,
+    ),
+    Case(
+        "organization.dismiss",
+        once(_about_bob(organization.dismiss, Role.OWNER), NotFoundError, "MEMBER_NOT_FOUND"),
+        _with_bob,
+    ),
+    Case("project.create", _called(project.create, HOME, "other"), is_repeated=False),
+    Case("project.rename", _on_project(project.rename, "other"), _project),
+    Case("project.initialize", _on_project(project.initialize), _project),
+    Case("project.delete", _on_project(project.delete), _project),
+    Case("secret_key.seal_plain_ones", _called(secret_key.seal_plain_ones), _in_plain),
+    Case("user.create", _called(user.create, "carol@example.com"), is_repeated=False),
+    Case("user.become_admin", _become_admin),
+    Case("user.become_admin of a member", _become_admin, _logged_in),
+    Case("user.set_password", _set_password, _logged_in),
+    Case(
+        "worker_group.create",
+        once(_called(worker_group.create, "group"), ConflictError, "WORKER_GROUP_EXISTS"),
+    ),
+    Case(
         "worker_group.seen",
         lambda e, group: bool(e.call(worker_group.seen, group)),
         lambda e: e.call(worker_group.create, "group").group.id,
     ),
 ]
-"""Name, call, and what makes what the call needs; each makes something new, so none is repeated."""
+"""A call that hands out a secret makes another one each time; the others may be asked for again."""

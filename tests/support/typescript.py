@@ -44,6 +44,7 @@ class TypeScript:
         self.session = session
         self.folder = folder
         self.output = folder / "output.log"
+        self._groups: list[int] = []
         clients = installed(version)
         shutil.copytree(PROJECT, folder, dirs_exist_ok=True)
         shutil.copy(LOCKS / version / "package-lock.json", folder)
@@ -72,6 +73,7 @@ class TypeScript:
                 stderr=output,
                 start_new_session=True,
             )
+        self._groups.append(self.process.pid)
         self.ready(before)
         return self.process
 
@@ -118,8 +120,9 @@ class TypeScript:
 
     def end(self) -> None:
         """Let nothing of it survive the test."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        for group in self._groups:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
         self.process.wait(timeout=20)
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:

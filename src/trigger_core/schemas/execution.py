@@ -28,6 +28,7 @@ __all__ = [
     "DequeuedMessage",
     "DequeuedRun",
     "DevConfig",
+    "DevStatus",
     "Disconnect",
     "Disconnected",
     "Execution",
@@ -44,6 +45,7 @@ __all__ = [
     "FailedAttempt",
     "FlushedMetadata",
     "Heartbeat",
+    "LaterSnapshots",
     "LatestSnapshot",
     "Named",
     "Ok",
@@ -64,6 +66,12 @@ class DevConfig(WireModel):
     dequeue_interval_without_run: int
     max_concurrent_runs: int
     engine_url: str
+
+
+class DevStatus(WireModel):
+    """The answer of ``GET /api/v1/projects/{ref}/dev-status``."""
+
+    is_connected: bool
 
 
 class SnapshotState(WireModel):
@@ -222,7 +230,7 @@ class ExecutionRun(WireModel):
     parent_task_run_id: str | None = None
     root_task_run_id: str | None = None
     trace_context: dict[str, Any] = {}
-    realtime_streams_version: str = "v1"
+    realtime_streams_version: str = "v2"
 
 
 class ExecutionTask(WireModel):
@@ -371,6 +379,12 @@ class LatestSnapshot(WireModel):
     """The answer of ``…/snapshots/latest``."""
 
     execution: ExecutionData
+
+
+class LaterSnapshots(WireModel):
+    """The answer of ``…/snapshots/since/{snapshot}``, oldest first; the last one tells of ended waits."""
+
+    snapshots: list[ExecutionData]
 
 
 class Heartbeat(WireModel):

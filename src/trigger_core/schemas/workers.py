@@ -247,6 +247,9 @@ class TaskError(WireModel):
     stack_trace: str | None = None
     raw: str | None = None
     code: str | None = None
+    causes: list[dict[str, Any]] | None = Field(
+        default=None, description="What caused it, outermost first."
+    )
 
 
 class Succeeded(WireModel):

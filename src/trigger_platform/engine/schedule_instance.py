@@ -28,7 +28,7 @@ from trigger_platform.store.rows import (
     as_params,
 )
 
-__all__ = ["PRESENT_MS", "UPCOMING", "arm", "next_due", "sweep"]
+__all__ = ["PRESENT_MS", "UPCOMING", "arm", "is_served", "next_due", "sweep"]
 
 PRESENT_MS = 15_000
 """A development worker that was heard of within this time is there (behaviour 222)."""
@@ -173,6 +173,11 @@ def _hindrance(u: Unit, environment: EnvironmentRow, schedule: ScheduleRow) -> s
     if environment.type == "DEVELOPMENT" and not _present(u, environment, task):
         return "no dev session was there"
     return None if task is not None else f"the current version has no task {schedule.task}"
+
+
+def is_served(u: Unit, environment: EnvironmentRow) -> bool:
+    """Tell whether a session is there that serves an environment."""
+    return _present(u, environment, None)
 
 
 def _present(u: Unit, environment: EnvironmentRow, task: TaskRow | None) -> bool:

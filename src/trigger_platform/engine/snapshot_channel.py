@@ -50,6 +50,7 @@ from trigger_platform.store.rows import (
     ProjectRow,
     QueueRow,
     RunRow,
+    SnapshotRow,
     TaskRow,
     WaitpointRow,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "Given",
     "Home",
     "Latest",
+    "Since",
     "boot_id",
     "complete",
     "disconnect",
@@ -68,6 +70,7 @@ __all__ = [
     "is_running_out",
     "latest",
     "next_run",
+    "since",
     "sit",
     "start",
 ]
@@ -130,6 +133,15 @@ class Latest:
     waits: list[CompletedWait]
 
 
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What happened to a run after a snapshot: its steps, oldest first, and the waits that ended."""
+
+    run: RunRow
+    steps: list[SnapshotRow]
+    waits: list[CompletedWait]
+
+
 def boot_id(environment: EnvironmentRow) -> str:
     """Return the name under which the sessions of a development environment hold runs."""
     return signals.reader(environment.id)
@@ -185,7 +197,7 @@ def start(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> A
     if _was_begun_from(run, sequence):
         return _attempt(u, environment, run)
     asked = StartRetry(run_id=run.id, lease=_lease(run, sequence))
-    begun = run_attempt.retry(u, run.boot_id or "", [asked])
+    begun = run_attempt.retry(u, environment.id, run.boot_id or "", [asked])
     if not begun:
         raise _stale(run, snapshot)
     return _attempt(u, environment, begun[0])
@@ -213,7 +225,7 @@ def complete(
         told = MetadataFlush(**dict(change), run_id=run.id, lease=lease, number=_LAST_FLUSH)
         metadata.flush(u, environment, boot, [told])
     leased = completion.model_copy(update={"lease": lease})
-    [verdict] = run_attempt.complete(u, boot, [leased])
+    [verdict] = run_attempt.complete(u, environment.id, boot, [leased])
     if verdict.kind == "stale":
         raise _stale(run, snapshot)
     concurrency.admit_resuming(u, environment.id)
@@ -229,7 +241,8 @@ def extend(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> 
     run = _of(u, environment, run_id)
     lease = _lease(run, _sequence(snapshot))
     if signals.is_reader(run.boot_id):
-        heartbeat.extend(u, run.boot_id or "", [Held(run_id=run.id, lease=lease)])
+        held = [Held(run_id=run.id, lease=lease)]
+        heartbeat.extend(u, environment.id, run.boot_id or "", held)
 
 
 def latest(u: Unit, environment: EnvironmentRow, run_id: str) -> Latest:
@@ -239,7 +252,23 @@ def latest(u: Unit, environment: EnvironmentRow, run_id: str) -> Latest:
         NotFoundError: the environment has no such run.
     """
     run = _of(u, environment, run_id)
-    return Latest(run, _ended_waits(u, run))
+    return Latest(run, _ended_waits(u, run, "edges_told_since_executing", run.sequence))
+
+
+def since(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> Since:
+    """Say what has happened to a run since a snapshot, and which waits ended meanwhile if it goes on.
+
+    Raises:
+        NotFoundError: the environment has no such run, or the run has no such snapshot.
+    """
+    run = _of(u, environment, run_id)
+    sequence = _sequence(snapshot)
+    if snapshot != ids.snapshot_id(run.id, sequence) or not 0 < sequence <= run.sequence:
+        raise NotFoundError(
+            f"there is no snapshot {snapshot}", status=404, code="SNAPSHOT_NOT_FOUND"
+        )
+    steps = u.tx.all("snapshots_since", SnapshotRow, run_id=run.id, sequence=sequence)
+    return Since(run, steps, _ended_waits(u, run, "edges_told_since", sequence))
 
 
 def is_running_out(run: RunRow, now: int) -> bool:
@@ -255,7 +284,7 @@ def disconnect(u: Unit, environment: EnvironmentRow, run_ids: Sequence[str]) -> 
     """
     lost = [
         run
-        for run in run_attempt.runs_by_id(u, run_ids).values()
+        for run in u.tx.all("runs_by_ids", RunRow, ids=json.dumps(list(run_ids)))
         if run.boot_id == signals.reader(run.environment_id) and _is_below(u, environment, run)
     ]
     for run in lost:
@@ -322,18 +351,18 @@ def _attempt(u: Unit, environment: EnvironmentRow, run: RunRow) -> Attempt:
     return Attempt(run, payload, task, queue, values, _home(u, environment))
 
 
-def _ended_waits(u: Unit, run: RunRow) -> list[CompletedWait]:
+def _ended_waits(u: Unit, run: RunRow, statement: str, sequence: int) -> list[CompletedWait]:
     if run.execution_status != ExecutionStatus.EXECUTING:
         return []
     edges = u.tx.all(
-        "edges_told_since_executing",
+        statement,
         EdgeRow,
         run_id=run.id,
         attempt=run.attempt,
-        sequence=run.sequence,
+        sequence=sequence,
     )
     points = waitpoint.by_ids(u, [edge.waitpoint_id for edge in edges])
-    results = signals.results(u, points)
+    results = signals.results(u, run.environment_id, points)
     return [
         CompletedWait(edge, points[edge.waitpoint_id], results[edge.waitpoint_id]) for edge in edges
     ]

@@ -33,11 +33,18 @@ from trigger_core.schemas.execution import (
     WorkerVersion,
 )
 from trigger_platform.engine import idempotency, trace
-from trigger_platform.engine.snapshot_channel import Attempt, CompletedWait, Ended, Given, Latest
+from trigger_platform.engine.snapshot_channel import (
+    Attempt,
+    CompletedWait,
+    Ended,
+    Given,
+    Latest,
+    Since,
+)
 from trigger_platform.engine.states import ExecutionStatus
 from trigger_platform.store.rows import EnvironmentRow, RunRow
 
-__all__ = ["completed", "dequeued", "latest", "started"]
+__all__ = ["completed", "dequeued", "latest", "since", "started"]
 
 _SLUGS = {"DEVELOPMENT": "dev", "STAGING": "stg", "PRODUCTION": "prod", "PREVIEW": "preview"}
 _STATUSES = {
@@ -125,6 +132,27 @@ def latest(found: Latest) -> ExecutionData:
         batch=_batch(run.batch_id) if run.batch_id else None,
         completed_waitpoints=[_wait(one) for one in found.waits],
     )
+
+
+def since(found: Since) -> list[ExecutionData]:
+    """Return the steps of a run; the waits that ended come with the last one."""
+    run = found.run
+    steps = [
+        ExecutionData(
+            snapshot=_snapshot(run.id, step.sequence, step.execution_status, step.created_at),
+            run=RunState(
+                id=_body(run.id),
+                friendly_id=run.id,
+                status=step.run_status,
+                attempt_number=step.attempt,
+            ),
+            batch=_batch(run.batch_id) if run.batch_id else None,
+            completed_waitpoints=[],
+        )
+        for step in found.steps
+    ]
+    told = {"completed_waitpoints": [_wait(one) for one in found.waits]}
+    return [*steps[:-1], *(last.model_copy(update=told) for last in steps[-1:])]
 
 
 def _execution_run(attempt: Attempt) -> ExecutionRun:

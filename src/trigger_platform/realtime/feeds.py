@@ -28,6 +28,10 @@ __all__ = ["Answer", "Feeds"]
 _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 15.0
 _LINGER_S = 60.0
+_MOST_KEPT = 20_000
+_SHORT_LINGER_S = 2.0
+"""Whoever is gone is kept for a minute, when there are many for two seconds: they can go on without."""
+
 _AT_ONCE = 500
 _PAGE = 200
 _MOST_AT_ONCE = 10_000
@@ -303,18 +307,20 @@ class Feeds:
         return changed
 
     def _add(self, feed: Feed) -> Feed:
+        if len(self._feeds) >= _MOST_KEPT:
+            self._drop_idle(_SHORT_LINGER_S)
         feed.last_used = asyncio.get_running_loop().time()
         self._feeds[feed.handle] = feed
         self._by_key[_key(feed.shape)].add(feed)
         self._in_environment[feed.shape.environment_id, feed.shape.kind != "run"] += 1
         return feed
 
-    def _drop_idle(self) -> None:
-        before = asyncio.get_running_loop().time() - _LINGER_S
+    def _drop_idle(self, linger_s: float = _LINGER_S) -> None:
+        before = asyncio.get_running_loop().time() - linger_s
         idle = [
             feed
             for feed in self._feeds.values()
-            if feed.last_used < before and not feed.is_waited_for
+            if feed.last_used <= before and not feed.is_waited_for
         ]
         for feed in idle:
             self._drop(feed)

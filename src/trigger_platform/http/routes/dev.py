@@ -18,10 +18,12 @@ from trigger_core.schemas.execution import (
     Dequeue,
     Dequeued,
     DevConfig,
+    DevStatus,
     Disconnect,
     Disconnected,
     FlushedMetadata,
     Heartbeat,
+    LaterSnapshots,
     LatestSnapshot,
     Ok,
     StartAttempt,
@@ -29,12 +31,13 @@ from trigger_core.schemas.execution import (
 )
 from trigger_core.schemas.metadata import MetadataUpdate
 from trigger_core.schemas.workers import Completion, Failed, RetryPlan, Succeeded
-from trigger_platform.engine import snapshot_channel
+from trigger_platform.engine import environment, schedule_instance, snapshot_channel
 from trigger_platform.engine.snapshot_channel import Given
 from trigger_platform.http import given_variables, long_poll, present_execution
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
 from trigger_platform.http.server import Server
+from trigger_platform.store.rows import RunRow
 
 __all__ = [
     "complete_attempt",
@@ -42,9 +45,11 @@ __all__ = [
     "disconnect",
     "heartbeat_run",
     "keep_presence",
+    "later_snapshots",
     "latest_snapshot",
     "log_debug",
     "read_config",
+    "read_status",
     "start_attempt",
 ]
 
@@ -73,6 +78,26 @@ async def read_config(call: Incoming[None]) -> DevConfig:
     )
 
 
+@endpoint(
+    "GET",
+    "/api/v1/projects/{project_ref}/dev-status",
+    access=Access.PROJECT_DEVELOPER,
+    returns=DevStatus,
+)
+async def read_status(call: Incoming[None]) -> DevStatus:
+    """Tell whether a session of the caller is there."""
+    user_id = call.principal.user_id
+    here = (
+        await call.server.units.read(environment.find_developers, call.project, user_id)
+        if user_id
+        else None
+    )
+    if here is None:
+        return DevStatus(is_connected=False)
+    is_there = await call.server.read(schedule_instance.is_served, here.id)
+    return DevStatus(is_connected=is_there)
+
+
 @endpoint("GET", "/engine/v1/dev/presence", access=Access.ENVIRONMENT)
 async def keep_presence(call: Incoming[None]) -> StreamingResponse:
     """Note that a session is there for as long as it listens."""
@@ -90,7 +115,7 @@ async def keep_presence(call: Incoming[None]) -> StreamingResponse:
 )
 async def dequeue_run(call: Incoming[Dequeue]) -> Dequeued:
     """Hand out a run, or wait a while for one; who has gone meanwhile is given none."""
-    environment = call.principal.environment
+    here = call.principal.environment
 
     async def look() -> list[Given] | None:
         if await call.request.is_disconnected():
@@ -100,14 +125,14 @@ async def dequeue_run(call: Incoming[Dequeue]) -> Dequeued:
 
     found = await long_poll.until_found(
         call,
-        snapshot_channel.boot_id(environment),
+        snapshot_channel.boot_id(here),
         look,
         lambda claimed: claimed is None or len(claimed) > 0,
         wait_ms=_HOLD_MS,
     )
     now = call.server.units.clock.now()
     return Dequeued(
-        dequeued_messages=[present_execution.dequeued(run, environment, now) for run in found or ()]
+        dequeued_messages=[present_execution.dequeued(run, here, now) for run in found or ()]
     )
 
 
@@ -167,16 +192,28 @@ async def heartbeat_run(call: Incoming[Heartbeat]) -> Ok:
 
 @endpoint("GET", _RUN + "/snapshots/latest", access=Access.ENVIRONMENT, returns=LatestSnapshot)
 async def latest_snapshot(call: Incoming[None]) -> LatestSnapshot:
-    """Say where a run is, and which waits are over; that somebody asks shows that its worker lives."""
+    """Say where a run is, and which waits are over."""
     run_id = call.path("run_id")
     found = await call.server.read(snapshot_channel.latest, call.environment_id, run_id)
-    if snapshot_channel.is_running_out(found.run, call.server.units.clock.now()):
-        newest = ids.snapshot_id(run_id, found.run.sequence)
-        await call.server.write(snapshot_channel.extend, call.environment_id, run_id, newest)
+    await _show_life(call, found.run)
     return LatestSnapshot(execution=present_execution.latest(found))
 
 
-@endpoint("POST", _RUN + "/logs/debug", access=Access.ENVIRONMENT, body=DebugLog)
+@endpoint(
+    "GET",
+    _RUN + "/snapshots/since/{snapshot_id}",
+    access=Access.ENVIRONMENT,
+    returns=LaterSnapshots,
+)
+async def later_snapshots(call: Incoming[None]) -> LaterSnapshots:
+    """Say what has happened to a run since a snapshot."""
+    run_id, snapshot = call.path("run_id"), call.path("snapshot_id")
+    found = await call.server.read(snapshot_channel.since, call.environment_id, run_id, snapshot)
+    await _show_life(call, found.run)
+    return LaterSnapshots(snapshots=present_execution.since(found))
+
+
+@endpoint("POST", _RUN + "/logs/debug", access=Access.ENVIRONMENT, body=DebugLog, statuses=(204,))
 async def log_debug(_call: Incoming[DebugLog]) -> Response:
     """Hear what a worker remarks about itself; nothing is kept."""
     return Response(status_code=204)
@@ -195,6 +232,13 @@ async def disconnect(call: Incoming[Disconnect]) -> Disconnected:
         snapshot_channel.disconnect, call.environment_id, call.body.run_friendly_ids
     )
     return Disconnected(cancelled=taken)
+
+
+async def _show_life(call: Incoming[None], run: RunRow) -> None:
+    """That somebody reads the snapshot of a run shows that its worker lives."""
+    if snapshot_channel.is_running_out(run, call.server.units.clock.now()):
+        newest = ids.snapshot_id(run.id, run.sequence)
+        await call.server.write(snapshot_channel.extend, call.environment_id, run.id, newest)
 
 
 async def _presence(server: Server, environment_id: str) -> AsyncIterator[str]:

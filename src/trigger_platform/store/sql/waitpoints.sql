@@ -110,6 +110,12 @@ where e.run_id = :run_id and e.attempt = :attempt and e.delivered > coalesce((
 ), 0)
 order by e.ref, e.position;
 
+-- name: edges_told_since
+-- Waits that were delivered after a step of a run.
+select {EdgeRow} from edge
+where run_id = :run_id and attempt = :attempt and delivered > :sequence
+order by ref, position;
+
 -- name: edges_give_up
 -- An attempt no longer waits under this name.
 delete from edge where run_id = :run_id and attempt = :attempt and ref = :ref and delivered = 0;
