@@ -211,7 +211,7 @@ def start(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> A
     if _was_begun_from(run, sequence):
         return _attempt(u, environment, run)
     asked = StartRetry(run_id=run.id, lease=lease_of(run, sequence))
-    begun = run_attempt.retry(u, run.boot_id or "", [asked])
+    begun = run_attempt.retry(u, environment.id, run.boot_id or "", [asked])
     if not begun:
         raise stale(run, snapshot)
     return _attempt(u, environment, begun[0])
@@ -252,7 +252,7 @@ def complete(
         told = MetadataFlush(**dict(change), run_id=run.id, lease=lease, number=_LAST_FLUSH)
         metadata.flush(u, environment, boot, [told])
     leased = completion.model_copy(update={"lease": lease})
-    [verdict] = run_attempt.complete(u, boot, [leased])
+    [verdict] = run_attempt.complete(u, environment.id, boot, [leased])
     if verdict.kind == "stale":
         raise stale(run, snapshot)
     concurrency.admit_resuming(u, environment.id)
@@ -273,7 +273,7 @@ def extend(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> 
         return
     held = [Held(run_id=run.id, lease=lease)]
     if run.execution_status != ExecutionStatus.PENDING_EXECUTING:
-        heartbeat.extend(u, run.boot_id, held)
+        heartbeat.extend(u, environment.id, run.boot_id, held)
     elif _ends_soon(run, u.now):
         heartbeat.push_deadlines(u, run.boot_id, held)
 
@@ -321,7 +321,7 @@ def disconnect(u: Unit, environment: EnvironmentRow, run_ids: Sequence[str]) -> 
     """
     lost = [
         run
-        for run in run_attempt.runs_by_id(u, run_ids).values()
+        for run in u.tx.all("runs_by_ids", RunRow, ids=json.dumps(list(run_ids)))
         if run.boot_id == signals.reader(run.environment_id) and _is_below(u, environment, run)
     ]
     for run in lost:
@@ -423,7 +423,7 @@ def _ended_waits(u: Unit, run: RunRow, statement: str, sequence: int) -> list[Co
         sequence=sequence,
     )
     points = waitpoint.by_ids(u, [edge.waitpoint_id for edge in edges])
-    results = signals.results(u, points)
+    results = signals.results(u, run.environment_id, points)
     return [
         CompletedWait(edge, points[edge.waitpoint_id], results[edge.waitpoint_id]) for edge in edges
     ]

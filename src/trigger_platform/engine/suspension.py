@@ -29,7 +29,7 @@ def put_away(
     sequence = snapshot_channel.sequence_of(snapshot)
     lease = snapshot_channel.lease_of(run, sequence)
     request = offered.model_copy(update={"lease": lease, "sequence": sequence})
-    verdict = checkpoint.suspend(u, run.boot_id or "", request)
+    verdict = checkpoint.suspend(u, environment.id, run.boot_id or "", request)
     if not verdict.ok:
         raise UnprocessableError(
             f"the run {run_id} is not suspended",
