@@ -56,11 +56,12 @@ def find_project() -> str:
     if ref:
         return ref
     file = _file(Path.cwd().resolve())
-    if file is not None:
-        return _read(file).project_ref
+    named = _read(file).project_ref if file is not None else ""
+    if named:
+        return named
     raise NoSessionError(
         "no project is named",
-        because=f"TRIGGER_PROJECT_REF is not set, and there is no {SESSION_FILE} here or above",
+        because=f"TRIGGER_PROJECT_REF is not set, and no {SESSION_FILE} here or above names one",
         hint='pass project="proj_…", or set the variable',
     )
 
@@ -77,7 +78,7 @@ def _merge(found: Credentials, url: str | None, key: str | None) -> Credentials:
 def _read(file: Path) -> Credentials:
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
-        return Credentials(data["apiUrl"], data["secretKey"], data["projectRef"])
+        return Credentials(data["apiUrl"], data["secretKey"], data.get("projectRef", ""))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NoSessionError(
             f"the session file {file} cannot be read",

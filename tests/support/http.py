@@ -34,7 +34,10 @@ class Platform:
         """Another environment of the project: ``staging``, ``prod`` or ``preview``."""
         project = self.server.local.project
         there = await self.server.units.write(environment.shared, project, word)
-        headers = {"authorization": f"Bearer {self.server.secret_key_of(there)}"}
+        headers = {
+            "authorization": f"Bearer {self.server.secret_key_of(there)}",
+            "x-trigger-api-version": "2025-07-16",
+        }
         transport = self.http._transport
         http = httpx.AsyncClient(transport=transport, base_url=self.http.base_url, headers=headers)
         return Platform(self.server, self.clock, http)

@@ -191,6 +191,12 @@ class Endpoint:
     is_body_optional: bool
     form: Form | None = None
     statuses: tuple[int, ...] = (200,)
+    query: tuple[str, ...] = ()
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it answers with a page of the dashboard."""
+        return self.handler.__module__.startswith("trigger_platform.dashboard.")
 
     @property
     def summary(self) -> str:
@@ -312,10 +318,12 @@ def endpoint(
     is_body_optional: bool = False,
     form: Form | None = None,
     statuses: tuple[int, ...] = (200,),
+    query: tuple[str, ...] = (),
 ) -> Callable[[Callable[[Incoming[B]], Awaitable[Any]]], Endpoint]:
     """Describe a route; the function is called with what came in, and answers with one of ``statuses``.
 
-    A route with a ``form`` takes its body as ``multipart/form-data`` too.
+    ``query`` names the parameters it reads, for the description. A route with a ``form`` takes its body
+    as ``multipart/form-data`` too.
     """
 
     def describe(handler: Callable[[Incoming[B]], Awaitable[Any]]) -> Endpoint:
@@ -331,6 +339,7 @@ def endpoint(
             is_body_optional,
             form,
             statuses,
+            query,
         )
 
     return describe

@@ -14,9 +14,10 @@ from trigger_core.schemas.errors import ErrorBody
 from trigger_platform.http.access import Credential, Rule
 from trigger_platform.http.endpoint import Endpoint
 
-__all__ = ["describe"]
+__all__ = ["describe", "path_of"]
 
-_PARAMETER = re.compile(r"{(\w+)(?::path)?}")
+_PARAMETER = re.compile(r"{(\w+)}")
+_CONVERTER = re.compile(r":\w+}")
 _REF = "#/components/schemas/{model}"
 _SCHEMES = {
     Credential.KEY: "secretKey",
@@ -37,15 +38,14 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     _, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for one in listed:
-        path = _PARAMETER.sub(r"{\1}", one.path)
-        paths.setdefault(path, {})[one.method.lower()] = _operation(one)
+        paths.setdefault(path_of(one), {})[one.method.lower()] = _operation(one)
     bearer = {"type": "http", "scheme": "bearer"}
     return {
         "openapi": "3.1.0",
         "info": {"title": "trigger-dev", "version": "1"},
         "paths": paths,
         "components": {
-            "schemas": schemas.get("$defs", {}),
+            "schemas": _speaking_openapi(schemas.get("$defs", {})),
             "securitySchemes": {
                 "secretKey": bearer,
                 "publicToken": bearer,
@@ -57,6 +57,25 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     }
 
 
+def _speaking_openapi(schema: Any) -> Any:
+    """Return a JSON Schema without what OpenAPI has no words for: it tells shapes apart by texts alone."""
+    if isinstance(schema, list):
+        return [_speaking_openapi(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    by_flag = "true" in schema.get("discriminator", {}).get("mapping", {})
+    return {
+        key: _speaking_openapi(part)
+        for key, part in schema.items()
+        if not (by_flag and key == "discriminator")
+    }
+
+
+def path_of(one: Endpoint) -> str:
+    """Return the path of a route as the description spells it."""
+    return _CONVERTER.sub("}", one.path)
+
+
 def _operation(one: Endpoint) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": one.handler.__name__,
@@ -64,14 +83,15 @@ def _operation(one: Endpoint) -> dict[str, Any]:
         "security": _security(one.access.value),
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in _PARAMETER.findall(one.path)
-        ],
+            for name in _PARAMETER.findall(path_of(one))
+        ]
+        + [{"name": name, "in": "query", "schema": {"type": "string"}} for name in one.query],
         "responses": {
             **{
                 str(status): {"description": HTTPStatus(status).phrase} | _content(one.returns)
                 for status in one.statuses
             },
-            "4XX": {"description": "Refused"} | _content(ErrorBody),
+            "4XX": {"description": "Refused"} | _content(ErrorBody, *(["text/html"] * one.is_page)),
         },
     }
     if one.body is not None:
@@ -84,8 +104,8 @@ def _security(rule: Rule) -> list[dict[str, list[str]]]:
     return [{name: []} for name in names]
 
 
-def _content(model: type[BaseModel] | None) -> dict[str, Any]:
+def _content(model: type[BaseModel] | None, *others: str) -> dict[str, Any]:
     if model is None:
         return {}
     reference = {"$ref": _REF.format(model=model.__name__)}
-    return {"content": {"application/json": {"schema": reference}}}
+    return {"content": {"application/json": {"schema": reference}, **{kind: {} for kind in others}}}

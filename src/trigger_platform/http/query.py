@@ -8,7 +8,12 @@ from trigger_core import clock, duration
 from trigger_core.errors import InvalidDurationError, UsageError
 from trigger_platform.http.endpoint import Incoming
 
-__all__ = ["flag", "moment", "read_moment", "read_since", "since", "texts"]
+__all__ = ["CURSOR", "NUMBERED", "flag", "moment", "read_moment", "read_since", "since", "texts"]
+
+CURSOR = ("page[size]", "page[after]", "page[before]")
+"""What a list takes that is read from item to item."""
+NUMBERED = ("page", "perPage")
+"""What a list takes whose pages have numbers."""
 
 
 def texts(call: Incoming[Any], name: str) -> list[str]:

@@ -11,7 +11,27 @@ from trigger_platform.http import present, query
 from trigger_platform.http.endpoint import Incoming
 from trigger_platform.reads.runs import Filters
 
-__all__ = ["of_body", "of_query"]
+__all__ = ["NAMES", "of_body", "of_query"]
+
+NAMES = (
+    *query.CURSOR,
+    "filter[status]",
+    "filter[taskIdentifier]",
+    "filter[version]",
+    "filter[tag]",
+    "filter[queue]",
+    "filter[machine]",
+    "filter[region]",
+    "filter[batch]",
+    "filter[schedule]",
+    "filter[bulkAction]",
+    "filter[isTest]",
+    "filter[rootOnly]",
+    "filter[createdAt][period]",
+    "filter[createdAt][from]",
+    "filter[createdAt][to]",
+)
+"""The parameters of a list of runs."""
 
 
 def of_query(call: Incoming[Any]) -> Filters:

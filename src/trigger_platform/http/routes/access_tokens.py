@@ -49,7 +49,14 @@ async def list_tokens(call: Incoming[None]) -> AccessTokens:
     return AccessTokens(tokens=[present.access_token(one) for one in found])
 
 
-@endpoint("POST", _USERS, access=Access.PERSON, body=CreateAccessToken, returns=AccessTokenCreated)
+@endpoint(
+    "POST",
+    _USERS,
+    access=Access.PERSON,
+    body=CreateAccessToken,
+    returns=AccessTokenCreated,
+    statuses=(201,),
+)
 async def create_token(call: Incoming[CreateAccessToken]) -> Reply:
     """Create a token of the caller's."""
     made = await call.server.units.write(
@@ -83,6 +90,7 @@ async def list_organization_tokens(call: Incoming[None]) -> AccessTokens:
     access=Access.ORGANIZATION_ADMIN,
     body=CreateOrganizationToken,
     returns=AccessTokenCreated,
+    statuses=(201,),
 )
 async def create_organization_token(call: Incoming[CreateOrganizationToken]) -> Reply:
     """Create a token of an organisation, with a role no higher than the caller's."""
@@ -120,6 +128,7 @@ async def list_environment_keys(call: Incoming[None]) -> EnvironmentKeys:
     access=Access.PROJECT_ADMIN,
     body=CreateEnvironmentKey,
     returns=EnvironmentKeyCreated,
+    statuses=(201,),
 )
 async def create_environment_key(call: Incoming[CreateEnvironmentKey]) -> Reply:
     """Create a key of an environment, which may be restricted to scopes."""

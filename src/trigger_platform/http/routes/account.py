@@ -13,7 +13,7 @@ from trigger_platform.http.endpoint import Incoming, endpoint
 __all__ = ["platform_notifications", "public_claims", "whoami"]
 
 
-@endpoint("GET", "/api/v2/whoami", access=Access.USER, returns=Whoami)
+@endpoint("GET", "/api/v2/whoami", access=Access.USER, returns=Whoami, query=("projectRef",))
 async def whoami(call: Incoming[None]) -> Whoami:
     """Say whose token this is."""
     return await call.server.units.read(

@@ -15,7 +15,7 @@ from trigger_core.schemas.runs import Page
 from trigger_platform.engine import bulk_action
 from trigger_platform.engine.bulk_action import Kind
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import run_query
+from trigger_platform.http import query, run_query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 from trigger_platform.reads import bulk_actions as reads
@@ -27,7 +27,14 @@ _ALL = "/api/v1/bulk-actions"
 _ONE = "/api/v1/bulk-actions/{bulk_action_id}"
 
 
-@endpoint("POST", _ALL, access=Access.ENVIRONMENT, body=CreateBulkAction, returns=BulkActionId)
+@endpoint(
+    "POST",
+    _ALL,
+    access=Access.ENVIRONMENT,
+    body=CreateBulkAction,
+    returns=BulkActionId,
+    statuses=(202,),
+)
 async def create_bulk_action(call: Incoming[CreateBulkAction]) -> Reply:
     """Cancel or replay many runs: those of a filter, or up to 500 by their ids."""
     asked = call.body
@@ -48,7 +55,7 @@ async def create_bulk_action(call: Incoming[CreateBulkAction]) -> Reply:
     return Reply(await call.once(BulkActionId, work), status=202)
 
 
-@endpoint("GET", _ALL, access=Access.ENVIRONMENT, returns=BulkActionPage)
+@endpoint("GET", _ALL, access=Access.ENVIRONMENT, returns=BulkActionPage, query=query.CURSOR)
 async def list_bulk_actions(call: Incoming[None]) -> BulkActionPage:
     """List actions, newest first."""
     page = await call.server.read(

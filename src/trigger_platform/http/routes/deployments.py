@@ -60,7 +60,13 @@ _REGISTRATION_LIMIT = 32 * 1024 * 1024
 _SAME_IN_LISTS = {"BUILDING": ("BUILDING", "INSTALLING")}
 
 
-@endpoint("GET", _ALL, access=Access.DEPLOYMENT_READER, returns=DeploymentPage)
+@endpoint(
+    "GET",
+    _ALL,
+    access=Access.DEPLOYMENT_READER,
+    returns=DeploymentPage,
+    query=(*query.CURSOR, "status", "period", "from", "to"),
+)
 async def list_deployments(call: Incoming[None]) -> DeploymentPage:
     """List deployments, newest first."""
     asked = query.texts(call, "status")
@@ -231,6 +237,7 @@ async def registry_credentials(call: Incoming[None]) -> Response:
     f"{_ALL}/{{version}}/promote",
     access=Access.DEPLOYMENT_WRITER,
     returns=PromotedDeployment,
+    query=("allowRollbacks",),
 )
 async def promote_deployment(call: Incoming[None]) -> PromotedDeployment:
     """Let new runs execute on a deployed version; an older one only with ``allowRollbacks=true``."""

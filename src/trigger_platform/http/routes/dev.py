@@ -213,7 +213,7 @@ async def later_snapshots(call: Incoming[None]) -> LaterSnapshots:
     return LaterSnapshots(snapshots=present_execution.since(found))
 
 
-@endpoint("POST", _RUN + "/logs/debug", access=Access.ENVIRONMENT, body=DebugLog)
+@endpoint("POST", _RUN + "/logs/debug", access=Access.ENVIRONMENT, body=DebugLog, statuses=(204,))
 async def log_debug(_call: Incoming[DebugLog]) -> Response:
     """Hear what a worker remarks about itself; nothing is kept."""
     return Response(status_code=204)

@@ -50,6 +50,7 @@ async def list_organizations(call: Incoming[None]) -> Organizations:
     access=Access.PERSON,
     body=CreateOrganization,
     returns=OrganizationDetail,
+    statuses=(201,),
 )
 async def create_organization(call: Incoming[CreateOrganization]) -> Reply:
     """Create an organisation that the caller owns."""

@@ -18,7 +18,7 @@ from trigger_core.schemas.queues import (
     ResetQueue,
 )
 from trigger_platform.engine import queue
-from trigger_platform.http import present
+from trigger_platform.http import present, query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
 from trigger_platform.reads import queue_keys
@@ -33,7 +33,9 @@ __all__ = [
 ]
 
 
-@endpoint("GET", "/api/v1/queues", access=Access.QUEUE_READER, returns=QueuePage)
+@endpoint(
+    "GET", "/api/v1/queues", access=Access.QUEUE_READER, returns=QueuePage, query=query.NUMBERED
+)
 async def list_queues(call: Incoming[None]) -> QueuePage:
     """List queues in the order of their names."""
     number = call.number("page", 1, low=1, high=10**9)
@@ -45,14 +47,26 @@ async def list_queues(call: Incoming[None]) -> QueuePage:
     )
 
 
-@endpoint("GET", "/api/v1/queues/{queue}", access=Access.QUEUE_READER, returns=QueueDetail)
+@endpoint(
+    "GET",
+    "/api/v1/queues/{queue}",
+    access=Access.QUEUE_READER,
+    returns=QueueDetail,
+    query=("type",),
+)
 async def retrieve_queue(call: Incoming[None]) -> QueueDetail:
     """Read one queue by its id, its task or its name."""
     found = await call.server.read(queue.find, call.environment_id, _kind(call), _name(call))
     return present.queue(found)
 
 
-@endpoint("GET", "/api/v1/queues/{queue}/keys", access=Access.QUEUE_READER, returns=QueueKeyPage)
+@endpoint(
+    "GET",
+    "/api/v1/queues/{queue}/keys",
+    access=Access.QUEUE_READER,
+    returns=QueueKeyPage,
+    query=query.NUMBERED,
+)
 async def list_keys(call: Incoming[None]) -> QueueKeyPage:
     """List the concurrency keys whose runs wait, the longest first (an addition of ours)."""
     number = call.number("page", 1, low=1, high=10**9)

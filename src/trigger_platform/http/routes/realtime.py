@@ -25,7 +25,10 @@ _DAY_MS: Final = 86_400_000
 _CURRENT_API: Final = "2025-07-16"
 
 
-@endpoint("GET", "/realtime/v1/runs/{run_id}", access=Access.RUN_READER)
+_SHAPE = ("offset", "handle", "live", "cursor", "skipColumns")
+
+
+@endpoint("GET", "/realtime/v1/runs/{run_id}", access=Access.RUN_READER, query=_SHAPE)
 async def follow_one(call: Incoming[None]) -> Response:
     """Follow one run."""
     run_id = call.path("run_id")
@@ -34,7 +37,9 @@ async def follow_one(call: Incoming[None]) -> Response:
     return await _follow(call, Shape(call.environment_id, "run", (run_id,)))
 
 
-@endpoint("GET", "/realtime/v1/runs", access=Access.TAG_READER)
+@endpoint(
+    "GET", "/realtime/v1/runs", access=Access.TAG_READER, query=(*_SHAPE, "tags", "createdAt")
+)
 async def follow_tags(call: Incoming[None]) -> Response:
     """Follow the runs that have all of some tags and were created within a day, or a shorter time."""
     tags = tuple(dict.fromkeys(tag for tag in call.query("tags").split(",") if tag))
@@ -44,7 +49,7 @@ async def follow_tags(call: Incoming[None]) -> Response:
     return await _follow(call, Shape(call.environment_id, "tags", tags, since))
 
 
-@endpoint("GET", "/realtime/v1/batches/{batch_id}", access=Access.BATCH_READER)
+@endpoint("GET", "/realtime/v1/batches/{batch_id}", access=Access.BATCH_READER, query=_SHAPE)
 async def follow_batch(call: Incoming[None]) -> Response:
     """Follow the runs of a batch."""
     batch_id = call.path("batch_id")

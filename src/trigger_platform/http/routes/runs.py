@@ -72,7 +72,7 @@ async def read_result(call: Incoming[None]) -> RunResult:
     return present.result(ended)
 
 
-@endpoint("GET", "/api/v1/runs", access=Access.RUNS_READER, returns=RunPage)
+@endpoint("GET", "/api/v1/runs", access=Access.RUNS_READER, returns=RunPage, query=run_query.NAMES)
 async def list_runs(call: Incoming[None]) -> RunPage:
     """List runs, newest first."""
     return present.run_page(
@@ -87,6 +87,7 @@ async def list_runs(call: Incoming[None]) -> RunPage:
     "/api/v1/projects/{project_ref}/runs",
     access=Access.PROJECT_VIEWER,
     returns=RunPage,
+    query=(*run_query.NAMES, "filter[env]"),
 )
 async def list_project_runs(call: Incoming[None]) -> RunPage:
     """List runs of the first environment of a project that ``filter[env]`` names."""
@@ -177,7 +178,9 @@ async def update_metadata(call: Incoming[MetadataUpdate]) -> RunMetadata:
     return RunMetadata(metadata=after)
 
 
-@endpoint("GET", "/api/v1/runs/{run_id}/logs", access=Access.RUN_READER, returns=LogPage)
+@endpoint(
+    "GET", "/api/v1/runs/{run_id}/logs", access=Access.RUN_READER, returns=LogPage, query=("after",)
+)
 async def read_logs(call: Incoming[None]) -> LogPage:
     """Read lines a run wrote, after a line."""
     after = call.number("after", 0, low=0, high=2**62)
@@ -200,7 +203,7 @@ async def explain_run(call: Incoming[None]) -> RunWhy:
     return await call.server.read(why.explain, call.environment_id, call.path("run_id"))
 
 
-@endpoint("GET", "/api/v1/runs/{run_id}/follow", access=Access.RUN_READER)
+@endpoint("GET", "/api/v1/runs/{run_id}/follow", access=Access.RUN_READER, query=("after",))
 async def follow_run(call: Incoming[None]) -> StreamingResponse:
     """Follow a run: events ``log`` and ``run`` as they happen, until it is over."""
     run_id = call.path("run_id")

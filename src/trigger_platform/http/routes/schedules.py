@@ -15,6 +15,7 @@ from trigger_core.schemas.schedules import (
 from trigger_platform.engine import schedule
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present_schedules as present
+from trigger_platform.http import query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
 from trigger_platform.reads import schedules as reads
@@ -53,7 +54,13 @@ async def create_schedule(call: Incoming[CreateSchedule]) -> ScheduleDetail:
     return await call.once(ScheduleDetail, work)
 
 
-@endpoint("GET", "/api/v1/schedules", access=Access.ENVIRONMENT, returns=SchedulePage)
+@endpoint(
+    "GET",
+    "/api/v1/schedules",
+    access=Access.ENVIRONMENT,
+    returns=SchedulePage,
+    query=query.NUMBERED,
+)
 async def list_schedules(call: Incoming[None]) -> SchedulePage:
     """List schedules, oldest first."""
     number = call.number("page", 1, low=1, high=1_000_000)
@@ -100,7 +107,7 @@ async def deactivate_schedule(call: Incoming[None]) -> ScheduleDetail:
     return await _switch(call, active=False)
 
 
-@endpoint("GET", f"{_ONE}/next", access=Access.ENVIRONMENT, returns=NextTicks)
+@endpoint("GET", f"{_ONE}/next", access=Access.ENVIRONMENT, returns=NextTicks, query=("count",))
 async def next_ticks(call: Incoming[None]) -> NextTicks:
     """Show the ticks to come, nominal and effective (an addition of ours)."""
     count = call.number("count", 10, low=1, high=100)
@@ -109,7 +116,7 @@ async def next_ticks(call: Incoming[None]) -> NextTicks:
     )
 
 
-@endpoint("GET", "/api/v1/timezones", access=Access.OPEN, returns=Timezones)
+@endpoint("GET", "/api/v1/timezones", access=Access.OPEN, returns=Timezones, query=("excludeUtc",))
 async def list_timezones(call: Incoming[None]) -> Timezones:
     """List the names of time zones."""
     zones = timetable.zones()

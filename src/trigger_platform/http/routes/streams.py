@@ -46,6 +46,7 @@ _INPUT_LIMIT: Final = 1024 * 1024
     "/realtime/v1/streams/{run_id}/{target}/{name}",
     access=Access.ENVIRONMENT,
     returns=StreamDeclared,
+    statuses=(202,),
 )
 async def declare_stream(call: Incoming[None]) -> Reply:
     """Give a run a stream; values are sent here, not to a store elsewhere."""

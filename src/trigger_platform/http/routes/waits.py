@@ -68,7 +68,21 @@ async def create_token(call: Incoming[CreateToken]) -> Reply:
     return Reply(created, headers)
 
 
-@endpoint("GET", "/api/v1/waitpoints/tokens", access=Access.WAITPOINT_READER, returns=TokenPage)
+@endpoint(
+    "GET",
+    "/api/v1/waitpoints/tokens",
+    access=Access.WAITPOINT_READER,
+    returns=TokenPage,
+    query=(
+        *query.CURSOR,
+        "filter[status]",
+        "filter[tags]",
+        "filter[idempotencyKey]",
+        "filter[createdAt][period]",
+        "filter[createdAt][from]",
+        "filter[createdAt][to]",
+    ),
+)
 async def list_tokens(call: Incoming[None]) -> TokenPage:
     """List tokens, newest first."""
     filters = reads.Filters(

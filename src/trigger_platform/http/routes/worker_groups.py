@@ -30,6 +30,7 @@ async def list_worker_groups(call: Incoming[None]) -> WorkerGroups:
     access=Access.SERVER_ADMIN,
     body=CreateWorkerGroup,
     returns=WorkerGroupCreated,
+    statuses=(201,),
 )
 async def create_worker_group(call: Incoming[CreateWorkerGroup]) -> Reply:
     """Create a group of supervisors; its token is shown this once."""
