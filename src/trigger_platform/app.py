@@ -22,7 +22,7 @@ from trigger_core.errors import StoreError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform import key_file
 from trigger_platform.blobs.opening import open_blobs
-from trigger_platform.dashboard import login_pages, pages
+from trigger_platform.dashboard import login_pages, openid_pages, pages
 from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
 from trigger_platform.http import cors, openapi, problems
@@ -65,6 +65,7 @@ from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.reconciler import Reconciler
 from trigger_platform.loops.retention import Retention
 from trigger_platform.loops.timers import Timers
+from trigger_platform.openid import OpenIdProvider
 from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings
@@ -233,6 +234,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     login.ask_for_token,
     login.fetch_token,
     *login_pages.ENDPOINTS,
+    *openid_pages.ENDPOINTS,
     *pages.ENDPOINTS,
 )
 
@@ -264,6 +266,8 @@ async def open_server(
     units.subscribe(hub.notice)
     blobs = open_blobs(settings, units.clock.now)
     server = Server(units, hub, local, Feeds(units), settings=settings, blobs=blobs)
+    if settings.login and (settings.oidc_issuer or settings.oidc_client_id):
+        server.provider = OpenIdProvider(settings, units.clock)
     units.subscribe(server.keys.notice)
     return server
 
@@ -289,6 +293,8 @@ def build(server: Server) -> Starlette:
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
+            if server.provider is not None:
+                await server.provider.close()
 
     description = cache(lambda: openapi.describe(ENDPOINTS))  # it takes as long as a start
 

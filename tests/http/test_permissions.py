@@ -204,6 +204,8 @@ OPEN = {
     "/blobs/{environment_id}/{name:path}",
     "/healthz",
     "/login",
+    "/login/oidc",
+    "/login/oidc/callback",
     "/setup/{link}",
     "/api/v1/authorization-code",
     "/api/v1/token",
@@ -328,6 +330,113 @@ async def test_nobody_reaches_what_is_another_tenants(walled: Stage) -> None:
 
     assert asked > 40
     assert await _rows(stage) == before
+
+
+async def test_a_worker_of_another_tenant_who_knows_it_all_touches_no_run(walled: Stage) -> None:
+    """Not with the boot id, the run's id and its lease; what is waiting for the true worker stays there."""
+    stage = walled
+    held, token_id = await _working(stage)
+    intruder = bearer(stage.acme.root)
+    before = await _rows_of_others(stage)
+    connect, poll, report = (f"/engine/v1/worker/{name}" for name in ("connect", "poll", "report"))
+
+    async def ask(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = await stage.platform.http.post(path, json=body, headers=intruder)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    await ask(connect, {"instance": "mine", "bootId": "b1"})
+    assert await ask(poll, {"bootId": "b1", "workers": [], "limit": 0, "waitMs": 0}) == {
+        "runs": [],
+        "signals": [],
+    }
+    for said in _everything_a_worker_says(held, token_id):
+        answer = await ask(report, {"bootId": "b1"} | said)
+        assert {one["kind"] for one in answer["verdicts"]} <= {"stale"}, said
+        assert {one["kind"] for one in answer["signals"]} <= {"stop"}, said
+        assert not any(one["ok"] for one in answer["suspensions"]), said
+        assert not answer["runs"] + answer["waits"], said
+        assert "their secret" not in json.dumps(answer)
+        assert await _rows_of_others(stage) == before, said
+    await ask(connect, {"instance": "mine", "bootId": "b2"})
+
+    assert await _rows_of_others(stage) == before
+    told = {"bootId": "b1", "workers": [], "limit": 0, "waitMs": 0}
+    polled = await stage.platform.http.post(poll, json=told, headers=bearer(stage.other.root))
+    assert {one["kind"] for one in polled.json()["signals"]} == {"cancel"}
+
+
+async def _working(stage: Stage) -> tuple[list[dict[str, Any]], str]:
+    """Let the other tenant's worker hold runs in many states; return them, and a token that is over."""
+    http, own, tenant = stage.platform.http, bearer(stage.other.root), stage.other
+
+    async def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = await http.post(path, json=body, headers=own)
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    registration = {
+        "localOnly": True,
+        "metadata": {
+            "packageVersion": "0",
+            "contentHash": "y",
+            "tasks": [{"id": "held", "filePath": "a.py"}],
+        },
+    }
+    worker = await post(f"{tenant.path}/background-workers", registration)
+    options = {"maxAttempts": 3}
+    for _ in range(6):
+        await post("/api/v1/tasks/held/trigger", {"payload": 1, "options": options})
+    await post("/engine/v1/worker/connect", {"instance": "true", "bootId": "b1"})
+    poll = {"bootId": "b1", "workers": [worker["id"]], "limit": 6, "waitMs": 0}
+    runs = (await post("/engine/v1/worker/poll", poll))["runs"]
+    marks = [{"runId": one["runId"], "lease": one["lease"]} for one in runs]
+    pausing, waiting, canceled, resumed = marks[2:]  # the first has not begun, the second executes
+    token = await post("/api/v1/waitpoints/tokens", {})
+    await post(f"/api/v1/waitpoints/tokens/{token['id']}/complete", {"data": "their secret"})
+    error = {"type": "BUILT_IN_ERROR", "name": "E", "message": "m"}
+    said = {
+        "started": [mark | {"at": 0} for mark in marks[1:]],
+        "waits": [waiting | {"ref": "w", "until": 10**13}],
+        "tokens": [resumed | {"ref": "w", "waitpointId": token["id"]}],
+        "completions": [pausing | {"ok": False, "error": error, "retry": {"delay": 0}}],
+    }
+    verdicts = (await post("/engine/v1/worker/report", {"bootId": "b1"} | said))["verdicts"]
+    assert [one["kind"] for one in verdicts] == ["retry_now"]
+    await post(f"/api/v2/runs/{canceled['runId']}/cancel", {})
+    return marks, token["id"]
+
+
+def _everything_a_worker_says(
+    held: list[dict[str, Any]], token_id: str
+) -> list[dict[str, list[dict[str, Any]]]]:
+    line = {"time": "2026-01-01T00:00:00.000Z", "level": "INFO", "source": "stdout", "attempt": 1}
+    error = {"type": "BUILT_IN_ERROR", "name": "E", "message": "m"}
+    operation = {"type": "set", "key": "stolen", "value": 1}
+    checkpoint = {"kind": "k", "location": "l"}
+    said: dict[str, list[dict[str, Any]]] = {
+        "logs": [one | {"record": line | {"message": "m"}} for one in held],
+        "started": [one | {"at": 0} for one in held],
+        "continued": held,
+        "metadata": [one | {"number": 1, "refs": ["r"], "operations": [operation]} for one in held],
+        "held": [one | {"waiting": [token_id]} for one in held],
+        "waits": [one | {"ref": "x", "until": 10**13} for one in held],
+        "tokens": [one | {"ref": "x", "waitpointId": token_id} for one in held],
+        "triggers": [one | {"ref": "x", "items": [{"task": "stolen"}]} for one in held],
+        "givenUp": [one | {"ref": "w"} for one in held],
+        "suspended": [one | checkpoint | {"sequence": n} for one in held for n in range(1, 8)],
+        "lost": [one | {"reason": "r"} for one in held],
+        "retries": held,
+    }
+    ended: list[dict[str, Any]] = [{"ok": True, "output": "1"}, {"ok": False, "error": error}]
+    ends = [{"completions": [one | end for one in held]} for end in ended]
+    return [*({name: what} for name, what in said.items()), *ends]
+
+
+async def _rows_of_others(stage: Stage) -> list[str]:
+    """Return every row but those of the intruder's own environment, and when his key was used."""
+    mine = stage.acme.production.id
+    return [row for row in await _rows(stage) if mine not in row]
 
 
 async def test_nobody_reaches_into_another_tenant_from_his_own_project(

@@ -28,7 +28,7 @@ from trigger_core.schemas.trigger import TriggerTask
 from trigger_platform import backup, doctor
 from trigger_platform.engine import project
 from trigger_platform.engine.unit import Units
-from trigger_platform.store import migrate, opening, statements
+from trigger_platform.store import dump, migrate, opening, statements
 from trigger_platform.store.sqlite import DIALECT
 
 KINDS = ["sqlite", "postgres"]
@@ -147,12 +147,44 @@ def test_a_damaged_file_restores_nothing(tmp_path: Path, damage: str) -> None:
     assert not (tmp_path / "target.db").exists()
 
 
+def test_wherever_a_byte_is_damaged_that_is_noticed_or_nothing_is_lost(tmp_path: Path) -> None:
+    """Some bytes, like the times of members, say nothing that is needed."""
+    source, file = str(tmp_path / "source.db"), tmp_path / "backup.zip"
+    _fill(source)
+    backup.backup(source, file, None)
+    content, noticed = file.read_bytes(), 0
+    rows = _read(file)
+    directory = content.rindex(b"manifest.json") - 100
+    positions = {*range(0, len(content), len(content) // 150), *range(directory, len(content))}
+    for position in sorted(positions):
+        file.write_bytes(
+            content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :]
+        )
+        found = _read(file)
+        assert found in (rows, "BACKUP_DAMAGED", "BACKUP_TOO_NEW")
+        noticed += found != rows
+
+    assert noticed > len(positions) / 2
+
+
+def _read(file: Path) -> dict[str, list[Any]] | str:
+    """Return every row of a backup that is whole, else the code of the refusal."""
+    try:
+        with dump.opened(file) as opened:
+            opened.verify()
+            return {table.name: list(opened.rows(table)) for table in opened.tables()}
+    except StoreError as error:
+        return error.code
+
+
 def _damage(file: Path, how: str) -> None:
     content = bytearray(file.read_bytes())
     if how == "cut":
         file.write_bytes(content[:-200])
     elif how == "bit":
-        content[len(content) // 3] ^= 0xFF
+        with zipfile.ZipFile(file) as archive:
+            largest = max(archive.infolist(), key=lambda member: member.compress_size)
+        content[largest.header_offset + largest.compress_size // 2] ^= 0xFF
         file.write_bytes(content)
     elif how == "no zip":
         file.write_text("no zip")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from trigger_core.errors import ConflictingWriteError, TriggerError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_core.schemas.workers import (
@@ -56,7 +54,7 @@ def connect(u: Unit, environment: EnvironmentRow, request: Connect) -> Connected
         "instance_get", InstanceRow, environment_id=environment.id, name=request.instance
     )
     if before is not None and before.boot_id != request.boot_id:
-        heartbeat.lose(u, before.boot_id)
+        heartbeat.lose(u, environment.id, before.boot_id)
     u.tx.run(
         "instance_seat",
         environment_id=environment.id,
@@ -73,34 +71,34 @@ def poll(u: Unit, environment: EnvironmentRow, request: Poll) -> Polled:
         environment = locking.lock(u, environment.id)
     if not _seated(u, environment, request.boot_id):
         return Polled()
-    told = signals.fetch(u, request.boot_id)
+    told = signals.fetch(u, environment.id, request.boot_id)
     runs = dequeue.claim(u, environment, request.boot_id, request.workers, request.limit)
     return Polled.model_construct(runs=runs, signals=told)
 
 
 def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
     """Write down what happened to runs, then hand out new ones if asked to; all in this transaction."""
-    boot_id = request.boot_id
+    boot_id, home = request.boot_id, environment.id
     hide = hiding.of(u, environment)
-    run_log.write(u, environment.id, hiding.lines(hide, request.logs))
-    _begin(u, boot_id, request)
+    run_log.write(u, home, hiding.lines(hide, request.logs))
+    _begin(u, home, request)
     flushed = metadata.flush(u, environment, boot_id, request.metadata)
     waits = _wait(u, environment, request)
-    _give_up(u, boot_id, request.given_up)
-    suspensions = [checkpoint.suspend(u, boot_id, one) for one in request.suspended]
+    _give_up(u, home, request)
+    suspensions = [checkpoint.suspend(u, home, boot_id, one) for one in request.suspended]
     for one in request.lost:
-        checkpoint.lost(u, boot_id, one)
-    verdicts = run_attempt.complete(u, boot_id, hiding.completions(hide, request.completions))
-    retried = run_attempt.retry(u, boot_id, request.retries)
-    missed = heartbeat.extend(u, boot_id, request.held)
+        checkpoint.lost(u, home, boot_id, one)
+    verdicts = run_attempt.complete(u, home, boot_id, hiding.completions(hide, request.completions))
+    retried = run_attempt.retry(u, home, boot_id, request.retries)
+    missed = heartbeat.extend(u, home, boot_id, request.held)
     if request.completions or waits:
-        concurrency.admit_resuming(u, environment.id)
+        concurrency.admit_resuming(u, home)
     runs = dequeue.assignments(u, retried)
     told: list[Signal] = []
     if request.claim > 0:
-        environment = locking.lock(u, environment.id)
+        environment = locking.lock(u, home)
     if _seated(u, environment, boot_id):
-        told = signals.fetch(u, boot_id)
+        told = signals.fetch(u, home, boot_id)
         runs += dequeue.claim(u, environment, boot_id, request.workers, request.claim)
     return Reported.model_construct(
         verdicts=verdicts,
@@ -124,13 +122,14 @@ def _seated(u: Unit, environment: EnvironmentRow, boot_id: str) -> bool:
     return True
 
 
-def _begin(u: Unit, boot_id: str, request: Report) -> None:
+def _begin(u: Unit, environment_id: str, request: Report) -> None:
     """Count attempts whose code began, said twice or not; one that should have been restored began anew."""
+    boot_id = request.boot_id
     names = [one.run_id for one in request.started]
     names += [one.run_id for one in request.continued]
     runs = {
         run_id: run
-        for run_id, run in run_attempt.runs_by_id(u, names).items()
+        for run_id, run in run_attempt.runs_by_id(u, environment_id, names).items()
         if run.execution_status == ExecutionStatus.PENDING_EXECUTING
     }
     moves: dict[str, Move] = {}
@@ -150,7 +149,7 @@ def _wait(u: Unit, environment: EnvironmentRow, request: Report) -> list[WaitSta
     asked: list[WaitUntil | WaitToken | TriggerAndWait]
     asked = [*request.waits, *request.tokens, *request.triggers]
     for one in asked:
-        run = _waiting_run(u, request.boot_id, one.run_id, one.lease)
+        run = _waiting_run(u, environment.id, request.boot_id, one)
         if run is None:
             continue
         try:
@@ -163,9 +162,9 @@ def _wait(u: Unit, environment: EnvironmentRow, request: Report) -> list[WaitSta
     return answers
 
 
-def _give_up(u: Unit, boot_id: str, given_up: Sequence[GivenUp]) -> None:
-    for one in given_up:
-        run = _waiting_run(u, boot_id, one.run_id, one.lease)
+def _give_up(u: Unit, environment_id: str, request: Report) -> None:
+    for one in request.given_up:
+        run = _waiting_run(u, environment_id, request.boot_id, one)
         if run is not None:
             block.give_up(u, run, one.ref)
 
@@ -187,10 +186,15 @@ def _wait_one(
             )
 
 
-def _waiting_run(u: Unit, boot_id: str, run_id: str, lease: int) -> RunRow | None:
+def _waiting_run(
+    u: Unit,
+    environment_id: str,
+    boot_id: str,
+    asked: WaitUntil | WaitToken | TriggerAndWait | GivenUp,
+) -> RunRow | None:
     """Return the run if its attempt may still wait; one that was not reported as begun begins here."""
-    run = run_attempt.runs_by_id(u, [run_id]).get(run_id)
-    if run is None or not run_attempt.owns(run, boot_id, lease):
+    run = run_attempt.runs_by_id(u, environment_id, [asked.run_id]).get(asked.run_id)
+    if run is None or not run_attempt.owns(run, boot_id, asked.lease):
         return None
     if run.execution_status == ExecutionStatus.PENDING_EXECUTING:
         step = run_attempt.begin(u, run)

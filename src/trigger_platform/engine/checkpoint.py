@@ -39,12 +39,14 @@ class Restoring:
     waits: list[Ended]
 
 
-def suspend(u: Unit, boot_id: str, request: Suspended) -> SuspendVerdict:
+def suspend(u: Unit, environment_id: str, boot_id: str, request: Suspended) -> SuspendVerdict:
     """Put a run away under its checkpoint, or say why not; a refused run is still the worker's.
 
     Offered again after a lost answer, a checkpoint that was taken is taken.
     """
     run = u.tx.maybe("runs_by_ids_locked", RunRow, ids=json.dumps([request.run_id]))
+    if run is not None and run.environment_id != environment_id:
+        run = None
     refusal = _refusal(u, run, boot_id, request)
     if run is not None and refusal is None and run.execution_status != ExecutionStatus.SUSPENDED:
         _put_away(u, run, request)
@@ -61,7 +63,7 @@ def restore(u: Unit, run: RunRow) -> Restoring | None:
         return None
     row = u.tx.one("checkpoint_by_id", CheckpointRow, id=run.checkpoint_id)
     edges = u.tx.all("edges_over", EdgeRow, run_id=run.id, attempt=run.attempt)
-    results = signals.results(u, (edge.waitpoint_id for edge in edges))
+    results = signals.results(u, run.environment_id, (edge.waitpoint_id for edge in edges))
     u.tx.run("edges_handed_over", run_id=run.id, attempt=run.attempt)
     return Restoring(
         Checkpoint(
@@ -88,9 +90,9 @@ def restart(u: Unit, run: RunRow, at: int) -> Move:
     return run_attempt.begin(u, run._replace(checkpoint_id=None), at)
 
 
-def lost(u: Unit, boot_id: str, request: Lost) -> None:
+def lost(u: Unit, environment_id: str, boot_id: str, request: Lost) -> None:
     """A checkpoint cannot be restored: the attempt has failed, the policy says what becomes of the run."""
-    run = run_attempt.runs_by_id(u, [request.run_id]).get(request.run_id)
+    run = run_attempt.runs_by_id(u, environment_id, [request.run_id]).get(request.run_id)
     if run is None or not run_attempt.owns(run, boot_id, request.lease) or not _restoring(run):
         return
     finish.apply(u, run_attempt.fail(u, run, _failed(run, request.reason)))

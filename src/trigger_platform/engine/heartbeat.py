@@ -20,12 +20,12 @@ _MAX_DELIVERIES = 12
 _DELIVERABLE = frozenset({ExecutionStatus.EXECUTING, ExecutionStatus.EXECUTING_WITH_WAITPOINTS})
 
 
-def extend(u: Unit, boot_id: str, held: Sequence[Held]) -> list[Signal]:
+def extend(u: Unit, environment_id: str, boot_id: str, held: Sequence[Held]) -> list[Signal]:
     """Extend the leases of what a worker holds; return what it seems not to know.
 
     A run it should have let go of is answered with ``stop``, a cancel or an ended wait it missed is repeated.
     """
-    runs = run_attempt.runs_by_id(u, [one.run_id for one in held])
+    runs = run_attempt.runs_by_id(u, environment_id, [one.run_id for one in held])
     missed: list[Signal] = []
     kept: list[Held] = []
     begun: list[Move] = []
@@ -40,7 +40,7 @@ def extend(u: Unit, boot_id: str, held: Sequence[Held]) -> list[Signal]:
         elif run.execution_status == ExecutionStatus.PENDING_CANCEL:
             missed.append(Signal(kind="cancel", run_id=run.id, lease=one.lease))
         elif one.waiting and run.execution_status in _DELIVERABLE:
-            missed += _ended_waits(u, one)
+            missed += _ended_waits(u, environment_id, one)
     execution_snapshot.apply(u, begun)
     _push_deadlines(u, boot_id, kept)
     return missed
@@ -52,12 +52,13 @@ def grant_grace(u: Unit) -> None:
     u.expect(u.now + LEASE_MS)
 
 
-def lose(u: Unit, boot_id: str) -> int:
+def lose(u: Unit, environment_id: str, boot_id: str) -> int:
     """End the leases of a worker instance that is gone; its runs go on at once. Return how many."""
-    runs = u.tx.all("runs_of_boot", RunRow, boot_id=boot_id)
+    found = u.tx.all("runs_of_boot", RunRow, boot_id=boot_id)
+    runs = [run for run in found if run.environment_id == environment_id]
     for run in runs:
         stall(u, run, worker_lost=True)
-    u.tx.run("signals_forget", boot_id=boot_id)
+    u.tx.run("signals_forget", environment_id=environment_id, boot_id=boot_id)
     return len(runs)
 
 
@@ -79,9 +80,9 @@ def stall(u: Unit, run: RunRow, *, worker_lost: bool = False) -> None:
     u.runnable.add(run.environment_id)
 
 
-def _ended_waits(u: Unit, held: Held) -> list[Signal]:
+def _ended_waits(u: Unit, environment_id: str, held: Held) -> list[Signal]:
     """Repeat what the worker seems to have missed: ends of waits that were told."""
-    over = signals.results(u, held.waiting)
+    over = signals.results(u, environment_id, held.waiting)
     return [
         Signal(kind="resume", run_id=held.run_id, lease=held.lease, waitpoint_id=one, result=result)
         for one, result in over.items()

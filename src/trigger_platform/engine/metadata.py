@@ -64,7 +64,7 @@ def flush(
 
     What is invalid leaves a line in the run's log and disturbs nothing else (behaviour 141).
     """
-    runs = run_attempt.runs_by_id(u, [one.run_id for one in flushes])
+    runs = run_attempt.runs_by_id(u, environment.id, [one.run_id for one in flushes])
     errors = {
         (one.run_id, one.number): _flush_one(u, environment, boot_id, runs.get(one.run_id), one)
         for one in flushes

@@ -42,12 +42,16 @@ def owns(run: RunRow, boot_id: str, lease: int) -> bool:
     return run.boot_id == boot_id and run.lease == lease
 
 
-def runs_by_id(u: Unit, run_ids: Sequence[str]) -> dict[str, RunRow]:
-    """Read runs by id; unknown ones are missing from the answer."""
+def runs_by_id(u: Unit, environment_id: str, run_ids: Sequence[str]) -> dict[str, RunRow]:
+    """Read runs of an environment by id; unknown ones, and those of others, are missing from the answer.
+
+    The rows are looked through here, so that the database finds them by their ids alone.
+    """
     if not run_ids:
         return {}
     wanted = json.dumps(list(dict.fromkeys(run_ids)))
-    return {run.id: run for run in u.tx.all("runs_by_ids", RunRow, ids=wanted)}
+    found = u.tx.all("runs_by_ids", RunRow, ids=wanted)
+    return {run.id: run for run in found if run.environment_id == environment_id}
 
 
 def begin(u: Unit, run: RunRow, at: int | None = None) -> Move:
@@ -76,9 +80,11 @@ def begin(u: Unit, run: RunRow, at: int | None = None) -> Move:
     )
 
 
-def complete(u: Unit, boot_id: str, completions: Sequence[Completion]) -> list[Verdict]:
+def complete(
+    u: Unit, environment_id: str, boot_id: str, completions: Sequence[Completion]
+) -> list[Verdict]:
     """Write the ends of attempts, all in one go; a repeated completion gets the answer it got before."""
-    runs = runs_by_id(u, [one.run_id for one in completions])
+    runs = runs_by_id(u, environment_id, [one.run_id for one in completions])
     verdicts: list[Verdict] = []
     moves: list[Move] = []
     outputs: list[dict[str, str]] = []
@@ -98,12 +104,14 @@ def complete(u: Unit, boot_id: str, completions: Sequence[Completion]) -> list[V
     return verdicts
 
 
-def retry(u: Unit, boot_id: str, requests: Sequence[StartRetry]) -> list[RunRow]:
+def retry(
+    u: Unit, environment_id: str, boot_id: str, requests: Sequence[StartRetry]
+) -> list[RunRow]:
     """Hand the next attempt to workers whose pause is over, under a new lease.
 
     A worker that did not hear the answer asks again and gets the attempt that was begun for it.
     """
-    runs = runs_by_id(u, [one.run_id for one in requests])
+    runs = runs_by_id(u, environment_id, [one.run_id for one in requests])
     moves: list[Move] = []
     unheard: list[RunRow] = []
     for request in {(one.run_id, one.lease): one for one in requests}.values():

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from trigger_core import clock
 from trigger_core.schemas.workers import LogLine
+from trigger_platform.engine import run_attempt
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import LogRow
 
@@ -22,10 +23,11 @@ _AHEAD_MS = 3_600_000
 
 
 def write(u: Unit, environment_id: str, lines: Sequence[LogLine]) -> None:
-    """Write lines of an environment's runs."""
-    for run_id in {line.run_id for line in lines}:
+    """Write lines of an environment's runs; what names no run of it is left out."""
+    runs = run_attempt.runs_by_id(u, environment_id, [line.run_id for line in lines])
+    for run_id in runs:
         u.emit(environment_id, "run.logged", run_id, 0)
-    u.record("log_insert", [_row(u, line) for line in lines])
+    u.record("log_insert", [_row(u, line) for line in lines if line.run_id in runs])
 
 
 def moment(u: Unit, ms: int) -> int:

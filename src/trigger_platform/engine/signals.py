@@ -53,12 +53,13 @@ def resume(u: Unit, run: RunRow) -> None:
     )
 
 
-def fetch(u: Unit, boot_id: str) -> list[Signal]:
-    """Take what waits for a worker instance."""
-    rows = sorted(u.tx.all("signals_take", SignalRow, boot_id=boot_id), key=lambda row: row.id)
+def fetch(u: Unit, environment_id: str, boot_id: str) -> list[Signal]:
+    """Take what waits for a worker instance of an environment."""
+    taken = u.tx.all("signals_take", SignalRow, environment_id=environment_id, boot_id=boot_id)
+    rows = sorted(taken, key=lambda row: row.id)
     if not rows:
         return []
-    over = results(u, (row.waitpoint_id for row in rows if row.waitpoint_id))
+    over = results(u, environment_id, (row.waitpoint_id for row in rows if row.waitpoint_id))
     return [
         Signal.model_validate(
             {
@@ -73,13 +74,17 @@ def fetch(u: Unit, boot_id: str) -> list[Signal]:
     ]
 
 
-def results(u: Unit, waitpoint_ids: Iterable[str]) -> dict[str, WaitResult]:
-    """Return how waitpoints ended, by id; those that are not over are missing."""
+def results(u: Unit, environment_id: str, waitpoint_ids: Iterable[str]) -> dict[str, WaitResult]:
+    """Return how waitpoints of an environment ended, by id; those that are not over are missing."""
     ids = list(dict.fromkeys(waitpoint_ids))
     if not ids:
         return {}
     found = u.tx.all("waitpoints_by_ids", WaitpointRow, ids=json.dumps(ids))
-    over = [waitpoint for waitpoint in found if waitpoint.status == "COMPLETED"]
+    over = [
+        waitpoint
+        for waitpoint in found
+        if waitpoint.status == "COMPLETED" and waitpoint.environment_id == environment_id
+    ]
     run_ids = [one.run_id for one in over if one.run_id is not None and not one.is_error]
     outputs = {
         row.id: row.output for row in u.tx.all("outputs_of", OutputRow, ids=json.dumps(run_ids))

@@ -197,7 +197,7 @@ def start(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> A
     if _was_begun_from(run, sequence):
         return _attempt(u, environment, run)
     asked = StartRetry(run_id=run.id, lease=_lease(run, sequence))
-    begun = run_attempt.retry(u, run.boot_id or "", [asked])
+    begun = run_attempt.retry(u, environment.id, run.boot_id or "", [asked])
     if not begun:
         raise _stale(run, snapshot)
     return _attempt(u, environment, begun[0])
@@ -225,7 +225,7 @@ def complete(
         told = MetadataFlush(**dict(change), run_id=run.id, lease=lease, number=_LAST_FLUSH)
         metadata.flush(u, environment, boot, [told])
     leased = completion.model_copy(update={"lease": lease})
-    [verdict] = run_attempt.complete(u, boot, [leased])
+    [verdict] = run_attempt.complete(u, environment.id, boot, [leased])
     if verdict.kind == "stale":
         raise _stale(run, snapshot)
     concurrency.admit_resuming(u, environment.id)
@@ -241,7 +241,8 @@ def extend(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> 
     run = _of(u, environment, run_id)
     lease = _lease(run, _sequence(snapshot))
     if signals.is_reader(run.boot_id):
-        heartbeat.extend(u, run.boot_id or "", [Held(run_id=run.id, lease=lease)])
+        held = [Held(run_id=run.id, lease=lease)]
+        heartbeat.extend(u, environment.id, run.boot_id or "", held)
 
 
 def latest(u: Unit, environment: EnvironmentRow, run_id: str) -> Latest:
@@ -283,7 +284,7 @@ def disconnect(u: Unit, environment: EnvironmentRow, run_ids: Sequence[str]) -> 
     """
     lost = [
         run
-        for run in run_attempt.runs_by_id(u, run_ids).values()
+        for run in u.tx.all("runs_by_ids", RunRow, ids=json.dumps(list(run_ids)))
         if run.boot_id == signals.reader(run.environment_id) and _is_below(u, environment, run)
     ]
     for run in lost:
@@ -361,7 +362,7 @@ def _ended_waits(u: Unit, run: RunRow, statement: str, sequence: int) -> list[Co
         sequence=sequence,
     )
     points = waitpoint.by_ids(u, [edge.waitpoint_id for edge in edges])
-    results = signals.results(u, points)
+    results = signals.results(u, run.environment_id, points)
     return [
         CompletedWait(edge, points[edge.waitpoint_id], results[edge.waitpoint_id]) for edge in edges
     ]

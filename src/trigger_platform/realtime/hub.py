@@ -65,10 +65,10 @@ class Hub:
         if notice.look:
             self._publish(self._subscriptions)
 
-    def end_polls(self, boot_id: str) -> None:
+    def end_polls(self, environment_id: str, boot_id: str) -> None:
         """Answer a worker's waiting polls: it wants to ask anew."""
         for waiter in self._waiters:
-            if waiter.boot_id == boot_id:
+            if (waiter.environment_id, waiter.boot_id) == (environment_id, boot_id):
                 waiter.ended = True
                 waiter.woken.set()
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -27,6 +29,11 @@ __all__ = ["Dump", "Manifest", "Source", "Table", "in_order", "opened", "write"]
 _FORMAT = 1
 _MANIFEST = "manifest.json"
 _BLOBS = "blobs/"
+_UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError,
+    OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError,
+)  # fmt: skip
+"""What reading a damaged archive ends in: of some bits the library makes an encrypted or unknown form."""
 
 Row = Sequence[Any]
 
@@ -176,7 +183,7 @@ class Dump:
         try:
             broken = self._archive.testzip()
             counts = {table.name: sum(1 for _ in self.rows(table)) for table in self.tables()}
-        except (zipfile.BadZipFile, OSError, ValueError, KeyError) as error:
+        except _UNREADABLE as error:
             raise damaged(self._path, str(error)) from error
         if broken is not None or counts != self.manifest.rows:
             raise damaged(self._path, f"{broken or 'the number of rows'} is not what it was")
@@ -195,7 +202,7 @@ class Dump:
     def _read_manifest(self) -> Manifest:
         try:
             manifest = Manifest(**json.loads(self._archive.read(_MANIFEST)))
-        except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        except _UNREADABLE as error:
             raise damaged(self._path, f"{_MANIFEST}: {error}") from error
         if manifest.format != _FORMAT:
             raise StoreError(
@@ -216,7 +223,7 @@ def opened(path: Path) -> Iterator[Dump]:
     """
     try:
         archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise damaged(path, str(error)) from error
     with archive:
         yield Dump(path, archive)

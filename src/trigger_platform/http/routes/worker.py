@@ -49,7 +49,7 @@ async def report_runs(call: Incoming[Report]) -> Reported:
     """Take down what happened, and hand out new runs if asked to."""
     reported = await call.server.write(channel.report, call.environment_id, call.body)
     if call.body.repoll:
-        call.server.hub.end_polls(call.body.boot_id)
+        call.server.hub.end_polls(call.environment_id, call.body.boot_id)
     return reported
 
 

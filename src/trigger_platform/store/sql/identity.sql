@@ -84,6 +84,14 @@ select {UserRow} from app_user where id = :id;
 -- A user by the address, in lower case.
 select {UserRow} from app_user where email = :email;
 
+-- name: user_by_external_id
+-- A user by who it is at the OpenID provider.
+select {UserRow} from app_user where external_id = :external_id;
+
+-- name: user_link
+-- Who a user is at the OpenID provider.
+update app_user set external_id = :external_id where id = :id;
+
 -- name: member_put
 -- A user belongs to an organisation, with a role from now on.
 insert into member (organization_id, user_id, role, created_at)
