@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -308,10 +309,10 @@ def build(server: Server) -> Starlette:
             if server.provider is not None:
                 await server.provider.close()
 
-    description = openapi.describe(ENDPOINTS)
+    description = cache(lambda: openapi.describe(ENDPOINTS))  # it takes as long as a start
 
     async def describe(_request: Request) -> Response:
-        return JSONResponse(description)
+        return JSONResponse(description())
 
     return Starlette(
         routes=[
