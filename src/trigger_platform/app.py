@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -21,7 +22,7 @@ from trigger_core.errors import StoreError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform import key_file
 from trigger_platform.blobs.opening import open_blobs
-from trigger_platform.dashboard import login_pages, pages
+from trigger_platform.dashboard import login_pages, openid_pages, pages
 from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
 from trigger_platform.http import cors, openapi, problems
@@ -51,6 +52,7 @@ from trigger_platform.http.routes import (
     runs,
     schedules,
     streams,
+    supervisors,
     tasks,
     traces,
     waits,
@@ -64,6 +66,7 @@ from trigger_platform.loops.outbox import Outbox
 from trigger_platform.loops.reconciler import Reconciler
 from trigger_platform.loops.retention import Retention
 from trigger_platform.loops.timers import Timers
+from trigger_platform.openid import OpenIdProvider
 from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings
@@ -179,6 +182,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     otlp.export_traces,
     otlp.export_logs,
     otlp.export_metrics,
+    supervisors.dequeue_runs,
+    supervisors.start_managed_attempt,
+    supervisors.complete_managed_attempt,
+    supervisors.heartbeat_managed_run,
+    supervisors.snapshots_since,
+    supervisors.latest_managed_snapshot,
+    supervisors.suspend_run,
+    supervisors.continue_run,
+    supervisors.debug_managed_run,
+    supervisors.connect_supervisor,
+    supervisors.heartbeat_supervisor,
+    supervisors.dequeue_nothing,
     worker.connect_worker,
     worker.register_worker,
     account.public_claims,
@@ -232,6 +247,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     login.ask_for_token,
     login.fetch_token,
     *login_pages.ENDPOINTS,
+    *openid_pages.ENDPOINTS,
     *pages.ENDPOINTS,
 )
 
@@ -263,6 +279,8 @@ async def open_server(
     units.subscribe(hub.notice)
     blobs = open_blobs(settings, units.clock.now)
     server = Server(units, hub, local, Feeds(units), settings=settings, blobs=blobs)
+    if settings.login and (settings.oidc_issuer or settings.oidc_client_id):
+        server.provider = OpenIdProvider(settings, units.clock)
     units.subscribe(server.keys.notice)
     return server
 
@@ -288,11 +306,13 @@ def build(server: Server) -> Starlette:
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
+            if server.provider is not None:
+                await server.provider.close()
 
-    description = openapi.describe(ENDPOINTS)
+    description = cache(lambda: openapi.describe(ENDPOINTS))  # it takes as long as a start
 
     async def describe(_request: Request) -> Response:
-        return JSONResponse(description)
+        return JSONResponse(description())
 
     return Starlette(
         routes=[

@@ -61,6 +61,19 @@ def _origin(value: str | None) -> str | None:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _issuer(value: str | None) -> str | None:
+    """Take the address of a provider as it is, because the provider signs just this text."""
+    parts = urlsplit(value or "")
+    is_right = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    if value and (not is_right or not parts.hostname or parts.query or parts.fragment):
+        raise ValueError("it must look like https://accounts.example.com")
+    return value
+
+
+def _domains(value: Any) -> Any:
+    return [str(part).lstrip("@").lower() for part in _listed(value)]
+
+
 def _without_password(address: str | None) -> str | None:
     """Return an address of a database as it may be shown."""
     if address is None or not is_server(address):
@@ -132,6 +145,25 @@ class Settings(BaseModel):
         None,
         description="Encrypts secrets at rest: `openssl rand -base64 32`. Needed with PostgreSQL and on a"
         " public address; else a file `secret.key` is made. Several are written newest first, with commas.",
+    )
+    managed_worker_secret: SecretStr | None = Field(
+        None,
+        description="If given, supervisors must show it beside their token"
+        " (`x-trigger-worker-managed-secret`).",
+    )
+    oidc_issuer: Annotated[str | None, BeforeValidator(_issuer)] = Field(
+        None,
+        description="An OpenID provider by which people may log in, written as it calls itself, such as"
+        " `https://accounts.google.com`. It sends browsers back to `<public_url>/login/oidc/callback`.",
+    )
+    oidc_client_id: str | None = Field(None, description="Who this server is at the provider.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="What proves it to the provider; without one PKCE alone does."
+    )
+    oidc_allowed_domains: Annotated[tuple[str, ...], BeforeValidator(_domains)] = Field(
+        (),
+        description="Domains such as `example.com`: whoever has a verified address there becomes a user at"
+        " the first login. Others log in once an admin has added them.",
     )
     deploy_registry: str = Field(
         "localhost:5000/trigger",

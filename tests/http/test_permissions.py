@@ -204,6 +204,8 @@ OPEN = {
     "/blobs/{environment_id}/{name:path}",
     "/healthz",
     "/login",
+    "/login/oidc",
+    "/login/oidc/callback",
     "/setup/{link}",
     "/api/v1/authorization-code",
     "/api/v1/token",

@@ -14,7 +14,7 @@ from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Endpoint, Incoming, endpoint
 from trigger_platform.store.rows import UserRow
 
-__all__ = ["ENDPOINTS"]
+__all__ = ["ENDPOINTS", "kept", "local", "page"]
 
 _FORM_LIMIT = 16 * 1024
 
@@ -22,19 +22,18 @@ _FORM_LIMIT = 16 * 1024
 @endpoint("GET", "/login", access=Access.OPEN)
 async def login_page(call: Incoming[None]) -> Response:
     """Show the form to log in."""
-    return html("login.html", {"next": _local(call.query("next")), "email": "", "problem": ""})
+    return page(call, local(call.query("next")))
 
 
 @endpoint("POST", "/login", access=Access.OPEN)
 async def login_form(call: Incoming[None]) -> Response:
     """Log in with a password."""
     given = browser.fields(call.request, await call.body_bytes(_FORM_LIMIT), None)
-    email, place = given.get("email", "").strip().lower(), _local(given.get("next", ""))
+    email, place = given.get("email", "").strip().lower(), local(given.get("next", ""))
     try:
         person = await _checked(call, email, given.get("password", ""))
     except ApiError as error:
-        shown = {"next": place, "email": email, "problem": error.what}
-        return html("login.html", shown, error.status)
+        return page(call, place, email=email, problem=error.what, status=error.status)
     return await _logged_in(call, person.id, place)
 
 
@@ -98,7 +97,7 @@ async def environments_form(call: Incoming[None]) -> Response:
     """Look at another environment."""
     body = await call.body_bytes(_FORM_LIMIT)
     given = browser.fields(call.request, body, call.principal)
-    return _kept(call, RedirectResponse("/", 303), browser.CHOICE, given.get("environment", ""))
+    return kept(call, RedirectResponse("/", 303), browser.CHOICE, given.get("environment", ""))
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -112,6 +111,33 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     environments_page,
     environments_form,
 )
+
+
+def page(
+    call: Incoming[None], place: str, *, email: str = "", problem: str = "", status: int = 200
+) -> Response:
+    """Return the page to log in, with what went wrong."""
+    values = {"next": place, "email": email, "problem": problem}
+    return html("login.html", values | {"has_provider": call.server.provider is not None}, status)
+
+
+def kept(
+    call: Incoming[None],
+    response: Response,
+    name: str,
+    value: str,
+    *,
+    life_s: int = login_session.LIFE_MS // 1000,
+) -> Response:
+    """Let the browser keep something."""
+    is_encrypted = (call.server.settings.public_url or "").startswith("https://")
+    return browser.keep(response, name, value, is_encrypted=is_encrypted, life_s=life_s)
+
+
+def local(place: str) -> str:
+    """Return a place on this server; an address elsewhere is none."""
+    is_here = place.startswith("/") and not place.startswith("//") and "\\" not in place
+    return place if is_here else "/"
 
 
 async def _checked(call: Incoming[None], email: str, password: str) -> UserRow:
@@ -131,12 +157,7 @@ async def _checked(call: Incoming[None], email: str, password: str) -> UserRow:
 
 async def _logged_in(call: Incoming[None], user_id: str, place: str) -> Response:
     token = await call.server.units.write(login_session.begin, user_id)
-    return _kept(call, RedirectResponse(place, 303), browser.COOKIE, token)
-
-
-def _kept(call: Incoming[None], response: Response, name: str, value: str) -> Response:
-    is_encrypted = (call.server.settings.public_url or "").startswith("https://")
-    return browser.keep(response, name, value, is_encrypted=is_encrypted)
+    return kept(call, RedirectResponse(place, 303), browser.COOKIE, token)
 
 
 def _choose(u: Unit, link: str, email: str, kept: str) -> str:
@@ -172,9 +193,3 @@ async def _code(call: Incoming[None], *, is_approved: bool) -> Response:
         "csrf": browser.csrf_of(call.principal),
     }
     return html("authorization_code.html", values)
-
-
-def _local(place: str) -> str:
-    """Return a place on this server; an address elsewhere is none."""
-    is_here = place.startswith("/") and not place.startswith("//") and "\\" not in place
-    return place if is_here else "/"

@@ -18,6 +18,7 @@ from trigger_platform.http.principal import Principal
 from trigger_platform.store.rows import EnvironmentRow, ProjectRow, UserRow
 
 __all__ = [
+    "ATTEMPT",
     "CHOICE",
     "COOKIE",
     "Seat",
@@ -32,6 +33,7 @@ __all__ = [
 
 COOKIE = "trigger_session"
 CHOICE = "trigger_environment"
+ATTEMPT = "trigger_login"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +104,19 @@ def fields(request: Request, body: bytes, caller: Principal | None) -> dict[str,
     return given
 
 
-def keep(response: Response, name: str, value: str, *, is_encrypted: bool) -> Response:
+def keep(
+    response: Response,
+    name: str,
+    value: str,
+    *,
+    is_encrypted: bool,
+    life_s: int = login_session.LIFE_MS // 1000,
+) -> Response:
     """Let the browser keep a cookie that no script and no other site can use."""
     response.set_cookie(
         name,
         value,
-        max_age=login_session.LIFE_MS // 1000,
+        max_age=life_s,
         httponly=True,
         samesite="lax",
         secure=is_encrypted,

@@ -14,6 +14,7 @@ from trigger_platform.http.known_keys import KnownKeys
 from trigger_platform.http.rate_limit import RateLimits
 from trigger_platform.http.throttle import Throttle
 from trigger_platform.metrics import Metrics
+from trigger_platform.openid import OpenIdProvider
 from trigger_platform.realtime.feeds import Feeds
 from trigger_platform.realtime.hub import Hub
 from trigger_platform.settings import Settings
@@ -54,6 +55,7 @@ class Server:
     failed_emails: Throttle = field(default_factory=lambda: Throttle(5))
     failed_addresses: Throttle = field(default_factory=lambda: Throttle(50))
     setup_url: str | None = None
+    provider: OpenIdProvider | None = None
 
     def __post_init__(self) -> None:
         """Begin to count calls."""

@@ -1,7 +1,7 @@
 """Links by which a user chooses a first password: sealed, good once, and stored nowhere.
 
 The link of the first admin names no user and is good until some admin can log in; another is good until its
-user has a password.
+user can log in.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def invited(u: Unit, text: str) -> Invited:
             raise _unknown()
         return Invited(None)
     found = user.by_id(u, user_id)
-    if found is None or found.password_hash is not None:
+    if found is None or found.password_hash is not None or found.external_id is not None:
         raise _unknown()
     return Invited(found)
 

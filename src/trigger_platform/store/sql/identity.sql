@@ -84,6 +84,14 @@ select {UserRow} from app_user where id = :id;
 -- A user by the address, in lower case.
 select {UserRow} from app_user where email = :email;
 
+-- name: user_by_external_id
+-- A user by who it is at the OpenID provider.
+select {UserRow} from app_user where external_id = :external_id;
+
+-- name: user_link
+-- Who a user is at the OpenID provider.
+update app_user set external_id = :external_id where id = :id;
+
 -- name: member_put
 -- A user belongs to an organisation, with a role from now on.
 insert into member (organization_id, user_id, role, created_at)
@@ -204,6 +212,10 @@ select {WorkerGroupRow} from worker_group where token_hash = :token_hash;
 -- name: worker_groups
 -- Every group, by name.
 select {WorkerGroupRow} from worker_group order by name;
+
+-- name: worker_group_newest
+-- When a supervisor was last heard of.
+select max(last_heartbeat_at) from worker_group;
 
 -- name: worker_group_seen
 -- A supervisor of the group said that it is alive.
