@@ -20,6 +20,7 @@ import pytest
 from support import identity, otlp, streams, transitions, variables
 from support.crash import Case, Died, Moment, Mortal, reopen
 from support.engine import Engine, open_database, open_engine, scheduled, task
+from support.fleet import Fleet
 from support.session import Session
 from trigger_core.metadata import Operation
 from trigger_core.retry import RetryPolicy
@@ -47,6 +48,7 @@ from trigger_platform.engine import (
     request,
     retention,
     schedule,
+    stream,
     tags,
     telemetry,
     token,
@@ -54,15 +56,19 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.run_filter import RunFilter
+from trigger_platform.engine.stream import Writer
 from trigger_platform.engine.unit import Unit
 from trigger_platform.otlp import from_json
 from trigger_platform.otlp.offered import offered
-from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow
+from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow, WorkerGroupRow
 from trigger_platform.store.sqlite import DIALECT
 from trigger_platform.store.statements import migrations
 
 TABLES = re.findall(r"create table (\w+)", "".join(text for _, text in migrations(DIALECT)))
 QUEUE = "task/task"
+MANY = 201
+"""More than one sweep releases."""
+
 BUILD_ERROR = DeploymentError(name="E", message="m")
 POLICY = RetryPolicy(max_attempts=3, min_delay_ms=1_000, randomize=False)
 
@@ -128,6 +134,12 @@ def _snapshot(engine: Engine) -> tuple[str, int]:
 
 def _disconnect(engine: Engine, snapshot: tuple[str, int]) -> None:
     Session(engine).disconnect(snapshot[0])
+
+
+def _half_a_lease(engine: Engine) -> Assignment:
+    assignment = engine.started()
+    engine.clock.advance(10_000)
+    return assignment
 
 
 def _silent(engine: Engine) -> Assignment:
@@ -314,20 +326,53 @@ def _with_a_run_for_it(engine: Engine) -> str:
     return _indexed(engine)
 
 
-def _parked(engine: Engine) -> None:
+def _parked(engine: Engine, **options: Any) -> None:
     """A run that waits for a deployment; in development nothing does."""
     engine.sql("update environment set type = 'PRODUCTION'")
     engine.environment = replace(engine.environment, type="PRODUCTION")
-    engine.trigger(external_deployment_id="sha-1")
+    engine.trigger(external_deployment_id="sha-1", **options)
 
 
 def _landing(engine: Engine) -> None:
-    engine.finalize(_with_a_run_for_it(engine))
+    """More runs wait for a deployment than it releases at once."""
+    _parked(engine)
+    engine.trigger_many(MANY, external_deployment_id="sha-1")
+    engine.finalize(_indexed(engine))
+
+
+def _coming(engine: Engine) -> None:
+    """More runs wait for a task than its version releases at once."""
+    engine.trigger_many(MANY, "later")
+    for _ in range(3):
+        engine.claim()
+    engine.register(task(), task("later"), scheduled(), content_hash="v2")
 
 
 def _deployed_twice(engine: Engine) -> str:
     engine.deploy(task(retry=POLICY), scheduled())
     return engine.deploy(task(retry=POLICY), scheduled(), promoted=False)
+
+
+def _supervised(engine: Engine) -> WorkerGroupRow:
+    """A run of a managed deployment waits for a supervisor."""
+    engine.sql("update environment set type = 'PRODUCTION'")
+    engine.environment = replace(engine.environment, type="PRODUCTION")
+    engine.deploy(task(retry=POLICY))
+    engine.trigger()
+    return Fleet.of(engine).group
+
+
+def _managed_wait(engine: Engine) -> tuple[WorkerGroupRow, RunRow]:
+    fleet = Fleet(engine, _supervised(engine))
+    return fleet.group, fleet.wait(fleet.take()[0], 60_000)
+
+
+def _managed_restore(engine: Engine) -> tuple[WorkerGroupRow, Assignment]:
+    group, waiting = _managed_wait(engine)
+    fleet = Fleet(engine, group)
+    fleet.put_away(waiting)
+    engine.advance(60_000)
+    return group, fleet.take()[0]
 
 
 def _end_build(engine: Engine, deployment_id: str, function: Any, *how: Any) -> str:
@@ -340,27 +385,45 @@ def _end_build(engine: Engine, deployment_id: str, function: Any, *how: Any) -> 
     return str(engine.call(end))
 
 
-def _sweep_old(engine: Engine, name: str) -> None:
-    engine.call(retention.SWEEPS[name], retention.Periods(), {})
+def _sweep_old(engine: Engine, name: str) -> int:
+    swept: retention.Slice = engine.call(retention.SWEEPS[name], retention.Periods(), {})
+    return swept.removed
 
 
-def _old(engine: Engine) -> None:
-    """Something of everything that is removed one day."""
-    parent = engine.started()
-    line = LogRecord(
-        attempt=1, time="2025-11-24T16:00:00Z", level="INFO", source="stdout", message="hello"
+def _old(engine: Engine, name: str) -> None:
+    """Something of everything that is removed one day, and all is swept that goes before."""
+    parent = engine.started(tags=["a"])
+    _say(engine, parent)
+    _export(engine, parent)
+    engine.call(
+        stream.append, engine.environment, parent.run_id, "out", ["1"], writer=Writer("w", 0)
     )
-    engine.report(logs=[LogLine(run_id=parent.run_id, record=line)])
     engine.trigger_and_wait(parent, "task", "task", batch=True)
     for child in engine.claim():
         engine.succeed(child)
     engine.succeed(parent)
-    engine.call(token.create, engine.environment)
-    _create(engine, debounce={"key": "k", "delay": "1s"})
-    engine.advance(1_000)
-    for one in engine.claim():
-        engine.succeed(one)
+    made: token.Made = engine.call(token.create, engine.environment)
+    engine.call(token.complete, engine.environment, made.token.id, '"x"', "application/json")
+    _create(engine)
+    _bulk(engine, "CANCEL")
+    engine.sweep()
+    _upload(engine)
+    _late_for_its_key(engine)
     engine.advance(40 * 86_400_000)
+    for earlier in retention.SWEEPS:
+        if earlier == name:
+            break
+        while _sweep_old(engine, earlier):
+            pass
+
+
+def _late_for_its_key(engine: Engine) -> None:
+    """A run collects until it expires, because the deployment that it names does not come."""
+    home = engine.environment
+    _parked(engine, debounce={"key": "k", "delay": "1s"})
+    engine.advance(2 * 3_600_000)
+    engine.sql("update environment set type = 'DEVELOPMENT'")
+    engine.environment = home
 
 
 def _broken(corruption: str) -> Callable[[Engine], None]:
@@ -507,7 +570,7 @@ CASES = [
         lambda e, made: e.call(bulk_action.abort, e.environment, made).status,
         lambda e: (_queued(e), _bulk(e, "REPLAY"))[1],
     ),
-    Case("blob.expect", lambda e, _: e.call(blob.expect, e.environment, "p"), _upload),
+    Case("blob.expect", lambda e, _: _upload(e)),
     Case("blob.uploaded", lambda e, _: _uploaded(e), _upload),
     Case("blob.forget", lambda e, gone: e.call(blob.forget, gone), _unused),
     Case(
@@ -560,7 +623,7 @@ CASES = [
         "report: failed, tried again later", lambda e, a: e.fail(a, retry_ms=60_000).kind, _started
     ),
     Case("report: next attempt", _next_attempt, _pausing),
-    Case("report: held", lambda e, a: len(e.heartbeat(a).signals), _started),
+    Case("report: held", lambda e, a: len(e.heartbeat(a).signals), _half_a_lease),
     Case("report: waits until", lambda e, a: bool(e.wait(a, 5_000)), _started),
     Case(
         "report: waits for a token",
@@ -607,7 +670,7 @@ CASES = [
     Case("due.sweep: a batch is given up", _sweep, _unsealed),
     Case("due.sweep: a schedule fires", _sweep, _ticking),
     Case("dequeue.claim of an expired run", lambda e, _: len(e.poll().runs), _due_in(5, ttl="5s")),
-    Case("heartbeat.grant_grace", lambda e, _: e.call(heartbeat.grant_grace), _started),
+    Case("heartbeat.grant_grace", lambda e, _: e.call(heartbeat.grant_grace), _half_a_lease),
     Case(
         "queue.pause",
         lambda e, _: e.call(queue.pause, e.environment, "custom", QUEUE, paused=True).queue.paused,
@@ -654,8 +717,22 @@ CASES = [
         lambda e, s: Session(e).succeed(*s, n=1).verdict.status,
         _snapshot,
     ),
-    Case("snapshot_channel.extend", lambda e, s: Session(e).extend(*s), _snapshot),
+    Case(
+        "snapshot_channel.extend",
+        lambda e, s: Session(e).extend(*s),
+        lambda e: (_snapshot(e), e.clock.advance(10_000))[0],
+    ),
     Case("snapshot_channel.disconnect", _disconnect, _snapshot),
+    Case(
+        "supervisor.take", lambda e, group: Fleet(e, group).take(), _supervised, is_repeated=False
+    ),
+    Case("suspension.put_away", lambda e, s: Fleet(e, s[0]).put_away(s[1]), _managed_wait),
+    Case("suspension.go_on", lambda e, s: Fleet(e, s[0]).go_on(s[1]).status, _managed_restore),
+    Case(
+        "snapshot_channel.start instead of going on",
+        lambda e, s: Fleet(e, s[0]).start(s[1]).run.attempt,
+        _managed_restore,
+    ),
     Case(
         "trigger.create for a parent that is told by its snapshot",
         lambda e, s: _create(e, parent_run_id=s[0], resume_parent_on_completion=True),
@@ -679,6 +756,7 @@ CASES = [
         lambda e: (_begun(e), e.clock.advance(3_600_001)),
     ),
     Case("due.sweep: a deployment lands", _sweep, _landing),
+    Case("due.sweep: a version lands", _sweep, _coming),
     Case(
         "due.sweep: a deployment does not come",
         _sweep,
@@ -690,7 +768,7 @@ CASES = [
         Case(
             f"retention.{name}",
             lambda e, _, name=name: _sweep_old(e, name),
-            _old,
+            lambda e, name=name: _old(e, name),
             is_repeated=False,
         )
         for name in retention.SWEEPS
@@ -744,10 +822,11 @@ def _opened(address: str) -> tuple[Engine, Mortal]:
 def _play(case: Case, address: str, moment: Moment | None) -> Outcome:
     engine, mortal = _opened(address)
     state = case.prepare(engine)
+    before = _contents(engine)
     if moment is None:
         answer = case.act(engine, state)
+        assert _contents(engine) != before
     else:
-        before = _contents(engine)
         mortal.die(moment)
         with pytest.raises(Died):
             case.act(engine, state)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from support import keys
 from support.crash import Case, once
 from support.engine import Engine
 from trigger_core.errors import NotFoundError
-from trigger_platform.engine import branch, resealing, secret_key, variable
+from trigger_platform.engine import branch, environment, resealing, secret_key, variable
 from trigger_platform.engine.resealing import START, Place
 from trigger_platform.engine.unit import Unit
 from trigger_platform.engine.variable import Changes, VariablesError
@@ -19,7 +18,6 @@ from trigger_platform.store.rows import EnvironmentRow
 __all__ = ["CASES"]
 
 OLD = Key("old", bytes(32))
-SECRET_KEY = "tr_dev_old"
 BEGUN = {"A": "1", "B": "2"}
 
 
@@ -79,43 +77,35 @@ def _own(engine: Engine, of_branch: EnvironmentRow) -> list[tuple[str, str]]:
     return engine.call(read)  # type: ignore[no-any-return]
 
 
-def _with_another_key(engine: Engine) -> None:
-    """Everything was sealed with a key that is the newest no more."""
+def _with_another_key(engine: Engine) -> set[str]:
+    """Everything was sealed with a key that is the newest no more; return the secret keys that hold."""
     engine.units.keys = KeyRing((OLD, *keys.KEYS))
     _secret(engine)
-    kept = engine.call(lambda u: secret_key.stored(u.keys, engine.environment.id, SECRET_KEY))
-    engine.sql(
-        "update environment set secret_key_sealed = :sealed, secret_key_hash = :hash",
-        sealed=kept.secret_key_sealed,
-        hash=kept.secret_key_hash,
-    )
-    engine.environment = replace(
-        engine.environment,
-        secret_key_sealed=kept.secret_key_sealed,
-        secret_key_hash=kept.secret_key_hash,
-    )
+    for _ in range(2):
+        engine.environment = engine.call(environment.replace_key, engine.environment)
     engine.units.keys = KeyRing((*keys.KEYS, OLD))
     assert engine.call(resealing.is_pending)
+    return engine.call(_secret_keys, engine.environment.id)  # type: ignore[no-any-return]
 
 
-def _reseal(engine: Engine, place: Place | None) -> None:
+def _reseal(engine: Engine, held: set[str], place: Place | None) -> None:
     """Seal everything anew from a place on: nothing is left, and all of it opens with the newest key."""
     while place is not None:
         place = engine.call(resealing.reseal, place)
     assert not engine.call(resealing.is_pending)
     engine.units.keys = keys.ring()
     assert {name: value for name, (value, _) in _values(engine).items()} == BEGUN
-    assert engine.call(_secret_key, engine.environment.id) == SECRET_KEY
+    assert engine.call(_secret_keys, engine.environment.id) == held
 
 
-def _secret_key(u: Unit, environment_id: str) -> str:
-    row = u.tx.one("environment_by_id", EnvironmentRow, id=environment_id)
-    return secret_key.read(u.keys, row)
+def _secret_keys(u: Unit, environment_id: str) -> set[str]:
+    return {secret_key.read(u.keys, one) for one in environment.signers(u, environment_id)}
 
 
-def _with_variables_left(engine: Engine) -> None:
-    _with_another_key(engine)
+def _with_variables_left(engine: Engine) -> set[str]:
+    held = _with_another_key(engine)
     engine.call(resealing.reseal, START)
+    return held
 
 
 CASES = [
@@ -128,10 +118,10 @@ CASES = [
     Case("variable.update", _update, _secret),
     Case("variable.update in a branch", _own, _inherited),
     Case("variable.delete", once(_delete, NotFoundError, "VARIABLE_NOT_FOUND"), _secret),
-    Case("resealing.reseal: keys", lambda e, _: _reseal(e, START), _with_another_key),
+    Case("resealing.reseal: keys", lambda e, held: _reseal(e, held, START), _with_another_key),
     Case(
         "resealing.reseal: variables",
-        lambda e, _: _reseal(e, Place("", "")),
+        lambda e, held: _reseal(e, held, Place("", "")),
         _with_variables_left,
     ),
 ]

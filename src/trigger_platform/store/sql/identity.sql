@@ -225,6 +225,10 @@ delete from worker_group where id = :id;
 -- Every group, by name.
 select {WorkerGroupRow} from worker_group order by name;
 
+-- name: worker_group_newest
+-- When a supervisor was last heard of.
+select max(last_heartbeat_at) from worker_group;
+
 -- name: worker_group_seen
 -- A supervisor of the group said that it is alive.
 update worker_group set last_heartbeat_at = :now where id = :id;
