@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -51,6 +52,7 @@ from trigger_platform.http.routes import (
     runs,
     schedules,
     streams,
+    supervisors,
     tasks,
     traces,
     waits,
@@ -180,6 +182,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     otlp.export_traces,
     otlp.export_logs,
     otlp.export_metrics,
+    supervisors.dequeue_runs,
+    supervisors.start_managed_attempt,
+    supervisors.complete_managed_attempt,
+    supervisors.heartbeat_managed_run,
+    supervisors.snapshots_since,
+    supervisors.latest_managed_snapshot,
+    supervisors.suspend_run,
+    supervisors.continue_run,
+    supervisors.debug_managed_run,
+    supervisors.connect_supervisor,
+    supervisors.heartbeat_supervisor,
+    supervisors.dequeue_nothing,
     worker.connect_worker,
     worker.register_worker,
     account.public_claims,
@@ -204,6 +218,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     organizations.remove_member,
     worker_groups.list_worker_groups,
     worker_groups.create_worker_group,
+    worker_groups.rotate_worker_token,
+    worker_groups.delete_worker_group,
     public_tokens.mint_public_token,
     public_tokens.mint_token,
     public_tokens.mint_as_user,
@@ -295,10 +311,10 @@ def build(server: Server) -> Starlette:
             if server.provider is not None:
                 await server.provider.close()
 
-    description = openapi.describe(ENDPOINTS)
+    description = cache(lambda: openapi.describe(ENDPOINTS))  # it takes as long as a start
 
     async def describe(_request: Request) -> Response:
-        return JSONResponse(description)
+        return JSONResponse(description())
 
     return Starlette(
         routes=[

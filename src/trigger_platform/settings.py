@@ -146,6 +146,11 @@ class Settings(BaseModel):
         description="Encrypts secrets at rest: `openssl rand -base64 32`. Needed with PostgreSQL and on a"
         " public address; else a file `secret.key` is made. Several are written newest first, with commas.",
     )
+    managed_worker_secret: SecretStr | None = Field(
+        None,
+        description="If given, supervisors must show it beside their token"
+        " (`x-trigger-worker-managed-secret`).",
+    )
     oidc_issuer: Annotated[str | None, BeforeValidator(_issuer)] = Field(
         None,
         description="An OpenID provider by which people may log in, written as it calls itself, such as"

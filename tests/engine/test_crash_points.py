@@ -20,6 +20,7 @@ import pytest
 from support import identity, otlp, streams, transitions, variables
 from support.crash import Case, Died, Moment, Mortal, reopen
 from support.engine import Engine, open_database, open_engine, scheduled, task
+from support.fleet import Fleet
 from support.session import Session
 from trigger_core.metadata import Operation
 from trigger_core.retry import RetryPolicy
@@ -59,7 +60,7 @@ from trigger_platform.engine.stream import Writer
 from trigger_platform.engine.unit import Unit
 from trigger_platform.otlp import from_json
 from trigger_platform.otlp.offered import offered
-from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow
+from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow, WorkerGroupRow
 from trigger_platform.store.sqlite import DIALECT
 from trigger_platform.store.statements import migrations
 
@@ -350,6 +351,28 @@ def _coming(engine: Engine) -> None:
 def _deployed_twice(engine: Engine) -> str:
     engine.deploy(task(retry=POLICY), scheduled())
     return engine.deploy(task(retry=POLICY), scheduled(), promoted=False)
+
+
+def _supervised(engine: Engine) -> WorkerGroupRow:
+    """A run of a managed deployment waits for a supervisor."""
+    engine.sql("update environment set type = 'PRODUCTION'")
+    engine.environment = replace(engine.environment, type="PRODUCTION")
+    engine.deploy(task(retry=POLICY))
+    engine.trigger()
+    return Fleet.of(engine).group
+
+
+def _managed_wait(engine: Engine) -> tuple[WorkerGroupRow, RunRow]:
+    fleet = Fleet(engine, _supervised(engine))
+    return fleet.group, fleet.wait(fleet.take()[0], 60_000)
+
+
+def _managed_restore(engine: Engine) -> tuple[WorkerGroupRow, Assignment]:
+    group, waiting = _managed_wait(engine)
+    fleet = Fleet(engine, group)
+    fleet.put_away(waiting)
+    engine.advance(60_000)
+    return group, fleet.take()[0]
 
 
 def _end_build(engine: Engine, deployment_id: str, function: Any, *how: Any) -> str:
@@ -700,6 +723,16 @@ CASES = [
         lambda e: (_snapshot(e), e.clock.advance(10_000))[0],
     ),
     Case("snapshot_channel.disconnect", _disconnect, _snapshot),
+    Case(
+        "supervisor.take", lambda e, group: Fleet(e, group).take(), _supervised, is_repeated=False
+    ),
+    Case("suspension.put_away", lambda e, s: Fleet(e, s[0]).put_away(s[1]), _managed_wait),
+    Case("suspension.go_on", lambda e, s: Fleet(e, s[0]).go_on(s[1]).status, _managed_restore),
+    Case(
+        "snapshot_channel.start instead of going on",
+        lambda e, s: Fleet(e, s[0]).start(s[1]).run.attempt,
+        _managed_restore,
+    ),
     Case(
         "trigger.create for a parent that is told by its snapshot",
         lambda e, s: _create(e, parent_run_id=s[0], resume_parent_on_completion=True),

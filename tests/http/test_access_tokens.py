@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,6 +103,65 @@ async def test_a_restricted_key_does_what_its_scopes_say(platform: Platform, acm
         assert answer.status_code == 403, refused
     assert (await platform.http.delete(f"{path}/{made['id']}", headers=acme.owner)).is_success
     assert (await platform.http.get("/api/v1/runs", headers=own)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("scope", "method", "path", "body"),
+    [
+        ("read:schedules", "GET", "/api/v1/schedules", None),
+        ("write:schedules", "POST", "/api/v1/schedules", {"task": "t", "cron": "* * * * *"}),
+        ("read:runs", "GET", "/api/v1/bulk-actions", None),
+        ("write:runs", "POST", "/api/v1/bulk-actions", {"action": "cancel", "runIds": ["x"]}),
+        ("write:runs", "POST", "/api/v1/idempotencyKeys/x/reset", {"taskIdentifier": "t"}),
+        ("read:runs", "GET", "/api/v2/packets/x", None),
+        ("trigger:tasks", "PUT", "/api/v2/packets/x", None),
+        ("read:runs", "GET", "/realtime/v1/streams/run_x/self/s", None),
+        ("write:runs", "POST", "/realtime/v1/streams/run_x/self/s", None),
+        ("read:inputStreams", "GET", "/realtime/v1/streams/run_x/input/s", None),
+    ],
+)
+async def test_a_scope_opens_its_route_and_no_other_does(
+    platform: Platform, acme: Tenant, scope: str, method: str, path: str, body: Any
+) -> None:
+    """A filter in the query, by which a list of runs is narrowed, opens nothing else."""
+
+    async def status(*scopes: str) -> int:
+        made = {"name": "x", "scopes": scopes}
+        key = await platform.http.post(f"{acme.path}/prod/api-keys", json=made, headers=acme.owner)
+        spelled = f"{path}?filter[taskIdentifier]=t"
+        headers = bearer(key.json()["apiKey"])
+        answer = await platform.http.request(method, spelled, json=body, headers=headers)
+        return answer.status_code
+
+    action = scope.partition(":")[0]
+    assert await status(scope) not in {401, 403}
+    assert await status(f"{action}:tasks:t", f"{action}:tags", f"{action}:queues") == 403
+    assert await status("read:deployments") == 403
+
+
+async def test_a_developer_replaces_the_key_of_his_own_environment_alone(
+    platform: Platform, acme: Tenant
+) -> None:
+    """That of production is an admin's, and so is nobody else's; a viewer replaces none."""
+
+    async def replaced(role: Role, word: str) -> int:
+        path, headers = f"{acme.path}/{word}/regenerate-api-key", bearer(acme.tokens[role])
+        return (await platform.http.post(path, headers=headers)).status_code
+
+    own = bearer(acme.tokens[Role.DEVELOPER])
+    before = (await platform.http.get(f"{acme.path}/dev", headers=own)).json()["apiKey"]
+    others = (await platform.http.get(f"{acme.path}/dev", headers=acme.owner)).json()["apiKey"]
+    assert await replaced(Role.DEVELOPER, "dev") == 200
+    assert (await platform.http.get(f"{acme.path}/dev", headers=own)).json()["apiKey"] != before
+    kept = await platform.http.get(f"{acme.path}/dev", headers=acme.owner)
+    assert kept.json()["apiKey"] == others
+    assert [await replaced(Role.DEVELOPER, word) for word in ("staging", "prod", "preview")] == [
+        403,
+        403,
+        403,
+    ]
+    assert await replaced(Role.VIEWER, "dev") == 403
+    assert await replaced(Role.ADMIN, "prod") == 200
 
 
 async def test_a_scope_that_is_none_is_refused(platform: Platform, acme: Tenant) -> None:

@@ -21,7 +21,7 @@ from support.dev import run_cli
 from support.http import PROJECT, Platform, serving
 from trigger_core.jwt import AUDIENCE, ISSUER
 from trigger_platform.app import ENDPOINTS, build
-from trigger_platform.http.access import Access
+from trigger_platform.http.access import Access, Credential
 from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.guard import Guard
 from trigger_platform.store import opening
@@ -173,7 +173,9 @@ async def test_error_leakage_no_route_shows_what_broke(platform: Platform) -> No
 # --- CSRF, clickjacking, XSS -----------------------------------------------------------------------------
 
 
-UNSAFE = [one for one in ENDPOINTS if one.access is Access.LOCAL and one.method != "GET"]
+UNSAFE = [
+    one for one in ENDPOINTS if Credential.BROWSER in one.access.value.takes and one.method != "GET"
+]
 
 
 @pytest.mark.parametrize("one", UNSAFE, ids=lambda one: one.path)
@@ -276,8 +278,13 @@ def _claims(platform: Platform, **change: Any) -> dict[str, Any]:
     [
         ({}, "HS256", True, 200),
         ({}, "none", True, 401),
+        ({}, "HS384", True, 401),
+        ({}, "HS512", True, 401),
         ({}, "HS256", False, 401),
         ({"exp": 1}, "HS256", True, 401),
+        ({"exp": None}, "HS256", True, 401),
+        ({"exp": float("inf")}, "HS256", True, 401),
+        ({"iat": float("nan")}, "HS256", True, 401),
         ({"aud": "https://other.example"}, "HS256", True, 401),
         ({"aud": None}, "HS256", True, 401),
         ({"iss": "https://other.example"}, "HS256", True, 401),

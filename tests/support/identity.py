@@ -32,6 +32,7 @@ __all__ = ["CASES"]
 LOCAL = "user_local"
 HOME = "org_local"
 BOB = "bob@example.com"
+DORA = identity.Identity("https://idp.example", "dora", "dora@corp.example", None)
 
 
 def _called(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[..., bool]:
@@ -253,6 +254,19 @@ CASES = [
     Case("user.become_admin", _become_admin),
     Case("user.become_admin of a member", _become_admin, _logged_in),
     Case("user.set_password", _set_password, _logged_in),
+    Case("one_time.spend", _called(one_time.spend, "spent", 10**15)),
+    Case("identity.user_of", _called(identity.user_of, DORA, ("corp.example",))),
+    Case(
+        "worker_group.rotate",
+        _called(worker_group.rotate, "group"),
+        lambda e: e.call(worker_group.create, "group").group.id,
+        is_repeated=False,
+    ),
+    Case(
+        "worker_group.delete",
+        once(_called(worker_group.delete, "group"), NotFoundError, "WORKER_GROUP_NOT_FOUND"),
+        lambda e: e.call(worker_group.create, "group").group.id,
+    ),
     Case(
         "worker_group.create",
         once(_called(worker_group.create, "group"), ConflictError, "WORKER_GROUP_EXISTS"),

@@ -34,7 +34,9 @@ __all__ = [
     "Execution",
     "ExecutionAttempt",
     "ExecutionBatch",
+    "ExecutionCheckpoint",
     "ExecutionData",
+    "ExecutionDeployment",
     "ExecutionEnvironment",
     "ExecutionMachine",
     "ExecutionOrganization",
@@ -47,6 +49,7 @@ __all__ = [
     "Heartbeat",
     "LaterSnapshots",
     "LatestSnapshot",
+    "ManagedMessage",
     "Named",
     "Ok",
     "RunState",
@@ -180,6 +183,22 @@ class DequeuedMessage(WireModel):
     project: Named
 
 
+class ExecutionCheckpoint(WireModel):
+    """Where a suspended run is to be restored from."""
+
+    id: str
+    type: str
+    location: str
+    image_ref: str | None = None
+
+
+class ManagedMessage(DequeuedMessage):
+    """A run to start in the image of its deployment, or to restore from a checkpoint."""
+
+    image: str
+    checkpoint: ExecutionCheckpoint | None = None
+
+
 class Dequeue(WireModel):
     """The body of ``POST /engine/v1/dev/dequeue``: the newest version of the session."""
 
@@ -279,6 +298,17 @@ class ExecutionBatch(WireModel):
     id: str
 
 
+class ExecutionDeployment(WireModel):
+    """The deployment an attempt executes on."""
+
+    id: str
+    short_code: str
+    version: str
+    runtime: str | None = None
+    runtime_version: str | None = None
+    git: dict[str, Any] | None = None
+
+
 class Execution(WireModel):
     """Everything an attempt needs to know."""
 
@@ -291,6 +321,7 @@ class Execution(WireModel):
     project: ExecutionProject
     machine: ExecutionMachine
     batch: ExecutionBatch | None = None
+    deployment: ExecutionDeployment | None = None
 
 
 class AttemptStarted(WireModel):

@@ -9,7 +9,6 @@ from pydantic import SecretStr
 
 from trigger_platform.blobs.blob_store import BlobStore
 from trigger_platform.blobs.folder import FolderBlobs
-from trigger_platform.blobs.s3 import Bucket, S3Blobs
 from trigger_platform.blobs.sigv4 import Credentials
 from trigger_platform.settings import Settings, require
 from trigger_platform.store.opening import is_server
@@ -27,7 +26,7 @@ def open_blobs(settings: Settings, now_ms: Callable[[], int]) -> BlobStore | Non
         UsageError: only a part of the bucket's settings is given.
     """
     if settings.s3_bucket:
-        return S3Blobs(_bucket(settings), now_ms)
+        return _bucket(settings, now_ms)
     folder = blob_folder(settings)
     return FolderBlobs(folder, durable=settings.durable) if folder else None
 
@@ -39,7 +38,9 @@ def blob_folder(settings: Settings) -> Path | None:
     return settings.blob_dir or _beside_the_database(settings)
 
 
-def _bucket(settings: Settings) -> Bucket:
+def _bucket(settings: Settings, now_ms: Callable[[], int]) -> BlobStore:
+    from trigger_platform.blobs.s3 import Bucket, S3Blobs  # noqa: PLC0415 - its HTTP client costs 100 ms
+
     require(settings, "s3_endpoint", "s3_access_key_id", "s3_secret_access_key")
     secret = settings.s3_secret_access_key
     assert isinstance(secret, SecretStr)
@@ -49,7 +50,7 @@ def _bucket(settings: Settings) -> Bucket:
     credentials = Credentials(
         settings.s3_access_key_id, secret.get_secret_value(), settings.s3_region
     )
-    return Bucket(settings.s3_endpoint, settings.s3_bucket, credentials)
+    return S3Blobs(Bucket(settings.s3_endpoint, settings.s3_bucket, credentials), now_ms)
 
 
 def _beside_the_database(settings: Settings) -> Path | None:

@@ -64,7 +64,7 @@ def restore(u: Unit, run: RunRow) -> Restoring | None:
     row = u.tx.one("checkpoint_by_id", CheckpointRow, id=run.checkpoint_id)
     edges = u.tx.all("edges_over", EdgeRow, run_id=run.id, attempt=run.attempt)
     results = signals.results(u, run.environment_id, (edge.waitpoint_id for edge in edges))
-    u.tx.run("edges_handed_over", run_id=run.id, attempt=run.attempt)
+    u.tx.run("edges_handed_over", run_id=run.id, attempt=run.attempt, sequence=run.sequence)
     return Restoring(
         Checkpoint(
             id=row.id, kind=row.kind, location=row.location, image_reference=row.image_reference

@@ -29,7 +29,7 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine import environment as locking
 from trigger_platform.engine.environment_turns import Contender
-from trigger_platform.engine.execution_snapshot import Move
+from trigger_platform.engine.execution_snapshot import LEASE_MS, Move
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import (
@@ -56,6 +56,14 @@ class _Look:
 
 
 @dataclass(frozen=True, slots=True)
+class _Holder:
+    """Whom runs are handed to, and for how long nothing needs to be heard of them."""
+
+    boot_id: str
+    lease_ms: int = LEASE_MS
+
+
+@dataclass(frozen=True, slots=True)
 class _Target:
     """Where a run will execute."""
 
@@ -79,17 +87,23 @@ def claim(
     if limit <= 0 or not workers:
         return []
     taken = locking.lock(u, environment.id)
-    return assignments(u, _claim(u, taken, boot_id, workers, limit))
+    return assignments(u, _claim(u, taken, _Holder(boot_id), workers, limit))
 
 
 def claim_across(
-    u: Unit, workers: Mapping[str, Sequence[str]], boot_id: str, limit: int
+    u: Unit,
+    workers: Mapping[str, Sequence[str]],
+    boot_id: str,
+    limit: int,
+    *,
+    lease_ms: int = LEASE_MS,
 ) -> dict[str, list[Assignment]]:
     """Claim up to ``limit`` runs for a worker instance that serves several environments, fairly.
 
     ``workers`` are the versions it can run, by environment. Only environments with free slots take part,
-    however many old runs others have (W27).
+    however many old runs others have (W27). What is handed out must be heard of within ``lease_ms``.
     """
+    holder = _Holder(boot_id, lease_ms)
     ids = json.dumps(sorted(workers))
     open_to = {row.id: row for row in u.tx.all("environments_lock", EnvironmentRow, ids=ids)}
     claimed: dict[str, list[RunRow]] = {}
@@ -99,7 +113,10 @@ def claim_across(
         shares = environment_turns.share(contenders, left)
         if not shares:
             break
-        found = {id_: _claim(u, open_to[id_], boot_id, workers[id_], shares[id_]) for id_ in shares}
+        found = {
+            id_: _claim(u, open_to[id_], holder, workers[id_], share)
+            for id_, share in shares.items()
+        }
         for row in _charge(u, contenders, open_to, found):
             if len(found.get(row.id, ())) < shares[row.id]:
                 del open_to[row.id]  # what waits there has no room in its queues
@@ -142,14 +159,14 @@ def _contender(
 
 
 def _claim(
-    u: Unit, environment: EnvironmentRow, boot_id: str, workers: Sequence[str], limit: int
+    u: Unit, environment: EnvironmentRow, holder: _Holder, workers: Sequence[str], limit: int
 ) -> list[RunRow]:
     if environment.paused or environment.archived_at is not None:
         return []
     versions = _Versions(u, environment, workers)
     claimed: list[RunRow] = []
     for _ in range(_LOOKS):
-        look = _look(u, environment, boot_id, versions, limit - len(claimed))
+        look = _look(u, environment, holder, versions, limit - len(claimed))
         claimed += look.claimed
         if not look.bound:
             break
@@ -157,7 +174,7 @@ def _claim(
 
 
 def _look(
-    u: Unit, environment: EnvironmentRow, boot_id: str, versions: _Versions, limit: int
+    u: Unit, environment: EnvironmentRow, holder: _Holder, versions: _Versions, limit: int
 ) -> _Look:
     """Take what stands at the front; what is at home in another language goes there, out of the way."""
     pools = pool.served_by(u, environment, versions.workers)
@@ -170,7 +187,7 @@ def _look(
             continue
         target = versions.target(run)
         if target is not None:
-            moves.append(_hand_out(u, run, boot_id, target))
+            moves.append(_hand_out(u, run, holder, target))
         elif (elsewhere := versions.elsewhere(run)) is not None:
             language.bind(u, run.id, run.sequence, elsewhere)
             u.runnable.add(environment.id)
@@ -273,7 +290,7 @@ class _Versions:
         return self._workers[worker_id]
 
 
-def _hand_out(u: Unit, run: RunRow, boot_id: str, target: _Target) -> Move:
+def _hand_out(u: Unit, run: RunRow, holder: _Holder, target: _Target) -> Move:
     task = target.task
     retry = run.retry or task.retry
     return execution_snapshot.move(
@@ -282,8 +299,9 @@ def _hand_out(u: Unit, run: RunRow, boot_id: str, target: _Target) -> Move:
         ExecutionStatus.PENDING_EXECUTING,
         RunStatus.DEQUEUED,
         f"Handed to a worker with version {target.worker.version}",
+        due_at=u.now + holder.lease_ms,
         lease=run.sequence + 1,
-        boot_id=boot_id,
+        boot_id=holder.boot_id,
         worker_id=target.worker.id,
         version=target.worker.version,
         retry=retry,

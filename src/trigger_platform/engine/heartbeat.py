@@ -11,7 +11,7 @@ from trigger_platform.engine.states import ExecutionStatus, RunStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import RunRow
 
-__all__ = ["HEARTBEAT_MS", "extend", "grant_grace", "lose", "stall"]
+__all__ = ["HEARTBEAT_MS", "extend", "grant_grace", "lose", "push_deadlines", "stall"]
 
 HEARTBEAT_MS = 5_000
 """How often a worker reports what it holds."""
@@ -42,7 +42,7 @@ def extend(u: Unit, environment_id: str, boot_id: str, held: Sequence[Held]) -> 
         elif one.waiting and run.execution_status in _DELIVERABLE:
             missed += _ended_waits(u, environment_id, one)
     execution_snapshot.apply(u, begun)
-    _push_deadlines(u, boot_id, kept)
+    push_deadlines(u, boot_id, kept)
     return missed
 
 
@@ -89,7 +89,8 @@ def _ended_waits(u: Unit, environment_id: str, held: Held) -> list[Signal]:
     ]
 
 
-def _push_deadlines(u: Unit, boot_id: str, held: Sequence[Held]) -> None:
+def push_deadlines(u: Unit, boot_id: str, held: Sequence[Held]) -> None:
+    """Extend leases; whether anything has begun is not said."""
     due_at = u.now + LEASE_MS
     u.tx.many(
         "run_extend_lease",

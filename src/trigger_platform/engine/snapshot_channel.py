@@ -26,9 +26,11 @@ from trigger_core.schemas.workers import (
     WaitResult,
 )
 from trigger_platform.engine import (
+    checkpoint,
     concurrency,
     dequeue,
     execution_snapshot,
+    finish,
     heartbeat,
     language,
     metadata,
@@ -42,6 +44,7 @@ from trigger_platform.engine import environment as locking
 from trigger_platform.engine.states import EXECUTING_STATES, ExecutionStatus
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import (
+    DeploymentRow,
     EdgeRow,
     EnvironmentRow,
     InstanceRow,
@@ -63,15 +66,21 @@ __all__ = [
     "Home",
     "Latest",
     "Since",
+    "begun",
     "boot_id",
     "complete",
     "disconnect",
     "extend",
+    "find",
+    "home",
     "is_running_out",
     "latest",
+    "lease_of",
     "next_run",
+    "sequence_of",
     "since",
     "sit",
+    "stale",
     "start",
 ]
 
@@ -98,6 +107,7 @@ class Attempt:
     queue: QueueRow
     variables: dict[str, str]
     home: Home
+    deployment: DeploymentRow | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,29 +188,46 @@ def next_run(u: Unit, environment: EnvironmentRow, current_worker: str) -> list[
     if current_worker not in language.current(u, environment):
         return None
     claimed = dequeue.claim(u, environment, boot_id(environment), [current_worker], 1)
-    return [Given(run, _home(u, environment)) for run in claimed]
+    return [Given(run, home(u, environment)) for run in claimed]
 
 
-def start(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> Attempt:
+def start(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> Attempt | None:
     """Begin the attempt that a snapshot stands for; asked again, answer alike.
+
+    ``None`` when the run had a checkpoint to go on from, was started anew, and has no attempt left for that.
 
     Raises:
         NotFoundError: no session of the environment has such a run.
         UnprocessableError: the snapshot is not one to start from, or not the latest.
     """
     run = _held(u, environment, run_id)
-    sequence = _sequence(snapshot)
+    sequence = sequence_of(snapshot)
     if run.execution_status == ExecutionStatus.PENDING_EXECUTING and run.sequence == sequence:
-        step = run_attempt.begin(u, run)
-        execution_snapshot.apply(u, [step])
-        return _attempt(u, environment, step.run)
+        begins = run_attempt.begin if run.checkpoint_id is None else checkpoint.restart
+        step = begins(u, run, u.now)
+        finish.apply(u, [step])
+        has_begun = step.run.execution_status == ExecutionStatus.EXECUTING
+        return _attempt(u, environment, step.run) if has_begun else None
     if _was_begun_from(run, sequence):
         return _attempt(u, environment, run)
-    asked = StartRetry(run_id=run.id, lease=_lease(run, sequence))
+    asked = StartRetry(run_id=run.id, lease=lease_of(run, sequence))
     begun = run_attempt.retry(u, environment.id, run.boot_id or "", [asked])
     if not begun:
-        raise _stale(run, snapshot)
+        raise stale(run, snapshot)
     return _attempt(u, environment, begun[0])
+
+
+def begun(attempt: Attempt | None, snapshot: str) -> Attempt:
+    """Return an attempt that has begun, or refuse, once what became of its run is written.
+
+    Raises:
+        UnprocessableError: it has not.
+    """
+    if attempt is None:
+        raise UnprocessableError(
+            f"no attempt is left to start from {snapshot}", status=422, code="STALE_SNAPSHOT"
+        )
+    return attempt
 
 
 def complete(
@@ -218,31 +245,37 @@ def complete(
         NotFoundError: the environment has no such run.
         UnprocessableError: the snapshot is not of the present attempt.
     """
-    run = _of(u, environment, completion.run_id)
+    run = find(u, environment, completion.run_id)
     boot = run.boot_id or ""
-    lease = _lease(run, _sequence(snapshot))
+    lease = lease_of(run, sequence_of(snapshot))
     if change is not None:
         told = MetadataFlush(**dict(change), run_id=run.id, lease=lease, number=_LAST_FLUSH)
         metadata.flush(u, environment, boot, [told])
     leased = completion.model_copy(update={"lease": lease})
     [verdict] = run_attempt.complete(u, environment.id, boot, [leased])
     if verdict.kind == "stale":
-        raise _stale(run, snapshot)
+        raise stale(run, snapshot)
     concurrency.admit_resuming(u, environment.id)
-    return Ended(_of(u, environment, run.id), verdict)
+    return Ended(find(u, environment, run.id), verdict)
 
 
 def extend(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> None:
     """Keep the lease of a run alive; a snapshot of an earlier attempt keeps nothing alive.
 
+    An attempt that has not begun does not begin by that, and keeps the time it was given to.
+
     Raises:
         NotFoundError: the environment has no such run.
     """
-    run = _of(u, environment, run_id)
-    lease = _lease(run, _sequence(snapshot))
-    if signals.is_reader(run.boot_id):
-        held = [Held(run_id=run.id, lease=lease)]
-        heartbeat.extend(u, environment.id, run.boot_id or "", held)
+    run = find(u, environment, run_id)
+    lease = lease_of(run, sequence_of(snapshot))
+    if run.boot_id is None or not signals.is_reader(run.boot_id):
+        return
+    held = [Held(run_id=run.id, lease=lease)]
+    if run.execution_status != ExecutionStatus.PENDING_EXECUTING:
+        heartbeat.extend(u, environment.id, run.boot_id, held)
+    elif _ends_soon(run, u.now):
+        heartbeat.push_deadlines(u, run.boot_id, held)
 
 
 def latest(u: Unit, environment: EnvironmentRow, run_id: str) -> Latest:
@@ -251,7 +284,7 @@ def latest(u: Unit, environment: EnvironmentRow, run_id: str) -> Latest:
     Raises:
         NotFoundError: the environment has no such run.
     """
-    run = _of(u, environment, run_id)
+    run = find(u, environment, run_id)
     return Latest(run, _ended_waits(u, run, "edges_told_since_executing", run.sequence))
 
 
@@ -261,8 +294,8 @@ def since(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> S
     Raises:
         NotFoundError: the environment has no such run, or the run has no such snapshot.
     """
-    run = _of(u, environment, run_id)
-    sequence = _sequence(snapshot)
+    run = find(u, environment, run_id)
+    sequence = sequence_of(snapshot)
     if snapshot != ids.snapshot_id(run.id, sequence) or not 0 < sequence <= run.sequence:
         raise NotFoundError(
             f"there is no snapshot {snapshot}", status=404, code="SNAPSHOT_NOT_FOUND"
@@ -274,7 +307,11 @@ def since(u: Unit, environment: EnvironmentRow, run_id: str, snapshot: str) -> S
 def is_running_out(run: RunRow, now: int) -> bool:
     """Tell whether the lease of a run whose worker reads its snapshots wants to be extended by that."""
     is_live = run.execution_status in EXECUTING_STATES and signals.is_reader(run.boot_id)
-    return is_live and run.due_at is not None and run.due_at - now < execution_snapshot.LEASE_MS / 2
+    return is_live and _ends_soon(run, now)
+
+
+def _ends_soon(run: RunRow, now: int) -> bool:
+    return run.due_at is not None and run.due_at - now < execution_snapshot.LEASE_MS / 2
 
 
 def disconnect(u: Unit, environment: EnvironmentRow, run_ids: Sequence[str]) -> int:
@@ -300,12 +337,18 @@ def _is_below(u: Unit, environment: EnvironmentRow, run: RunRow) -> bool:
     return other.parent_id == environment.id
 
 
-def _home(u: Unit, environment: EnvironmentRow) -> Home:
+def home(u: Unit, environment: EnvironmentRow) -> Home:
+    """Return the project of an environment, and whose it is."""
     project = u.tx.one("project_by_id", ProjectRow, id=environment.project_id)
     return Home(project, organization.by_id(u, project.organization_id))
 
 
-def _of(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
+def find(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
+    """Return a run.
+
+    Raises:
+        NotFoundError: the environment has no such run.
+    """
     found = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=environment.id)
     if found is None:
         raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
@@ -313,7 +356,7 @@ def _of(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
 
 
 def _held(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
-    run = _of(u, environment, run_id)
+    run = find(u, environment, run_id)
     if not signals.is_reader(run.boot_id):
         raise UnprocessableError(
             f"no session has the run {run_id}", status=422, code="STALE_SNAPSHOT"
@@ -321,7 +364,12 @@ def _held(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
     return run
 
 
-def _sequence(snapshot: str) -> int:
+def sequence_of(snapshot: str) -> int:
+    """Return which step of its run a snapshot is.
+
+    Raises:
+        NotFoundError: it is none.
+    """
     try:
         return ids.sequence_of_snapshot(snapshot)
     except ValueError:
@@ -330,7 +378,7 @@ def _sequence(snapshot: str) -> int:
         ) from None
 
 
-def _lease(run: RunRow, sequence: int) -> int:
+def lease_of(run: RunRow, sequence: int) -> int:
     """Return the lease a snapshot belongs to: the present one, else one that opens nothing any more."""
     is_present = run.lease is not None and run.lease <= sequence <= run.sequence
     return run.lease if is_present and run.lease is not None else sequence
@@ -348,7 +396,20 @@ def _attempt(u: Unit, environment: EnvironmentRow, run: RunRow) -> Attempt:
     names = json.dumps([run.queue])
     [queue] = u.tx.all("queues_by_name", QueueRow, environment_id=environment.id, names=names)
     values = {row.name: variable.read(u.keys, row) for row in variable.rows(u, environment)}
-    return Attempt(run, payload, task, queue, values, _home(u, environment))
+    return Attempt(
+        run, payload, task, queue, values, home(u, environment), _deployment(u, environment, run)
+    )
+
+
+def _deployment(u: Unit, environment: EnvironmentRow, run: RunRow) -> DeploymentRow | None:
+    if environment.type == "DEVELOPMENT":
+        return None
+    return u.tx.maybe(
+        "deployment_of_worker",
+        DeploymentRow,
+        worker_id=run.worker_id,
+        environment_id=environment.id,
+    )
 
 
 def _ended_waits(u: Unit, run: RunRow, statement: str, sequence: int) -> list[CompletedWait]:
@@ -368,7 +429,8 @@ def _ended_waits(u: Unit, run: RunRow, statement: str, sequence: int) -> list[Co
     ]
 
 
-def _stale(run: RunRow, snapshot: str) -> UnprocessableError:
+def stale(run: RunRow, snapshot: str) -> UnprocessableError:
+    """Return the refusal of what was said under a snapshot that counts no more."""
     return UnprocessableError(
         f"{snapshot} is not a snapshot of the present attempt of {run.id}",
         status=422,

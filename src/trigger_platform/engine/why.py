@@ -177,9 +177,12 @@ def _place(u: Unit, environment: EnvironmentRow, run: RunRow) -> str:
 
 
 def _workers(u: Unit, environment: EnvironmentRow, found: _Findings) -> None:
+    is_dev = environment.type == "DEVELOPMENT"
     seen = u.tx.scalar("instance_newest", environment_id=environment.id)
-    if seen is None or u.now - seen > _WORKER_ONLINE_MS:
-        found.blocked_by.append("no worker is connected; start `trigger dev`")
+    managed = None if is_dev else u.tx.scalar("worker_group_newest")
+    if max(seen or 0, managed or 0) < u.now - _WORKER_ONLINE_MS:
+        fix = "; start `trigger dev`" if is_dev else ""
+        found.blocked_by.append(f"no worker is connected{fix}")
     else:
         found.clear.append("a worker is connected")
 

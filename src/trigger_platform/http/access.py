@@ -42,11 +42,13 @@ class Need:
         action: what is done.
         type: to what.
         parameter: what names the thing, in the path or the query; without it it is the whole collection.
+        is_narrowed: whether the query narrows it to tasks or tags, which a scope may name instead.
     """
 
     action: str
     type: str
     parameter: str | None = None
+    is_narrowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Rule:
         says: who gets in, in words.
         takes: the credentials that may get in; none for a route that is open to anybody.
         role: the least role of a user or an organisation's token in what the path names.
+        own_role: the least role where that is the user's own environment of development, if it is another.
         need: what the scopes of a credential that has some must allow; without it none gets in.
         is_asked_later: whether the handler asks for what a credential needs, because the body says it.
         is_admins: whether the user must be an admin of this server.
@@ -65,9 +68,14 @@ class Rule:
     says: str
     takes: frozenset[Credential] = frozenset()
     role: Role = Role.OWNER
+    own_role: Role | None = None
     need: Need | None = None
     is_asked_later: bool = False
     is_admins: bool = False
+
+    def least_role(self, word: str | None) -> Role:
+        """Return the least role in a project, and in the environment of it that a path names."""
+        return self.role if self.own_role is None or word != "dev" else self.own_role
 
 
 _KEY = frozenset({Credential.KEY})
@@ -88,11 +96,19 @@ class Access(Enum):
     ENVIRONMENT = Rule("an environment's secret key", _KEY)
     RUN_READER = Rule("who may read the run", _SCOPED, need=Need("read", "runs", "run_id"))
     RUN_WRITER = Rule("who may write the run", _SCOPED, need=Need("write", "runs", "run_id"))
-    RUNS_READER = Rule("who may read runs", _SCOPED, need=Need("read", "runs"))
+    RUNS_READER = Rule("who may read runs", _SCOPED, need=Need("read", "runs", is_narrowed=True))
     TASK_TRIGGER = Rule(
         "who may trigger the task", _SCOPED, need=Need("trigger", "tasks", "task_id")
     )
     RUN_EDITOR = Rule("a key that may write the run", _KEY, need=Need("write", "runs", "run_id"))
+    ALL_RUNS_READER = Rule("a key that may read all runs", _KEY, need=Need("read", "runs"))
+    ALL_RUNS_EDITOR = Rule("a key that may write all runs", _KEY, need=Need("write", "runs"))
+    PAYLOAD_WRITER = Rule("a key that may trigger all tasks", _KEY, need=Need("trigger", "tasks"))
+    INPUT_READER = Rule(
+        "a key that may read the run's input", _KEY, need=Need("read", "inputStreams", "run_id")
+    )
+    SCHEDULE_READER = Rule("who may read schedules", _KEY, need=Need("read", "schedules"))
+    SCHEDULE_WRITER = Rule("who may change schedules", _KEY, need=Need("write", "schedules"))
     BATCH_TRIGGER = Rule(
         "who may trigger batches of the tasks",
         _SCOPED,
@@ -122,13 +138,13 @@ class Access(Enum):
         "a key that may read environment variables, or a developer",
         _KEY | _TOKEN,
         Role.DEVELOPER,
-        Need("read", "envvars"),
+        need=Need("read", "envvars"),
     )
     VARIABLE_WRITER = Rule(
         "a key that may write environment variables, or a developer",
         _KEY | _TOKEN,
         Role.DEVELOPER,
-        Need("write", "envvars"),
+        need=Need("write", "envvars"),
     )
     TOKEN_MINTER = Rule("an environment's secret key, within its scopes", _KEY, is_asked_later=True)
 
@@ -143,6 +159,12 @@ class Access(Enum):
     PROJECT_VIEWER = Rule("a member of the project's organisation", _TOKEN, Role.VIEWER)
     PROJECT_DEVELOPER = Rule("a developer of the project's organisation", _TOKEN, Role.DEVELOPER)
     PROJECT_ADMIN = Rule("an admin of the project's organisation", _TOKEN, Role.ADMIN)
+    KEY_REPLACER = Rule(
+        "an admin of the project's organisation, or a developer whose own environment it is",
+        _TOKEN,
+        Role.ADMIN,
+        own_role=Role.DEVELOPER,
+    )
     ENVIRONMENT_OR_VIEWER = Rule(
         "an environment's secret key, or a member", _KEY | _TOKEN, Role.VIEWER
     )

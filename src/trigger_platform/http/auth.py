@@ -244,7 +244,7 @@ def _resources(u: Unit, found: EnvironmentRow, need: Need, request: Request) -> 
 def _collection(need: Need, request: Request) -> Groups:
     """A list of runs may be reached by all the tasks, or all the tags, that it is narrowed to."""
     groups = [[Resource(need.type)]]
-    if need.type == "runs":
+    if need.is_narrowed:
         for kind, name in (("tasks", "filter[taskIdentifier]"), ("tags", "filter[tag]")):
             given = [one for one in request.query_params.get(name, "").split(",") if one]
             groups += [[Resource(kind, one) for one in given]] if given else []
@@ -313,7 +313,7 @@ async def _in_project(
 ) -> Principal:
     """Put a caller into the project, and the environment, that the path names."""
     named, role = await server.units.read(_standing, row, asked.ref or "")
-    if role < rule.role:
+    if role < rule.least_role(asked.word):
         raise forbidden()
     caller = replace(caller, project=named, role=role)
     if asked.word is None:

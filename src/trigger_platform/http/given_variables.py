@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from trigger_platform.http.endpoint import Incoming
+from trigger_platform.store.rows import EnvironmentRow
 
 __all__ = ["of"]
 
 
-def of(call: Incoming[Any], organization_id: str) -> dict[str, str]:
-    """Return where the platform is, for the tasks of the caller's environment."""
-    here, url = call.principal.environment, call.server.url
-    url = url or str(call.request.base_url).rstrip("/")
+def of(call: Incoming[Any], here: EnvironmentRow, organization_id: str) -> dict[str, str]:
+    """Return where the platform is, for the tasks of an environment."""
+    url = call.server.url or str(call.request.base_url).rstrip("/")
     given = {
         "TRIGGER_API_URL": url,
         "TRIGGER_STREAM_URL": url,

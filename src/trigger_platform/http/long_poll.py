@@ -22,11 +22,16 @@ async def until_found(
     *,
     wait_ms: int,
     wants_work: bool = True,
+    everywhere: bool = False,
 ) -> T:
-    """Look for runs and signals of a worker instance until there is something, at most so long."""
+    """Look for runs and signals of a worker instance until there is something, at most so long.
+
+    It is woken by what happens in the caller's environment, or in any.
+    """
     deadline = asyncio.get_running_loop().time() + wait_ms / 1000
     hub, look_every_s = call.server.hub, call.server.units.db.look_every_s
-    async with hub.waiting(call.environment_id, boot_id, wants_work=wants_work) as waiter:
+    place = None if everywhere else call.environment_id
+    async with hub.waiting(place, boot_id, wants_work=wants_work) as waiter:
         while True:
             waiter.woken.clear()
             found = await look()

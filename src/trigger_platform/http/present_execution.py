@@ -18,7 +18,9 @@ from trigger_core.schemas.execution import (
     Execution,
     ExecutionAttempt,
     ExecutionBatch,
+    ExecutionCheckpoint,
     ExecutionData,
+    ExecutionDeployment,
     ExecutionEnvironment,
     ExecutionMachine,
     ExecutionOrganization,
@@ -26,12 +28,14 @@ from trigger_core.schemas.execution import (
     ExecutionQueue,
     ExecutionRun,
     ExecutionTask,
+    ManagedMessage,
     Named,
     RunState,
     SnapshotState,
     Typed,
     WorkerVersion,
 )
+from trigger_core.schemas.supervisors import ContinuedRun
 from trigger_platform.engine import idempotency, trace
 from trigger_platform.engine.snapshot_channel import (
     Attempt,
@@ -42,9 +46,10 @@ from trigger_platform.engine.snapshot_channel import (
     Since,
 )
 from trigger_platform.engine.states import ExecutionStatus
-from trigger_platform.store.rows import EnvironmentRow, RunRow
+from trigger_platform.engine.supervisor import Taken
+from trigger_platform.store.rows import DeploymentRow, EnvironmentRow, RunRow
 
-__all__ = ["completed", "dequeued", "latest", "since", "started"]
+__all__ = ["completed", "continued", "dequeued", "latest", "managed", "since", "started"]
 
 _SLUGS = {"DEVELOPMENT": "dev", "STAGING": "stg", "PRODUCTION": "prod", "PREVIEW": "preview"}
 _STATUSES = {
@@ -78,6 +83,32 @@ def dequeued(given: Given, environment: EnvironmentRow, now: int) -> DequeuedMes
     )
 
 
+def managed(taken: Taken, now: int) -> ManagedMessage:
+    """Return a run that was handed to a supervisor."""
+    run, deployment = taken.run, taken.deployment
+    plain = dequeued(Given(run, taken.home), taken.environment, now)
+    kept = run.checkpoint
+    return ManagedMessage(
+        **dict(plain)
+        | {
+            "deployment": {
+                "id": _body(deployment.id),
+                "friendlyId": deployment.id,
+                "imagePlatform": deployment.image_platform,
+            }
+        },
+        image=deployment.image_reference or "",
+        checkpoint=ExecutionCheckpoint(
+            id=_body(kept.id),
+            type=kept.kind,
+            location=kept.location,
+            image_ref=kept.image_reference,
+        )
+        if kept
+        else None,
+    )
+
+
 def started(attempt: Attempt, environment: EnvironmentRow, given: dict[str, str]) -> AttemptStarted:
     """Return an attempt that has begun, with everything its code is given; the user's variables too.
 
@@ -108,6 +139,7 @@ def started(attempt: Attempt, environment: EnvironmentRow, given: dict[str, str]
             ),
             machine=_machine(run.machine),
             batch=ExecutionBatch(id=run.batch_id) if run.batch_id else None,
+            deployment=_deployment(attempt.deployment) if attempt.deployment else None,
         ),
     )
 
@@ -153,6 +185,21 @@ def since(found: Since) -> list[ExecutionData]:
     ]
     told = {"completed_waitpoints": [_wait(one) for one in found.waits]}
     return [*steps[:-1], *(last.model_copy(update=told) for last in steps[-1:])]
+
+
+def continued(run: RunRow) -> ContinuedRun:
+    """Return a run that executes again."""
+    return ContinuedRun(snapshot=_snapshot_of(run), run=_run(run))
+
+
+def _deployment(row: DeploymentRow) -> ExecutionDeployment:
+    return ExecutionDeployment(
+        id=row.id,
+        short_code=row.short_code,
+        version=row.version,
+        runtime=row.runtime,
+        git=json.loads(row.git) if row.git else None,
+    )
 
 
 def _execution_run(attempt: Attempt) -> ExecutionRun:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import secrets
 import warnings
 from collections.abc import Sequence
@@ -117,15 +118,16 @@ def verify(
         AuthenticationError: it is expired, was revoked, or was not signed with these keys.
     """
     claims = _claims(keys, token, signers)
-    if claims["exp"] * 1000 <= now_ms:
+    expires_at = _moment(claims["exp"])
+    if expires_at <= now_ms:
         raise AuthenticationError("the public access token has expired", status=401)
-    if claims.get("iat", 0) * 1000 < signers[0].tokens_since:
+    if _moment(claims.get("iat", 0)) < signers[0].tokens_since:
         raise AuthenticationError("the public access token has been revoked", status=401)
     once = _fingerprint(token) if claims.get("otu") is True else None
     realtime = claims.get("realtime")
     skipped = realtime.get("skipColumns", ()) if isinstance(realtime, dict) else ()
     scopes = tuple(claims.get("scopes", ()))
-    return PublicToken(scopes, claims["exp"] * 1000, once, tuple(map(str, skipped)))
+    return PublicToken(scopes, expires_at, once, tuple(map(str, skipped)))
 
 
 def _claims(keys: KeyRing, token: str, signers: Sequence[EnvironmentRow]) -> dict[str, Any]:
@@ -146,6 +148,15 @@ def _claims(keys: KeyRing, token: str, signers: Sequence[EnvironmentRow]) -> dic
     raise AuthenticationError(
         "the public access token is not valid", status=401, because=str(problem)
     ) from problem
+
+
+def _moment(seconds: object) -> int:
+    """Return a moment that a token names (ms); one whose times are no numbers opens nothing."""
+    if not isinstance(seconds, int | float) or not math.isfinite(seconds):
+        raise AuthenticationError(
+            "the public access token is not valid", status=401, because="its times are no numbers"
+        )
+    return int(seconds * 1000)
 
 
 def _fingerprint(token: str) -> str:

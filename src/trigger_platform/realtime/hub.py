@@ -19,13 +19,17 @@ __all__ = ["Hub", "Subscription", "WorkWaiter"]
 
 @dataclass(eq=False, slots=True)
 class WorkWaiter:
-    """A worker's poll that found nothing yet."""
+    """A worker's poll that found nothing yet; without an environment it waits for work in any."""
 
-    environment_id: str
+    environment_id: str | None
     boot_id: str
     wants_work: bool
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     ended: bool = False
+
+    def concerns(self, runnable: frozenset[str]) -> bool:
+        """Tell whether there is work for it in environments that have some."""
+        return bool(runnable) if self.environment_id is None else self.environment_id in runnable
 
 
 @dataclass(eq=False, slots=True)
@@ -57,7 +61,7 @@ class Hub:
     def notice(self, notice: Notice) -> None:
         """A commit, here or in another process: wake whom it concerns."""
         for waiter in self._waiters:
-            has_work = waiter.wants_work and waiter.environment_id in notice.runnable
+            has_work = waiter.wants_work and waiter.concerns(notice.runnable)
             if has_work or waiter.boot_id in notice.boots or notice.look:
                 waiter.woken.set()
         self._publish(notice.streams)
@@ -74,7 +78,7 @@ class Hub:
 
     @asynccontextmanager
     async def waiting(
-        self, environment_id: str, boot_id: str, *, wants_work: bool
+        self, environment_id: str | None, boot_id: str, *, wants_work: bool
     ) -> AsyncIterator[WorkWaiter]:
         """Be woken for work or signals while in this block."""
         waiter = WorkWaiter(environment_id, boot_id, wants_work, ended=self.closed.is_set())

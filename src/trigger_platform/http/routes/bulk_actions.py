@@ -30,7 +30,7 @@ _ONE = "/api/v1/bulk-actions/{bulk_action_id}"
 @endpoint(
     "POST",
     _ALL,
-    access=Access.ENVIRONMENT,
+    access=Access.ALL_RUNS_EDITOR,
     body=CreateBulkAction,
     returns=BulkActionId,
     statuses=(202,),
@@ -55,7 +55,7 @@ async def create_bulk_action(call: Incoming[CreateBulkAction]) -> Reply:
     return Reply(await call.once(BulkActionId, work), status=202)
 
 
-@endpoint("GET", _ALL, access=Access.ENVIRONMENT, returns=BulkActionPage, query=query.CURSOR)
+@endpoint("GET", _ALL, access=Access.ALL_RUNS_READER, returns=BulkActionPage, query=query.CURSOR)
 async def list_bulk_actions(call: Incoming[None]) -> BulkActionPage:
     """List actions, newest first."""
     page = await call.server.read(
@@ -71,7 +71,7 @@ async def list_bulk_actions(call: Incoming[None]) -> BulkActionPage:
     )
 
 
-@endpoint("GET", _ONE, access=Access.ENVIRONMENT, returns=BulkActionDetail)
+@endpoint("GET", _ONE, access=Access.ALL_RUNS_READER, returns=BulkActionDetail)
 async def read_bulk_action(call: Incoming[None]) -> BulkActionDetail:
     """Read how far an action came."""
     found = await call.server.read(
@@ -80,7 +80,7 @@ async def read_bulk_action(call: Incoming[None]) -> BulkActionDetail:
     return _detail(found)
 
 
-@endpoint("POST", f"{_ONE}/abort", access=Access.ENVIRONMENT, returns=BulkActionId)
+@endpoint("POST", f"{_ONE}/abort", access=Access.ALL_RUNS_EDITOR, returns=BulkActionId)
 async def abort_bulk_action(call: Incoming[None]) -> BulkActionId:
     """Stop an action; what is done stays done."""
     stopped = await call.server.write(

@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 
-from pydantic import ValidationError
 from starlette.responses import Response, StreamingResponse
 
-from trigger_core import ids, packet
+from trigger_core import ids
 from trigger_core.schemas.execution import (
     AttemptCompleted,
-    AttemptResult,
     AttemptStarted,
     CompleteAttempt,
     DebugLog,
@@ -21,19 +19,20 @@ from trigger_core.schemas.execution import (
     DevStatus,
     Disconnect,
     Disconnected,
-    FlushedMetadata,
     Heartbeat,
     LaterSnapshots,
     LatestSnapshot,
     Ok,
     StartAttempt,
-    SucceededAttempt,
 )
-from trigger_core.schemas.metadata import MetadataUpdate
-from trigger_core.schemas.workers import Completion, Failed, RetryPlan, Succeeded
 from trigger_platform.engine import environment, schedule_instance, snapshot_channel
 from trigger_platform.engine.snapshot_channel import Given
-from trigger_platform.http import given_variables, long_poll, present_execution
+from trigger_platform.http import (
+    given_variables,
+    long_poll,
+    present_execution,
+    read_execution,
+)
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
 from trigger_platform.http.server import Server
@@ -149,8 +148,10 @@ async def start_attempt(call: Incoming[StartAttempt]) -> AttemptStarted:
     attempt = await call.server.write(
         snapshot_channel.start, call.environment_id, call.path("run_id"), call.path("snapshot_id")
     )
-    given = given_variables.of(call, attempt.home.organization.id)
-    return present_execution.started(attempt, call.principal.environment, given)
+    begun = snapshot_channel.begun(attempt, call.path("snapshot_id"))
+    environment = call.principal.environment
+    given = given_variables.of(call, environment, begun.home.organization.id)
+    return present_execution.started(begun, environment, given)
 
 
 @endpoint(
@@ -168,8 +169,8 @@ async def complete_attempt(call: Incoming[CompleteAttempt]) -> AttemptCompleted:
         snapshot_channel.complete,
         call.environment_id,
         call.path("snapshot_id"),
-        _completion(call.path("run_id"), told),
-        _change(call.path("run_id"), told.flushed_metadata),
+        read_execution.completion(call.path("run_id"), told),
+        read_execution.change(call.path("run_id"), told.flushed_metadata),
     )
     return AttemptCompleted(result=present_execution.completed(ended))
 
@@ -246,37 +247,3 @@ async def _presence(server: Server, environment_id: str) -> AsyncIterator[str]:
     while not await server.hub.closes_within(_PRESENCE_S):
         await server.write(snapshot_channel.sit, environment_id)
         yield "event: time\ndata: {}\n\n"
-
-
-def _completion(run_id: str, told: AttemptResult) -> Completion:
-    duration_ms = round(told.usage.duration_ms)
-    if isinstance(told, SucceededAttempt):
-        return Succeeded(
-            run_id=run_id,
-            lease=0,
-            output=told.output,
-            output_type=told.output_type,
-            duration_ms=duration_ms,
-        )
-    return Failed(
-        run_id=run_id,
-        lease=0,
-        error=told.error,
-        retry=RetryPlan(delay=round(told.retry.delay)) if told.retry else None,
-        skip_retrying=told.skipped_retrying,
-        duration_ms=duration_ms,
-    )
-
-
-def _change(run_id: str, flushed: FlushedMetadata | None) -> MetadataUpdate | None:
-    """Read the changes of metadata that come with the end of an attempt.
-
-    What cannot be read is no reason to refuse the end of the attempt.
-    """
-    if flushed is None or flushed.data is None:
-        return None
-    try:
-        return MetadataUpdate.model_validate(packet.to_plain(flushed.data, flushed.data_type))
-    except (ValidationError, ValueError) as error:
-        _log.warning("the last metadata of %s cannot be read and are left out: %s", run_id, error)
-        return None

@@ -39,7 +39,7 @@ async def resume_environment(call: Incoming[None]) -> EnvironmentPause:
 @endpoint(
     "POST",
     "/api/v1/projects/{project_ref}/{env}/regenerate-api-key",
-    access=Access.PROJECT_ADMIN,
+    access=Access.KEY_REPLACER,
     returns=RegeneratedKey,
 )
 async def regenerate_key(call: Incoming[None]) -> Reply:

@@ -54,7 +54,7 @@ _LIMIT = 1024 * 1024
 )
 async def resolve_variables(call: Incoming[None]) -> Variables:
     """Return what the tasks of the key's environment are given, with the values of secrets."""
-    given = given_variables.of(call, call.project.organization_id)
+    given = given_variables.of(call, call.principal.environment, call.project.organization_id)
 
     def work(u: Unit, environment: EnvironmentRow) -> Variables:
         rows = variable.rows(u, environment)

@@ -13,7 +13,7 @@ __all__ = ["reset_key"]
 @endpoint(
     "POST",
     "/api/v1/idempotencyKeys/{key}/reset",
-    access=Access.ENVIRONMENT,
+    access=Access.ALL_RUNS_EDITOR,
     body=ResetKey,
     returns=KeyReset,
 )

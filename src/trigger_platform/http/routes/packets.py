@@ -40,26 +40,26 @@ _FOREIGN = {
 }
 
 
-@endpoint("PUT", _V2, access=Access.ENVIRONMENT, returns=PacketPlace)
+@endpoint("PUT", _V2, access=Access.PAYLOAD_WRITER, returns=PacketPlace)
 async def create_packet(call: Incoming[None]) -> PacketPlace:
     """Return where to upload a packet, and what to name in its place."""
     address = await _expect(call)
     return PacketPlace(presigned_url=address, storage_path=call.path("name"))
 
 
-@endpoint("PUT", _V1, access=Access.ENVIRONMENT, returns=PacketAddress)
+@endpoint("PUT", _V1, access=Access.PAYLOAD_WRITER, returns=PacketAddress)
 async def create_named_packet(call: Incoming[None]) -> PacketAddress:
     """Return where to upload a packet; its name is what to name in its place (older clients)."""
     return PacketAddress(presigned_url=await _expect(call))
 
 
-@endpoint("GET", _V1, access=Access.ENVIRONMENT, returns=PacketAddress)
+@endpoint("GET", _V1, access=Access.ALL_RUNS_READER, returns=PacketAddress)
 async def find_packet(call: Incoming[None]) -> PacketAddress:
     """Return where to download a packet."""
     return await _find(call)
 
 
-@endpoint("GET", _V2, access=Access.ENVIRONMENT, returns=PacketAddress)
+@endpoint("GET", _V2, access=Access.ALL_RUNS_READER, returns=PacketAddress)
 async def find_packet_v2(call: Incoming[None]) -> PacketAddress:
     """Return where to download a packet."""
     return await _find(call)

@@ -40,7 +40,7 @@ _ONE = "/api/v1/schedules/{schedule}"
 @endpoint(
     "POST",
     "/api/v1/schedules",
-    access=Access.ENVIRONMENT,
+    access=Access.SCHEDULE_WRITER,
     body=CreateSchedule,
     returns=ScheduleDetail,
 )
@@ -57,7 +57,7 @@ async def create_schedule(call: Incoming[CreateSchedule]) -> ScheduleDetail:
 @endpoint(
     "GET",
     "/api/v1/schedules",
-    access=Access.ENVIRONMENT,
+    access=Access.SCHEDULE_READER,
     returns=SchedulePage,
     query=query.NUMBERED,
 )
@@ -70,7 +70,7 @@ async def list_schedules(call: Incoming[None]) -> SchedulePage:
     )
 
 
-@endpoint("GET", _ONE, access=Access.ENVIRONMENT, returns=ScheduleDetail)
+@endpoint("GET", _ONE, access=Access.SCHEDULE_READER, returns=ScheduleDetail)
 async def retrieve_schedule(call: Incoming[None]) -> ScheduleDetail:
     """Read one schedule, by its id or its deduplication key."""
     return present.schedule(
@@ -78,7 +78,7 @@ async def retrieve_schedule(call: Incoming[None]) -> ScheduleDetail:
     )
 
 
-@endpoint("PUT", _ONE, access=Access.ENVIRONMENT, body=UpdateSchedule, returns=ScheduleDetail)
+@endpoint("PUT", _ONE, access=Access.SCHEDULE_WRITER, body=UpdateSchedule, returns=ScheduleDetail)
 async def update_schedule(call: Incoming[UpdateSchedule]) -> ScheduleDetail:
     """Say anew what a schedule is."""
 
@@ -89,25 +89,25 @@ async def update_schedule(call: Incoming[UpdateSchedule]) -> ScheduleDetail:
     return present.schedule(await call.server.write(work, call.environment_id))
 
 
-@endpoint("DELETE", _ONE, access=Access.ENVIRONMENT, returns=DeletedSchedule)
+@endpoint("DELETE", _ONE, access=Access.SCHEDULE_WRITER, returns=DeletedSchedule)
 async def delete_schedule(call: Incoming[None]) -> DeletedSchedule:
     """Remove a schedule; its runs stay."""
     return await call.once(DeletedSchedule, _delete, call.path("schedule"))
 
 
-@endpoint("POST", f"{_ONE}/activate", access=Access.ENVIRONMENT, returns=ScheduleDetail)
+@endpoint("POST", f"{_ONE}/activate", access=Access.SCHEDULE_WRITER, returns=ScheduleDetail)
 async def activate_schedule(call: Incoming[None]) -> ScheduleDetail:
     """Let a schedule fire."""
     return await _switch(call, active=True)
 
 
-@endpoint("POST", f"{_ONE}/deactivate", access=Access.ENVIRONMENT, returns=ScheduleDetail)
+@endpoint("POST", f"{_ONE}/deactivate", access=Access.SCHEDULE_WRITER, returns=ScheduleDetail)
 async def deactivate_schedule(call: Incoming[None]) -> ScheduleDetail:
     """Let a schedule pass its ticks by."""
     return await _switch(call, active=False)
 
 
-@endpoint("GET", f"{_ONE}/next", access=Access.ENVIRONMENT, returns=NextTicks, query=("count",))
+@endpoint("GET", f"{_ONE}/next", access=Access.SCHEDULE_READER, returns=NextTicks, query=("count",))
 async def next_ticks(call: Incoming[None]) -> NextTicks:
     """Show the ticks to come, nominal and effective (an addition of ours)."""
     count = call.number("count", 10, low=1, high=100)

@@ -15,8 +15,8 @@ order by e.ref, e.position;
 
 -- name: edges_handed_over
 -- They go with the run to whoever restores it.
-update edge set delivered = 1
-where run_id = :run_id and attempt = :attempt
+update edge set delivered = :sequence
+where run_id = :run_id and attempt = :attempt and delivered = 0
     and waitpoint_id in (select id from waitpoint where id = edge.waitpoint_id and status = 'COMPLETED');
 
 -- name: signals_of_run_forget

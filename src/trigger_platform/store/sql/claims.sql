@@ -33,6 +33,32 @@ with recursive bound (id) as (
 )
 select id from bound where id is not null;
 
+-- name: versions_to_supervise
+-- Managed versions that waiting runs may start on now, of the environment that was served the least first. The
+-- pools in which runs wait are found by leaping from one to the next.
+with recursive pool (id) as (
+    select min(coalesce(worker_id, environment_id)) from run
+    where execution_status = 'QUEUED' and available_at is null
+    union all
+    select (
+        select min(coalesce(run.worker_id, run.environment_id)) from run
+        where coalesce(run.worker_id, run.environment_id) > pool.id
+            and run.execution_status = 'QUEUED' and run.available_at is null
+    )
+    from pool where pool.id is not null
+)
+select d.environment_id, d.worker_id
+from deployment d join environment e on e.id = d.environment_id
+where d.worker_id in (
+        select id from pool where id is not null
+        union
+        select here.current_worker_id from environment here join pool on pool.id = here.id
+        where here.current_worker_id is not null
+    )
+    and d.type = 'MANAGED' and d.status = 'DEPLOYED'
+    and e.type <> 'DEVELOPMENT' and e.archived_at is null and e.paused = 0
+order by e.served, e.id, d.worker_id;
+
 -- name: claimable_at_most
 -- How many runs of pools can be claimed; counting ends at :limit in each.
 select cast(coalesce(sum(counted.found), 0) as bigint) from (

@@ -18,6 +18,11 @@ select {DeploymentRow} from deployment where environment_id = :environment_id an
 -- The deployment that a version came with.
 select {DeploymentRow} from deployment where worker_id = :worker_id and environment_id = :environment_id;
 
+-- name: deployments_of_workers
+-- The deployments that versions came with; :ids is a JSON array.
+select {DeploymentRow} from deployment
+where environment_id = :environment_id and worker_id in (select value from {each :ids});
+
 -- name: deployment_move
 -- A step of a deployment; no row is touched when somebody else took one first.
 update deployment set
