@@ -218,6 +218,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     organizations.remove_member,
     worker_groups.list_worker_groups,
     worker_groups.create_worker_group,
+    worker_groups.rotate_worker_token,
+    worker_groups.delete_worker_group,
     public_tokens.mint_public_token,
     public_tokens.mint_token,
     public_tokens.mint_as_user,

@@ -199,3 +199,42 @@ async def test_worker_groups_are_the_server_admins(platform: Platform, acme: Ten
     found = await platform.server.units.read(worker_group.by_token, token)
     assert found is not None
     assert found.name == "big machines"
+
+
+async def test_the_token_of_a_worker_group_is_replaced_and_taken_away(
+    platform: Platform, acme: Tenant
+) -> None:
+    """At once: the one before opens nothing; the name may have anything in it."""
+
+    async def opens(token: str) -> bool:
+        return await platform.server.units.read(worker_group.by_token, token) is not None
+
+    def promote(u: Unit) -> None:
+        u.tx.run("user_admin", id=acme.users[Role.OWNER], is_admin=1)
+
+    await platform.server.units.write(promote)
+    http, own = platform.http, acme.owner
+    tokens = {}
+    for name in ("eu/big machines", "eu"):
+        made = await http.post("/api/v1/workers", json={"name": name}, headers=own)
+        tokens[name] = made.json()["token"]["plaintext"]
+    path = "/api/v1/workers/eu%2Fbig%20machines"
+    rotated = await http.post(f"{path}/rotate-token", headers=own)
+    second = rotated.json()["token"]["plaintext"]
+
+    assert rotated.status_code == 200
+    assert rotated.headers["cache-control"] == "no-store"
+    assert rotated.json()["workerGroup"] == {"name": "eu/big machines"}
+    assert not await opens(tokens["eu/big machines"])
+    assert await opens(second)
+    gone = await http.delete(path, headers=own)
+    assert (gone.status_code, gone.json()) == (200, {"name": "eu/big machines"})
+    assert not await opens(second)
+    assert await opens(tokens["eu"])
+    for answer in (
+        await http.delete(path, headers=own),
+        await http.post(f"{path}/rotate-token", headers=own),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (404, "WORKER_GROUP_NOT_FOUND")
+    listed = await http.get("/api/v1/workers", headers=own)
+    assert [one["name"] for one in listed.json()] == ["eu"]

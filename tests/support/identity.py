@@ -14,6 +14,7 @@ from trigger_platform.engine import (
     authorization_code,
     branch,
     environment,
+    identity,
     login_session,
     one_time,
     organization,
@@ -31,6 +32,7 @@ __all__ = ["CASES"]
 LOCAL = "user_local"
 HOME = "org_local"
 BOB = "bob@example.com"
+DORA = identity.Identity("https://idp.example", "dora", "dora@corp.example", None)
 
 
 def _called(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[..., bool]:
@@ -138,6 +140,14 @@ def _logged_in(engine: Engine) -> str:
     return str(engine.call(login_session.begin, _with_bob(engine)))
 
 
+def _come_from_provider(engine: Engine, _state: Any) -> str | None:
+    """Log in with a provider: asked again, it is the same user, known by the subject."""
+    known = identity.Identity("https://id.example.com", "7", BOB, "Bob")
+    person = engine.call(identity.user_of, known, {"example.com"})
+    assert engine.call(user.by_email, BOB).external_id == known.external_id
+    return str(person.email)
+
+
 def _become_admin(engine: Engine, session: str | None) -> None:
     bob = engine.call(user.become_admin, BOB, "hash").id
     found = engine.call(user.by_id, bob)
@@ -212,6 +222,8 @@ CASES = [
     Case("environment.shared", _on_project(environment.shared, "prod"), _project),
     Case("environment.replace_key", _in_environment(environment.replace_key), is_repeated=False),
     Case("environment.revoke_public_tokens", _in_environment(environment.revoke_public_tokens)),
+    Case("identity.user_of somebody new", _come_from_provider),
+    Case("identity.user_of a member", _come_from_provider, _with_bob),
     Case("login_session.begin", _called(login_session.begin, LOCAL), is_repeated=False),
     Case("login_session.end", _log_out, lambda e: e.call(login_session.begin, LOCAL)),
     Case(
@@ -242,6 +254,19 @@ CASES = [
     Case("user.become_admin", _become_admin),
     Case("user.become_admin of a member", _become_admin, _logged_in),
     Case("user.set_password", _set_password, _logged_in),
+    Case("one_time.spend", _called(one_time.spend, "spent", 10**15)),
+    Case("identity.user_of", _called(identity.user_of, DORA, ("corp.example",))),
+    Case(
+        "worker_group.rotate",
+        _called(worker_group.rotate, "group"),
+        lambda e: e.call(worker_group.create, "group").group.id,
+        is_repeated=False,
+    ),
+    Case(
+        "worker_group.delete",
+        once(_called(worker_group.delete, "group"), NotFoundError, "WORKER_GROUP_NOT_FOUND"),
+        lambda e: e.call(worker_group.create, "group").group.id,
+    ),
     Case(
         "worker_group.create",
         once(_called(worker_group.create, "group"), ConflictError, "WORKER_GROUP_EXISTS"),

@@ -13,8 +13,14 @@ from trigger_platform.engine import worker_group
 from trigger_platform.http import present_identity as present
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
+from trigger_platform.store.rows import WorkerGroupRow
 
-__all__ = ["create_worker_group", "list_worker_groups"]
+__all__ = [
+    "create_worker_group",
+    "delete_worker_group",
+    "list_worker_groups",
+    "rotate_worker_token",
+]
 
 
 @endpoint("GET", "/api/v1/workers", access=Access.SERVER_ADMIN, returns=WorkerGroups)
@@ -37,6 +43,37 @@ async def create_worker_group(call: Incoming[CreateWorkerGroup]) -> Reply:
     made = await call.server.units.write(
         worker_group.create, call.body.name or "default", call.body.description
     )
-    name = WorkerGroupName(name=made.group.name, description=made.group.description)
-    shown = WorkerGroupCreated(worker_group=name, token=PlainToken(plaintext=made.token))
-    return Reply(shown, {"cache-control": "no-store"}, 201)
+    return _shown(made, 201)
+
+
+@endpoint(
+    "POST",
+    "/api/v1/workers/{name:path}/rotate-token",
+    access=Access.SERVER_ADMIN,
+    returns=WorkerGroupCreated,
+)
+async def rotate_worker_token(call: Incoming[None]) -> Reply:
+    """Give a group of supervisors another token, shown this once; the one before opens nothing any more."""
+    return _shown(await call.server.units.write(worker_group.rotate, call.path("name")), 200)
+
+
+@endpoint(
+    "DELETE",
+    "/api/v1/workers/{name:path}",
+    access=Access.SERVER_ADMIN,
+    returns=WorkerGroupName,
+)
+async def delete_worker_group(call: Incoming[None]) -> WorkerGroupName:
+    """Remove a group of supervisors; its token opens nothing any more."""
+    return _name(await call.server.units.write(worker_group.delete, call.path("name")))
+
+
+def _shown(made: worker_group.Made, status: int) -> Reply:
+    shown = WorkerGroupCreated(
+        worker_group=_name(made.group), token=PlainToken(plaintext=made.token)
+    )
+    return Reply(shown, {"cache-control": "no-store"}, status)
+
+
+def _name(group: WorkerGroupRow) -> WorkerGroupName:
+    return WorkerGroupName(name=group.name, description=group.description)

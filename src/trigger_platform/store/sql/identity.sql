@@ -209,6 +209,18 @@ insert into worker_group ({WorkerGroupRow}) values ({:WorkerGroupRow});
 -- The group a token is of.
 select {WorkerGroupRow} from worker_group where token_hash = :token_hash;
 
+-- name: worker_group_by_name
+-- A group by its name.
+select {WorkerGroupRow} from worker_group where name = :name;
+
+-- name: worker_group_rotate
+-- Another token for a group.
+update worker_group set token_hash = :token_hash, updated_at = :now where id = :id;
+
+-- name: worker_group_delete
+-- A group is gone.
+delete from worker_group where id = :id;
+
 -- name: worker_groups
 -- Every group, by name.
 select {WorkerGroupRow} from worker_group order by name;
