@@ -1,4 +1,4 @@
-"""The official ``trigger.dev dev`` on a TypeScript project, before the platform of a session of ours."""
+"""The official command line on a TypeScript project, before the platform of a session of ours."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import httpx
 from support.dev import Dev, clean_env, until
 from support.npm import LOCKS, NODE, installed
 
-__all__ = ["TypeScript", "ask"]
+__all__ = ["Project", "TypeScript", "ask"]
 
 PROJECT = Path(__file__).parents[1] / "compat" / "typescript"
 _READY = re.compile(r"Local worker ready.*-> (\S+)")
@@ -36,38 +36,49 @@ def ask(session: Dev, method: str, path: str, body: Any = None) -> Any:
     return answer.json()
 
 
-class TypeScript:
-    """A running session of the command line, one version of it."""
+class Project:
+    """A TypeScript project, and the official command line in it, one version of it."""
 
     def __init__(self, version: str, session: Dev, folder: Path) -> None:
         self.version = version
         self.session = session
         self.folder = folder
-        self.output = folder / "output.log"
-        self._groups: list[int] = []
         clients = installed(version)
         shutil.copytree(PROJECT, folder, dirs_exist_ok=True)
         shutil.copy(LOCKS / version / "package-lock.json", folder)
         (folder / "node_modules").symlink_to(clients / "node_modules")
-        self._program = clients / "node_modules" / "trigger.dev" / "dist" / "esm" / "index.js"
+        self.program = clients / "node_modules" / "trigger.dev" / "dist" / "esm" / "index.js"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What points the command line at the platform."""
+        known = self.session.session
+        return clean_env() | {
+            "TRIGGER_ACCESS_TOKEN": known["accessToken"],
+            "TRIGGER_API_URL": known["apiUrl"],
+            "TRIGGER_PROJECT_REF": known["projectRef"],
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "CI": "1",
+        }
+
+
+class TypeScript(Project):
+    """A running session of the command line."""
+
+    def __init__(self, version: str, session: Dev, folder: Path) -> None:
+        super().__init__(version, session, folder)
+        self.output = folder / "output.log"
+        self._groups: list[int] = []
         self.process = self.start()
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start it; it is ready once it has registered its code."""
-        known = self.session.session
         before = len(self.versions)
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [NODE, self._program, "dev", "--skip-telemetry", "--skip-update-check"],
+                [NODE, self.program, "dev", "--skip-telemetry", "--skip-update-check"],
                 cwd=self.folder,
-                env=clean_env()
-                | {
-                    "TRIGGER_ACCESS_TOKEN": known["accessToken"],
-                    "TRIGGER_API_URL": known["apiUrl"],
-                    "TRIGGER_PROJECT_REF": "proj_abcdefghijklmnopqrst",
-                    "XDG_CONFIG_HOME": str(self.folder / "config"),
-                    "CI": "1",
-                },
+                env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
