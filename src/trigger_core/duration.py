@@ -29,7 +29,7 @@ _UNIT_MS = {
     "s": 1_000,
     "ms": 1,
 }
-_PART = re.compile(r"(\d+)\s*(ms|hr|w|d|h|m|s)\s*")
+_PART = re.compile(r"(\d{1,16})\s*(ms|hr|w|d|h|m|s)\s*")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+\Z")
 _LONGEST_MS = 100 * 365 * 86_400_000
 

@@ -180,6 +180,8 @@ def test_parents_that_wait_share_the_debounced_child(engine: Engine) -> None:
         {"delay": "2030-01-01T00:00:00Z"},
         {"delay": "soon"},
         {"delay": "500ms"},
+        {"delay": "101000d"},
+        {"delay": "9" * 5_000 + "s"},
         {"delay": "5s", "max_delay": "5s"},
         {"delay": "5s", "max_delay": "later"},
     ],

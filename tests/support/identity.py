@@ -140,6 +140,14 @@ def _logged_in(engine: Engine) -> str:
     return str(engine.call(login_session.begin, _with_bob(engine)))
 
 
+def _come_from_provider(engine: Engine, _state: Any) -> str | None:
+    """Log in with a provider: asked again, it is the same user, known by the subject."""
+    known = identity.Identity("https://id.example.com", "7", BOB, "Bob")
+    person = engine.call(identity.user_of, known, {"example.com"})
+    assert engine.call(user.by_email, BOB).external_id == known.external_id
+    return str(person.email)
+
+
 def _become_admin(engine: Engine, session: str | None) -> None:
     bob = engine.call(user.become_admin, BOB, "hash").id
     found = engine.call(user.by_id, bob)
@@ -214,6 +222,8 @@ CASES = [
     Case("environment.shared", _on_project(environment.shared, "prod"), _project),
     Case("environment.replace_key", _in_environment(environment.replace_key), is_repeated=False),
     Case("environment.revoke_public_tokens", _in_environment(environment.revoke_public_tokens)),
+    Case("identity.user_of somebody new", _come_from_provider),
+    Case("identity.user_of a member", _come_from_provider, _with_bob),
     Case("login_session.begin", _called(login_session.begin, LOCAL), is_repeated=False),
     Case("login_session.end", _log_out, lambda e: e.call(login_session.begin, LOCAL)),
     Case(
