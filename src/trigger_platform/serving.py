@@ -52,12 +52,22 @@ async def serve(
     )
     web = _Web(_config(server, gate), gate, settings.drain_grace / 1000)
     serving = asyncio.create_task(web.serve(sockets=[listener]))
-    await web.up.wait()
+    await _up(web, serving)
     announce(server)
     await until.wait()
     await _drain(server, web)
     await serving
     server.units.db.close()
+
+
+async def _up(web: _Web, serving: asyncio.Task[None]) -> None:
+    """Wait until requests are answered, or raise what keeps the server from it."""
+    up = asyncio.create_task(web.up.wait())
+    await asyncio.wait({up, serving}, return_when=asyncio.FIRST_COMPLETED)
+    if not up.done():
+        up.cancel()
+        await serving
+        raise TriggerError("the web server ended before it began", code="SERVER_NOT_STARTED")
 
 
 def _open_files() -> int:
