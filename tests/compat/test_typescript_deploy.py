@@ -27,7 +27,7 @@ from support.dev import Dev, write_project
 from support.npm import NODE, VERSIONS
 from support.typescript import Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("compat-deploy"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 PYTHON = """
 from trigger_sdk import *
@@ -115,7 +115,13 @@ class Deployer(Project):
         return str(self.ask("GET", "/api/v1/deployments/current")["version"])
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(version, marks=pytest.mark.xdist_group(f"compat-deploy-{version}"))
+        for version in VERSIONS
+    ],
+)
 def ts(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployer]:
