@@ -21,6 +21,9 @@ from pathlib import Path
 
 INDEXER = re.compile(r'^# Run the indexer\nRUN (?:node |\[ "node", ")/app/([^"\s]+)', re.MULTILINE)
 ENTRY = re.compile(r'^ENTRYPOINT \[ "dumb-init", "node", "([^"]+)" \]', re.MULTILINE)
+RARELY = {"TRIGGER_SNAPSHOT_POLL_INTERVAL_SECONDS": "60"}
+"""Runners look by themselves so rarely that whatever they learn, they learned by being told."""
+
 BUNDLED = ("TRIGGER_PROJECT_ID", "TRIGGER_PROJECT_REF", "TRIGGER_CONTENT_HASH")
 
 
@@ -76,7 +79,7 @@ def _lay_down(bundles: Path, context: Path, words: list[str], containerfile: str
     )
     description = {
         "command": [shutil.which("node"), entry[1].replace("/app/", f"{folder}/")],
-        "env": {key: given[key] for key in BUNDLED} | {"NODE_ENV": "production"},
+        "env": {key: given[key] for key in BUNDLED} | {"NODE_ENV": "production"} | RARELY,
     }
     (folder / "bundle.json").write_text(json.dumps(description))
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from support import buildx
-from support.dev import Dev
+from support.dev import Dev, until
 from support.npm import NODE
 from support.typescript import Project
 
@@ -39,11 +39,12 @@ class Deployer(Project):
         (folder / "tmp").mkdir()
         self._log_in()
         self.ref = session.session["projectRef"]
-        environment = self.ask("GET", f"/api/v1/projects/{self.ref}/prod", key=self._token)
+        environment = self.ask("GET", f"/api/v1/projects/{self.ref}/prod", key=self.token)
         self.key: str = environment["apiKey"]
 
     @property
-    def _token(self) -> str:
+    def token(self) -> str:
+        """The token of the user."""
         return str(self.session.session["accessToken"])
 
     def _log_in(self) -> None:
@@ -84,11 +85,39 @@ class Deployer(Project):
             method,
             self.session.session["apiUrl"] + path,
             json=body,
-            headers={"authorization": f"Bearer {key or self.key}"},
+            headers={
+                "authorization": f"Bearer {key or self.key}",
+                "x-trigger-api-version": "2025-07-16",
+            },
             timeout=30,
         )
         assert answer.status_code < 300, answer.text
         return answer.json()
+
+    def trigger(self, task: str, payload: Any, **options: Any) -> str:
+        """Trigger a run in ``prod``."""
+        body = {"payload": payload, "options": options}
+        return str(self.ask("POST", f"/api/v1/tasks/{task}/trigger", body)["id"])
+
+    def get(self, run_id: str) -> dict[str, Any]:
+        """Read a run."""
+        return dict(self.ask("GET", f"/api/v3/runs/{run_id}"))
+
+    def result(self, run_id: str) -> dict[str, Any]:
+        """Wait for the end of a run."""
+
+        def ended() -> dict[str, Any] | None:
+            run = self.get(run_id)
+            return run if run["isCompleted"] else None
+
+        return dict(until(ended, 90, f"the end of {run_id}"))
+
+    def edit(self, old: str, new: str) -> None:
+        """Change its tasks."""
+        file = self.folder / "src" / "trigger" / "tasks.ts"
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new, 1))
 
     @property
     def all(self) -> list[dict[str, Any]]:
