@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from trigger_platform.engine.snapshot_channel import Attempt
+from trigger_platform.http import run_token
 from trigger_platform.http.endpoint import Incoming
 from trigger_platform.store.rows import EnvironmentRow
 
-__all__ = ["of"]
+__all__ = ["of", "of_attempt"]
 
 
 def of(call: Incoming[Any], here: EnvironmentRow, organization_id: str) -> dict[str, str]:
@@ -26,3 +28,12 @@ def of(call: Incoming[Any], here: EnvironmentRow, organization_id: str) -> dict[
         given["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"{url}/otel"
         given["TRIGGER_ORG_ID"] = organization_id
     return given
+
+
+def of_attempt(call: Incoming[Any], here: EnvironmentRow, begun: Attempt) -> dict[str, str]:
+    """Return the same for one attempt, and what it may show for its run."""
+    run, organization_id = begun.run, begun.home.organization.id
+    minter, now = call.server.run_tokens, call.server.units.clock.now()
+    minter.learn(here, organization_id)
+    token = minter.mint(run_token.of_run(run), run.machine, now)
+    return of(call, here, organization_id) | {"TRIGGER_JWT": token}
