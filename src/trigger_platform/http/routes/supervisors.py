@@ -151,7 +151,7 @@ async def start_managed_attempt(call: Incoming[StartAttempt]) -> AttemptStarted:
 
     environment, attempt = await _write(call, work)
     begun = snapshot_channel.begun(attempt, snapshot)
-    given = given_variables.of(call, environment, begun.home.organization.id)
+    given = given_variables.of_attempt(call, environment, begun)
     return present_execution.started(begun, environment, given)
 
 
