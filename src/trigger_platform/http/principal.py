@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from trigger_core.errors import PermissionDeniedError
 from trigger_platform.engine import organization
+from trigger_platform.engine.export_proof import ExportProof
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import scopes
@@ -38,6 +39,7 @@ class Principal:
         public: there when a public token calls.
         run_token: there when the token of a run's attempt calls.
         worker_group: there when a supervisor calls.
+        export: there when the code of a deployed run exports.
         session: the token of a browser's session, where one had to log in.
     """
 
@@ -51,6 +53,7 @@ class Principal:
     public: PublicToken | None = None
     run_token: RunToken | None = None
     worker_group: WorkerGroupRow | None = None
+    export: ExportProof | None = None
     session: str | None = None
 
     @property
