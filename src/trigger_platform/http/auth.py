@@ -67,7 +67,7 @@ class _Asked:
             token=headers.get("authorization", "").removeprefix("Bearer ").strip(),
             branch="" if branch == "default" else branch,
             ref=path.get("project_ref"),
-            word=path.get("env"),
+            word=environment.SLUGS.get(path.get("env", ""), path.get("env")),
             home=path.get("organization"),
         )
 
