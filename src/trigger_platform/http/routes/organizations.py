@@ -54,10 +54,12 @@ async def list_organizations(call: Incoming[None]) -> Organizations:
 )
 async def create_organization(call: Incoming[CreateOrganization]) -> Reply:
     """Create an organisation that the caller owns."""
-    made = await call.server.units.write(
-        organization.create, call.body.title, call.principal.user_id or ""
-    )
-    return Reply(present.organization(made), status=201)
+    title, user_id = call.body.title, call.principal.user_id or ""
+
+    def work(u: Unit) -> OrganizationDetail:
+        return present.organization(organization.create(u, title, user_id))
+
+    return Reply(await call.once_for_caller(OrganizationDetail, work), status=201)
 
 
 @endpoint("GET", f"{_ONE}/projects", access=Access.ORGANIZATION_VIEWER, returns=Projects)
@@ -76,8 +78,12 @@ async def list_organizations_projects(call: Incoming[None]) -> Projects:
 )
 async def create_project(call: Incoming[CreateProject]) -> ProjectDetail:
     """Create a project of an organisation."""
-    made = await call.server.units.write(_create, call.organization, call.body.name)
-    return present.project(made)
+    home, name = call.organization, call.body.name
+
+    def work(u: Unit) -> ProjectDetail:
+        return present.project(View(project.create(u, home.id, name), home))
+
+    return await call.once_for_caller(ProjectDetail, work)
 
 
 @endpoint("GET", f"{_ONE}/members", access=Access.ORGANIZATION_VIEWER, returns=Members)
@@ -96,16 +102,16 @@ async def list_members(call: Incoming[None]) -> Members:
 )
 async def add_member(call: Incoming[AddMember]) -> MemberAdded:
     """Admit somebody; who has no password yet gets an address to choose one at."""
-    body = call.body
-    person = await call.server.units.write(
-        organization.add_member, call.organization, body.email, Role[body.role], call.role
-    )
-    server = call.server
-    invited = None
-    if person.password_hash is None and person.external_id is None and server.settings.login:
-        now = server.units.clock.now()
-        invited = setup_link.address(server.units.keys, server.url, now, person.id)
-    return MemberAdded(user_id=person.id, role=body.role, invite_url=invited)
+    body, home, role, server = call.body, call.organization, call.role, call.server
+
+    def work(u: Unit) -> MemberAdded:
+        person = organization.add_member(u, home, body.email, Role[body.role], role)
+        invited = None
+        if person.password_hash is None and person.external_id is None and server.settings.login:
+            invited = setup_link.address(u.keys, server.url, u.now, person.id)
+        return MemberAdded(user_id=person.id, role=body.role, invite_url=invited)
+
+    return await call.once_for_caller(MemberAdded, work, shows_secret=True)
 
 
 @endpoint(
@@ -136,10 +142,6 @@ async def remove_member(call: Incoming[None]) -> Members:
         _dismiss, call.organization, call.path("user_id"), call.role
     )
     return Members(members=stay)
-
-
-def _create(u: Unit, home: OrganizationRow, name: str) -> View:
-    return View(project.create(u, home.id, name), home)
 
 
 def _dismiss(u: Unit, home: OrganizationRow, user_id: str, by: Role) -> list[Member]:
