@@ -18,7 +18,8 @@ from trigger_core import ids
 from trigger_core.errors import TriggerError
 from trigger_core.jwt import sign
 from trigger_platform.app import ENDPOINTS
-from trigger_platform.engine import worker_group
+from trigger_platform.engine import export_proof, worker_group
+from trigger_platform.engine.export_proof import ExportProof
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http.access import Credential, Rule
@@ -89,6 +90,8 @@ def _callers(
 
     forged = sign({"sub": acme.production.id, "pub": True}, "x" * 40, now_ms=now, life_ms=60_000)
     readers = ("read:runs",)
+    for_run = ExportProof(acme.production.id, "run_x", "worker_x", now + 1_000)
+    proof = export_proof.written(platform.server.units.keys, acme.production, for_run)
     return [
         Caller("nobody", "", None),
         Caller("a wrong key", "tr_prod_wrong", None),
@@ -119,6 +122,8 @@ def _callers(
             is_stranger=True,
         ),
         Caller("a worker group", extra["group"], Credential.WORKER_TOKEN),
+        Caller("a forged proof", proof[:-1] + "9", None),
+        Caller("a deployed run", proof, Credential.EXPORT_PROOF),
     ]
 
 
@@ -160,10 +165,11 @@ async def test_a_route_takes_who_the_matrix_says_and_nobody_else(
         "target": "self",
         "organization": stage.acme.home.id,
     }
-    path = _filled(one, values)
     for caller in stage.callers:
         expected = caller.expected(one)
+        values["proof"] = caller.token or "x"
         if expected:
+            path = _filled(one, values)
             answer = await stage.platform.http.request(
                 one.method, path, headers=bearer(caller.token)
             )
@@ -253,7 +259,7 @@ BODIES: dict[str, dict[str, Any]] = {
 KEEPS_NOTHING = {"/engine/v1/dev/runs/{run_id}/logs/debug"}
 """Routes that look at nothing and keep nothing, whatever the path names."""
 
-NAMES_ARE_NO_IDS = {"task_id", "hash", "target", "name"}
+NAMES_ARE_NO_IDS = {"task_id", "hash", "target", "name", "proof"}
 """Parameters by which no tenant can mean what is another's."""
 
 

@@ -9,6 +9,7 @@ list is refused.
 - An environment's key acts in its own environment, and finds no other in a path.
 - A browser acts for who is logged in, in the environment that was chosen. Under ``trigger dev`` nobody has to
   log in: the server is reached from this machine alone.
+- The proof in an export address opens the routes below that address, and says whose telemetry they take.
 - What has scopes (public tokens, restricted keys) gets in where the row has a ``need``, and only so far.
 """
 
@@ -30,6 +31,7 @@ class Credential(Enum):
     USER_TOKEN = "a personal access token"  # noqa: S105
     ORGANIZATION_TOKEN = "an organisation's access token"  # noqa: S105
     WORKER_TOKEN = "a worker group's token"  # noqa: S105
+    EXPORT_PROOF = "the proof in the address at which a run exports"
     METRICS_TOKEN = "the token for metrics; where none is set, nothing on this machine"  # noqa: S105
     BROWSER = "a browser"
 
@@ -148,6 +150,9 @@ class Access(Enum):
     )
     TOKEN_MINTER = Rule("an environment's secret key, within its scopes", _KEY, is_asked_later=True)
 
+    EXPORTER = Rule(
+        "code of a deployed run, at the address it was given", frozenset({Credential.EXPORT_PROOF})
+    )
     METRICS = Rule("who has the token for metrics", frozenset({Credential.METRICS_TOKEN}))
 
     USER = Rule("a user, or an organisation", _TOKEN)

@@ -18,6 +18,7 @@ from trigger_platform.engine import (
     access_token,
     additional_key,
     environment,
+    export_proof,
     organization,
     project,
     secret_key,
@@ -66,7 +67,7 @@ class _Asked:
             token=headers.get("authorization", "").removeprefix("Bearer ").strip(),
             branch="" if branch == "default" else branch,
             ref=path.get("project_ref"),
-            word=path.get("env"),
+            word=environment.SLUGS.get(path.get("env", ""), path.get("env")),
             home=path.get("organization"),
         )
 
@@ -84,6 +85,8 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
         return Principal()
     if Credential.BROWSER in rule.takes:
         return await _by_browser(server, access, request)
+    if Credential.EXPORT_PROOF in rule.takes:
+        return await _by_export_proof(server, str(request.path_params["proof"]))
     asked = _Asked.of(request)
     if Credential.METRICS_TOKEN in rule.takes:
         _may_read_metrics(server, asked.token)
@@ -106,6 +109,12 @@ async def _by_browser(server: Server, access: Access, request: Request) -> Princ
     if seats[0].role < access.value.role:
         raise forbidden()
     return replace(caller, placed=seats[0].environment, role=seats[0].role)
+
+
+async def _by_export_proof(server: Server, shown: str) -> Principal:
+    signers = await server.units.read(environment.signers, export_proof.environment_of(shown))
+    proof = export_proof.verify(server.units.keys, signers, shown)
+    return Principal(signers[0], export=proof)
 
 
 async def _by_credential(server: Server, rule: Rule, asked: _Asked, request: Request) -> Principal:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from trigger_platform.engine import export_proof
+from trigger_platform.engine.snapshot_channel import Attempt
 from trigger_platform.http.endpoint import Incoming
 from trigger_platform.store.rows import EnvironmentRow
 
-__all__ = ["of"]
+__all__ = ["of", "of_attempt"]
 
 
 def of(call: Incoming[Any], here: EnvironmentRow, organization_id: str) -> dict[str, str]:
@@ -26,3 +28,21 @@ def of(call: Incoming[Any], here: EnvironmentRow, organization_id: str) -> dict[
         given["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"{url}/otel"
         given["TRIGGER_ORG_ID"] = organization_id
     return given
+
+
+def of_attempt(call: Incoming[Any], here: EnvironmentRow, attempt: Attempt) -> dict[str, str]:
+    """Return the same for an attempt: deployed, it exports to an address that proves which run it executes.
+
+    The official worker reads the address when its first attempt begins, after these variables have taken the
+    place of what its container was given, and keeps it as long as its process lives.
+    """
+    given = of(call, here, attempt.home.organization.id)
+    if here.word == "dev":
+        return given
+    proof = export_proof.written(call.server.units.keys, here, export_proof.of_run(attempt.run))
+    address = f"{given['TRIGGER_API_URL']}/otel/{proof}"
+    return given | {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": address,
+        "TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT": address,
+        "TRIGGER_OTEL_BATCH_PROCESSING_ENABLED": "1",
+    }

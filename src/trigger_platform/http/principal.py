@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from trigger_core.errors import PermissionDeniedError
 from trigger_platform.engine import organization
+from trigger_platform.engine.export_proof import ExportProof
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import scopes
@@ -36,6 +37,7 @@ class Principal:
         scopes: what the credential is restricted to; ``None`` for nothing.
         public: there when a public token calls.
         worker_group: there when a supervisor calls.
+        export: there when the code of a deployed run exports.
         session: the token of a browser's session, where one had to log in.
     """
 
@@ -48,6 +50,7 @@ class Principal:
     scopes: tuple[str, ...] | None = None
     public: PublicToken | None = None
     worker_group: WorkerGroupRow | None = None
+    export: ExportProof | None = None
     session: str | None = None
 
     @property

@@ -54,8 +54,6 @@ __all__ = [
 _CURRENT_API = "2025-07-16"
 _LOOK_AGAIN_S = 5.0
 _METADATA_LIMIT = 2 * 1024 * 1024
-_WORDS = {"stg": "staging"}
-"""Slugs of environments that paths call otherwise."""
 
 
 @endpoint("GET", "/api/v3/runs/{run_id}", access=Access.RUN_READER, returns=RunDetail)
@@ -91,9 +89,18 @@ async def list_runs(call: Incoming[None]) -> RunPage:
 )
 async def list_project_runs(call: Incoming[None]) -> RunPage:
     """List runs of the first environment of a project that ``filter[env]`` names."""
-    wanted = query.texts(call, "filter[env]")
+    wanted = [environment.SLUGS.get(one, one) for one in query.texts(call, "filter[env]")]
+    if not set(wanted) & set(environment.TYPES):
+        raise UnprocessableError(
+            "Query Error: filter[env] must name an environment of the project",
+            status=422,
+            code="ENVIRONMENT_NOT_FOUND",
+            hint="such as filter[env]=prod or filter[env]=dev,stg",
+        )
     user_id = call.principal.user_id
     found = await call.server.units.read(_first_of, call.project, wanted, user_id)
+    if found is None:
+        return RunPage(data=[])
     page = await call.server.read(reads.page, found.id, run_query.of_query(call))
     return present.run_page(page, found, is_legacy=_is_legacy(call))
 
@@ -244,22 +251,16 @@ def _is_legacy(call: Incoming[Any]) -> bool:
 
 def _first_of(
     u: Unit, named: ProjectRow, wanted: Sequence[str], user_id: str | None
-) -> EnvironmentRow:
+) -> EnvironmentRow | None:
     """Return the first of the environments that there is; ``dev`` is the caller's own."""
-    for slug in wanted:
-        word = _WORDS.get(slug, slug)
+    for word in wanted:
         if word == "dev":
             found = environment.find_developers(u, named, user_id) if user_id else None
         else:
             found = environment.find_shared(u, named, word) if word in environment.TYPES else None
         if found is not None:
             return found
-    raise UnprocessableError(
-        "Query Error: filter[env] must name an environment of the project",
-        status=422,
-        code="ENVIRONMENT_NOT_FOUND",
-        hint="such as filter[env]=prod or filter[env]=dev,stg",
-    )
+    return None
 
 
 def _replay(
