@@ -65,13 +65,6 @@ class Reader:
             event[name or "comment"] = value.strip()
         return None
 
-    async def rest(self) -> list[dict[str, str]]:
-        """Return what comes until the end."""
-        events = []
-        while event := await self.next():
-            events.append(event)
-        return events
-
     async def rest(self) -> list[Any]:
         """Return the data of all events until the end."""
         found: list[Any] = []
