@@ -46,7 +46,7 @@ _INPUT_LIMIT: Final = 1024 * 1024
 @endpoint(
     "PUT",
     "/realtime/v1/streams/{run_id}/{target}/{name}",
-    access=Access.ALL_RUNS_EDITOR,
+    access=Access.STREAM_WRITER,
     returns=StreamDeclared,
     statuses=(202,),
 )
@@ -75,7 +75,7 @@ async def send_input(call: Incoming[SendInput]) -> StreamWritten:
     return StreamWritten()
 
 
-@endpoint("POST", "/realtime/v1/streams/{run_id}/{target}/{name}", access=Access.ALL_RUNS_EDITOR)
+@endpoint("POST", "/realtime/v1/streams/{run_id}/{target}/{name}", access=Access.STREAM_WRITER)
 async def write_stream(call: Incoming[None]) -> Response:
     """Send values, one a line, as they come; a writer that names itself may resume later."""
     client_id = call.request.headers.get("x-client-id", "")
@@ -96,7 +96,7 @@ async def write_stream(call: Incoming[None]) -> Response:
 @endpoint(
     "POST",
     "/realtime/v1/streams/{run_id}/{target}/{name}/append",
-    access=Access.ALL_RUNS_EDITOR,
+    access=Access.STREAM_WRITER,
     returns=StreamWritten,
 )
 async def append_part(call: Incoming[None]) -> StreamWritten:
@@ -113,7 +113,7 @@ async def append_part(call: Incoming[None]) -> StreamWritten:
     return StreamWritten()
 
 
-@endpoint("HEAD", "/realtime/v1/streams/{run_id}/{target}/{name}", access=Access.ALL_RUNS_READER)
+@endpoint("HEAD", "/realtime/v1/streams/{run_id}/{target}/{name}", access=Access.STREAM_READER)
 async def last_chunk(call: Incoming[None]) -> Response:
     """Tell a writer which of its values was the last to arrive."""
 
@@ -142,7 +142,7 @@ async def read_stream(call: Incoming[None]) -> Response:
     return _events(call, await _followed(call, Access.RUN_READER, run, _name(call)), _event)
 
 
-@endpoint("GET", "/realtime/v1/streams/{run_id}/{target}/{name}", access=Access.ALL_RUNS_READER)
+@endpoint("GET", "/realtime/v1/streams/{run_id}/{target}/{name}", access=Access.STREAM_READER)
 async def read_target(call: Incoming[None]) -> Response:
     """Follow a stream of a run, its parent or its root."""
     run = await call.server.read(
