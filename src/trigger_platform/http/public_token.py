@@ -62,10 +62,17 @@ def headers_for_run(
 
 
 def headers_for_batch(
-    keys: KeyRing, environment: EnvironmentRow, batch_id: str, now_ms: int
+    keys: KeyRing,
+    environment: EnvironmentRow,
+    batch_id: str,
+    now_ms: int,
+    *,
+    is_browser: bool = False,
 ) -> dict[str, str]:
-    """Return both headers of a created batch's answer (protocol A.3)."""
-    return _headers(keys, environment, [f"read:batch:{batch_id}"], now_ms, _LIFE_S)
+    """Return both headers of a created batch's answer; a page may write its batch too (protocol A.3)."""
+    actions = ("read", "write") if is_browser else ("read",)
+    scopes = [f"{action}:batch:{batch_id}" for action in actions]
+    return _headers(keys, environment, scopes, now_ms, _LIFE_S)
 
 
 def headers_for_token(
