@@ -258,7 +258,8 @@ def test_what_is_triggered_within_a_span_hangs_below_it(ts: TypeScript) -> None:
     assert {lines[text]["parentId"] for text in ("a line", "printed")} == {outer["spanId"]}
     assert lines["a line"]["properties"] == {"n": 1}
     assert not any(one["isPartial"] for one in events)
-    assert [one["kind"] for one in events if one["message"] == "Attempt 1"] == ["ATTEMPT"]
+    attempts = [one["entityType"] for one in events if one["message"] == "Attempt 1"]
+    assert attempts == ["attempt"]
 
 
 def test_a_saved_file_is_a_new_version_and_leaves_the_other_language_alone(ts: TypeScript) -> None:
