@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from trigger_core import clock, duration
@@ -14,6 +15,9 @@ CURSOR = ("page[size]", "page[after]", "page[before]")
 """What a list takes that is read from item to item."""
 NUMBERED = ("page", "perPage")
 """What a list takes whose pages have numbers."""
+
+
+_NUMBER = re.compile(r"[0-9]{1,18}\Z")
 
 
 def texts(call: Incoming[Any], name: str) -> list[str]:
@@ -72,7 +76,7 @@ def read_moment(name: str, text: str) -> int | None:
     Raises:
         UsageError: it cannot be read.
     """
-    if not text or text.isdecimal():
+    if not text or _NUMBER.match(text):
         return int(text) if text else None
     try:
         return clock.from_iso(text)
@@ -81,4 +85,6 @@ def read_moment(name: str, text: str) -> int | None:
 
 
 def _bad(name: str, text: str, expected: str) -> UsageError:
-    return UsageError(f"Query Error: {name} must be {expected}, not {text!r}", code="INVALID_QUERY")
+    return UsageError(
+        f"Query Error: {name} must be {expected}, not {text[:40]!r}", code="INVALID_QUERY"
+    )
