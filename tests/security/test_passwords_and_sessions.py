@@ -1,4 +1,4 @@
-"""Passwords and sessions: who guesses has to wait, wherever he asks; a session begins anew with each login."""
+"""Passwords and sessions: who guesses has to wait wherever he asks; a session begins anew with each login."""
 
 from __future__ import annotations
 

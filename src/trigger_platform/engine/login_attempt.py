@@ -29,7 +29,7 @@ def begin(u: Unit, client: str, account: str | None = None) -> None:
     Raises:
         ApiError: there were too many lately.
     """
-    _count(u, _limits(client, account), "TOO_MANY_LOGINS", "too many failed logins")
+    _count(u, _limits(client, account), "too many failed logins", code="TOO_MANY_LOGINS")
 
 
 def ask_for_code(u: Unit, client: str) -> None:
@@ -39,7 +39,7 @@ def ask_for_code(u: Unit, client: str) -> None:
         ApiError: there were too many from there lately.
     """
     limits = {f"codes of {network_of(client)}": _MOST_CODES_OF_A_PLACE}
-    _count(u, _hashed(limits), "TOO_MANY_CODES", "too many codes wait for approval")
+    _count(u, _hashed(limits), "too many codes wait for approval", code="TOO_MANY_CODES")
 
 
 def succeeded(u: Unit, client: str, account: str | None = None) -> None:
@@ -60,7 +60,7 @@ def network_of(client: str) -> str:
     return str(mapped or ipaddress.ip_network((address, 64), strict=False))
 
 
-def _count(u: Unit, limits: Mapping[str, int], code: str, what: str) -> None:
+def _count(u: Unit, limits: Mapping[str, int], what: str, *, code: str) -> None:
     u.tx.run("login_attempts_prune", now=u.now)
     for key, most in sorted(limits.items()):
         known = u.tx.scalar("login_attempt_count", key_hash=key, expires_at=u.now + _WINDOW_MS)
