@@ -34,7 +34,7 @@ warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
 
 _LIFE_S = 3600
 _TOKEN_LIFE_S = 86_400
-_END_OF_TIME_S = 10**12
+_END_OF_TIME_S = 2**53
 
 
 @dataclass(frozen=True, slots=True)
