@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import secrets
 import warnings
 from collections.abc import Sequence
@@ -37,6 +36,7 @@ warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
 
 _LIFE_S = 3600
 _TOKEN_LIFE_S = 86_400
+_END_OF_TIME_S = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,16 +148,14 @@ def read(keys: KeyRing, token: str, signers: Sequence[EnvironmentRow]) -> Public
     once = digest if claims.get("otu") is True else None
     id_ = claims.get("jti")
     realtime = claims.get("realtime")
-    skipped = realtime.get("skipColumns", ()) if isinstance(realtime, dict) else ()
-    scopes = tuple(claims.get("scopes", ()))
-    named = Named(id_ if isinstance(id_, str) else None, digest)
+    skipped = _texts(realtime.get("skipColumns", [])) if isinstance(realtime, dict) else ()
     return PublicToken(
-        scopes,
+        _texts(claims.get("scopes", [])),
         _moment(claims["exp"]),
         _moment(claims.get("iat", 0)),
-        named,
+        Named(id_ if isinstance(id_, str) else None, digest),
         once,
-        tuple(map(str, skipped)),
+        skipped,
     )
 
 
@@ -183,11 +181,20 @@ def _claims(keys: KeyRing, token: str, signers: Sequence[EnvironmentRow]) -> dic
 
 def _moment(seconds: object) -> int:
     """Return a moment that a token names (ms); one whose times are no numbers opens nothing."""
-    if not isinstance(seconds, int | float) or not math.isfinite(seconds):
-        raise AuthenticationError(
-            "the public access token is not valid", status=401, because="its times are no numbers"
-        )
-    return int(seconds * 1000)
+    if isinstance(seconds, int | float) and abs(seconds) < _END_OF_TIME_S:
+        return int(seconds * 1000)
+    raise _malformed("its times are no numbers")
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """Return a list of texts that a token holds."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise _malformed("its lists are no lists of texts")
+    return tuple(value)
+
+
+def _malformed(because: str) -> AuthenticationError:
+    return AuthenticationError("the public access token is not valid", status=401, because=because)
 
 
 def _fingerprint(token: str) -> str:

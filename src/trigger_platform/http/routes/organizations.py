@@ -14,6 +14,7 @@ from trigger_core.schemas.organizations import (
 )
 from trigger_core.schemas.projects import CreateProject, ProjectDetail, Projects
 from trigger_platform.engine import organization, project
+from trigger_platform.engine.organization import Added
 from trigger_platform.engine.project import View
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
@@ -21,6 +22,7 @@ from trigger_platform.http import present_identity as present
 from trigger_platform.http import setup_link
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
+from trigger_platform.http.server import Server
 from trigger_platform.store.rows import OrganizationRow
 
 __all__ = [
@@ -101,15 +103,17 @@ async def list_members(call: Incoming[None]) -> Members:
     returns=MemberAdded,
 )
 async def add_member(call: Incoming[AddMember]) -> MemberAdded:
-    """Admit somebody; who has no password yet gets an address to choose one at."""
+    """Admit somebody, or invite who has an account; the person gets an address to go on at."""
     body, home, role, server = call.body, call.organization, call.role, call.server
 
     def work(u: Unit) -> MemberAdded:
-        person = organization.add_member(u, home, body.email, Role[body.role], role)
-        invited = None
-        if person.password_hash is None and person.external_id is None and server.settings.login:
-            invited = setup_link.address(u.keys, server.url, u.now, person.id)
-        return MemberAdded(user_id=person.id, role=body.role, invite_url=invited)
+        added = organization.add_member(u, home, body.email, Role[body.role], role)
+        return MemberAdded(
+            user_id=added.person.id,
+            role=body.role,
+            is_member=added.token is None,
+            invite_url=_invite_url(u, server, added),
+        )
 
     return await call.once_for_caller(MemberAdded, work, shows_secret=True)
 
@@ -142,6 +146,15 @@ async def remove_member(call: Incoming[None]) -> Members:
         _dismiss, call.organization, call.path("user_id"), call.role
     )
     return Members(members=stay)
+
+
+def _invite_url(u: Unit, server: Server, added: Added) -> str | None:
+    """Return where somebody who was added goes on; nobody has to log in on a platform of one's own."""
+    if added.token is not None:
+        return f"{server.url}/join/{added.token}"
+    if not server.settings.login:
+        return None
+    return setup_link.address(u.keys, server.url, u.now, added.person.id)
 
 
 def _dismiss(u: Unit, home: OrganizationRow, user_id: str, by: Role) -> list[Member]:
