@@ -8,7 +8,13 @@ from typing import Any, get_args
 from starlette.requests import Request
 
 from trigger_core import clock, duration, packet
-from trigger_core.errors import ApiError, InvalidDurationError, NotFoundError, UnprocessableError
+from trigger_core.errors import (
+    ApiError,
+    InvalidDurationError,
+    NotFoundError,
+    RunNotFoundError,
+    UnprocessableError,
+)
 from trigger_core.schemas.runs import Page
 from trigger_core.schemas.streams import AwaitInput, InputAwaited
 from trigger_core.schemas.tokens import (
@@ -258,7 +264,7 @@ def _wait_for_token(u: Unit, environment: EnvironmentRow, run_id: str, token_id:
 def _run(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
     found = u.tx.maybe("run_by_id_locked", RunRow, id=run_id, environment_id=environment.id)
     if found is None:
-        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+        raise RunNotFoundError(run_id)
     return found
 
 
