@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from trigger_core.schemas.runs import LogRecord
@@ -64,13 +64,13 @@ class RunController:
         self._homeless: list[ActiveRun] = []
         self._paused: set[ExecutorProcess] = set()
 
-    def take(self, assignments: Iterable[Assignment]) -> None:
-        """Execute what the platform has handed out."""
+    def take(self, assignments: Iterable[Assignment], tokens: Mapping[str, str]) -> None:
+        """Execute what the platform has handed out, each with the token for its run."""
         for assignment in assignments:
             known = self.runs.get(assignment.run_id)
             if known is not None:
                 self._replace(known)
-            run = ActiveRun(assignment)
+            run = ActiveRun(assignment, tokens.get(assignment.run_id))
             self.runs[run.run_id] = run
             self._settle(run)
 
@@ -162,7 +162,7 @@ class RunController:
             run = self.runs.get(flushed.run_id)
             if run is not None:
                 self._metadata.flushed(run, flushed)
-        self.take(reported.runs)
+        self.take(reported.runs, reported.run_tokens)
         self.heed(reported.signals)
         if not self._outbox.is_full:
             for process in self._paused:

@@ -27,7 +27,7 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import browser, public_token
+from trigger_platform.http import browser, public_token, run_token
 from trigger_platform.http.access import Access, Credential, Need, Rule
 from trigger_platform.http.known_keys import Opened
 from trigger_platform.http.principal import Principal, forbidden
@@ -122,6 +122,8 @@ async def _by_credential(server: Server, rule: Rule, asked: _Asked, request: Req
         return await _by_token(server, rule, asked)
     if asked.token.startswith("tr_wgt_") or Credential.WORKER_TOKEN in rule.takes:
         return await _by_worker_token(server, rule, asked)
+    if run_token.is_one(asked.token) and Credential.RUN_TOKEN in rule.takes:
+        return await _by_run_token(server, asked, request)
     if asked.token.count(".") == 2 and Credential.PUBLIC_TOKEN in rule.takes:
         return await _by_public_token(server, rule, asked, request)
     return await _by_key(server, rule, asked, request)
@@ -214,6 +216,21 @@ async def _by_public_token(
     public = public_token.verify(server.units.keys, asked.token, signers, now)
     caller = Principal(signers[0], public=public, scopes=public.scopes)
     return await _within_scopes(server, rule, caller, request)
+
+
+async def _by_run_token(server: Server, asked: _Asked, request: Request) -> Principal:
+    """Let a run in to itself: the scopes say the same, should a handler ask for them."""
+    given = server.run_tokens.read(asked.token, server.units.clock.now())
+    here = await server.units.read(run_token.lasting, given)
+    path = request.path_params
+    if path.get("run_id") != given.run_id or path.get("target", "self") != "self":
+        raise forbidden()
+    scopes = tuple(
+        f"{action}:{kind}:{given.run_id}"
+        for action in ("read", "write")
+        for kind in ("runs", "inputStreams")
+    )
+    return Principal(here, scopes=scopes, run_token=given)
 
 
 async def _within_scopes(

@@ -31,6 +31,7 @@ from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present, query, run_query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.http.principal import forbidden
 from trigger_platform.reads import runs as reads
 from trigger_platform.store.rows import EnvironmentRow, ProjectRow
 
@@ -149,7 +150,7 @@ async def reschedule_run(call: Incoming[Reschedule]) -> RunDetail:
 @endpoint(
     "POST",
     "/api/v1/runs/{run_id}/tags",
-    access=Access.RUN_EDITOR,
+    access=Access.RUN_CHANGER,
     body=AddTags,
     returns=TagsAdded,
 )
@@ -172,17 +173,29 @@ async def read_metadata(call: Incoming[None]) -> RunMetadata:
 @endpoint(
     "PUT",
     "/api/v1/runs/{run_id}/metadata",
-    access=Access.RUN_EDITOR,
+    access=Access.RUN_CHANGER,
     body=MetadataUpdate,
     returns=RunMetadata,
     body_limit=_METADATA_LIMIT,
 )
 async def update_metadata(call: Incoming[MetadataUpdate]) -> RunMetadata:
     """Change the metadata of a run, and of its parent and root."""
+    _may_change_relatives(call)
     after = await call.server.write(
         metadata.update, call.environment_id, call.path("run_id"), call.body, key=call.request_key()
     )
     return RunMetadata(metadata=after)
+
+
+def _may_change_relatives(call: Incoming[MetadataUpdate]) -> None:
+    """A run's token speaks for no other run.
+
+    Raises:
+        PermissionDeniedError: it is one, and the update is for the parent or the root too.
+    """
+    given = call.body.parent_operations or call.body.root_operations
+    if given and call.principal.run_token is not None:
+        raise forbidden()
 
 
 @endpoint(

@@ -156,7 +156,7 @@ async def call_back(call: Incoming[None]) -> Done:
 @endpoint(
     "POST",
     "/engine/v1/runs/{run_id}/wait/duration",
-    access=Access.ENVIRONMENT,
+    access=Access.RUN_WAITER,
     body=WaitFor,
     returns=WaitForStarted,
 )
@@ -173,7 +173,7 @@ async def wait_for_duration(call: Incoming[WaitFor]) -> WaitForStarted:
 @endpoint(
     "POST",
     "/engine/v1/runs/{run_id}/waitpoints/tokens/{token_id}/wait",
-    access=Access.ENVIRONMENT,
+    access=Access.RUN_WAITER,
     returns=Done,
 )
 async def wait_for_token(call: Incoming[None]) -> Done:
@@ -187,7 +187,7 @@ async def wait_for_token(call: Incoming[None]) -> Done:
 @endpoint(
     "POST",
     "/api/v1/runs/{run_id}/input-streams/wait",
-    access=Access.ENVIRONMENT,
+    access=Access.RUN_WAITER,
     body=AwaitInput,
     returns=InputAwaited,
     body_limit=_LIMIT,
