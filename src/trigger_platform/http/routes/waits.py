@@ -35,6 +35,7 @@ from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present, public_token, query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
+from trigger_platform.http.parameter import texts, words
 from trigger_platform.reads import tokens as reads
 from trigger_platform.store.rows import EnvironmentRow, RunRow, WaitpointRow
 
@@ -83,12 +84,10 @@ async def create_token(call: Incoming[CreateToken]) -> Reply:
     returns=TokenPage,
     query=(
         *query.CURSOR,
-        "filter[status]",
-        "filter[tags]",
+        words("filter[status]", get_args(TokenStatus)),
+        texts("filter[tags]"),
         "filter[idempotencyKey]",
-        "filter[createdAt][period]",
-        "filter[createdAt][from]",
-        "filter[createdAt][to]",
+        *query.CREATED,
     ),
 )
 async def list_tokens(call: Incoming[None]) -> TokenPage:
