@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -25,7 +25,8 @@ from trigger_platform.blobs.opening import open_blobs
 from trigger_platform.dashboard import login_pages, openid_pages, pages
 from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
-from trigger_platform.http import cors, openapi, problems
+from trigger_platform.http import openapi, problems
+from trigger_platform.http.cors import Origins
 from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.envelope import Envelope
 from trigger_platform.http.guard import Guard
@@ -131,6 +132,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     packets.create_packet,
     packets.create_named_packet,
     packets.find_packet,
+    packets.find_packet_of_run,
     packets.find_packet_v2,
     packets.upload,
     packets.download,
@@ -255,6 +257,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *pages.ENDPOINTS,
 )
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _STATIC = Path(__file__).parent / "dashboard" / "static"
 
 
@@ -313,6 +316,7 @@ def build(server: Server) -> Starlette:
             if server.provider is not None:
                 await server.provider.close()
 
+    origins = Origins(server.settings.allowed_origins)
     description = cache(lambda: openapi.describe(ENDPOINTS))  # it takes as long as a start
 
     async def describe(_request: Request) -> Response:
@@ -320,8 +324,8 @@ def build(server: Server) -> Starlette:
 
     return Starlette(
         routes=[
-            *(endpoint.route(server) for endpoint in ENDPOINTS),
-            *_preflights(ENDPOINTS),
+            *(endpoint.route(server, origins) for endpoint in ENDPOINTS),
+            *_preflights(ENDPOINTS, origins),
             Route("/openapi.json", describe),
             Mount("/static", StaticFiles(directory=_STATIC)),
             Mount("/socket.io", Sockets(server)),
@@ -334,19 +338,19 @@ def build(server: Server) -> Starlette:
             ),
             Middleware(Guard, hosts=server.settings.hosts),
         ],
-        exception_handlers={HTTPException: _no_route},
+        exception_handlers={HTTPException: partial(_no_route, origins)},
         lifespan=lifespan,
     )
 
 
-def _preflights(endpoints: Iterable[Endpoint]) -> Iterator[Route]:
+def _preflights(endpoints: Iterable[Endpoint], origins: Origins) -> Iterator[Route]:
     """Yield what tells browsers that pages of other origins may call a route."""
     methods: dict[str, set[str]] = {}
     for one in endpoints:
         if one.is_for_pages:
             methods.setdefault(one.path, set()).add(one.method)
     for path, allowed in methods.items():
-        yield Route(path, cors.preflight(allowed), methods=["OPTIONS"])
+        yield Route(path, origins.preflight(allowed), methods=["OPTIONS"])
 
 
 def _open_database(settings: Settings) -> Database:
@@ -374,9 +378,17 @@ async def _key_ring(settings: Settings, units: Units) -> KeyRing:
     return found.ring()
 
 
-async def _no_route(request: Request, error: Exception) -> Response:
+async def _no_route(origins: Origins, request: Request, error: Exception) -> Response:
+    """Answer what nobody else does; a page may know that there is nothing, and looks elsewhere then."""
     assert isinstance(error, HTTPException)
+    origin = request.headers.get("origin")
+    is_nowhere = error.status_code == 404
+    if is_nowhere and request.method == "OPTIONS" and origin is not None:
+        return origins.preflight(_METHODS)(request)
     text = "Method not allowed" if error.status_code == 405 else "Not found"
     code = text.upper().replace(" ", "_")
     body = ErrorBody(error=text, code=code, because=f"{request.method} {request.url.path}")
-    return problems.answer(error.status_code, body, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if is_nowhere and origin is not None:
+        headers |= origins.answer(origin)
+    return problems.answer(error.status_code, body, headers)

@@ -24,7 +24,8 @@ _KILL_AFTER_S = 5.0
 class ActiveRun:
     """One attempt in progress, or the pause before the next one (``process`` is ``None`` then).
 
-    ``untold`` is the beginning that the platform has not been told of, ``token`` what its code may show.
+    ``untold`` is the beginning that the platform has not been told of, ``is_announced`` whether the session
+    has; ``token`` is what its code may show.
     """
 
     assignment: Assignment
@@ -33,6 +34,7 @@ class ActiveRun:
     process: ExecutorProcess | None = None
     end_reason: EndReason | None = None
     untold: Started | None = None
+    is_announced: bool = False
     started_at: float = 0.0
     oom_kills_before: int = 0
     waits: dict[str, Wait] = field(default_factory=dict)

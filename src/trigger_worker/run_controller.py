@@ -214,7 +214,6 @@ class RunController:
             run_id=run.run_id, lease=assignment.lease, at=time.time_ns() // 1_000_000
         )
         asyncio.get_running_loop().call_later(_START_REPORT_S, self._tell_start, run, process)
-        self._events.started(run)
 
     def _tell_start(self, run: ActiveRun, process: ExecutorProcess) -> None:
         """Say that an attempt began: what it wrote must not be known of a run that never began.
@@ -222,6 +221,7 @@ class RunController:
         Most have ended before anything else made them say so, and their end says it too.
         """
         if run.untold is not None and self._by_process.get(process) is run:
+            self._events.started(run)
             self._outbox.started.append(run.untold)
             run.untold = None
             self._outbox.touch()

@@ -59,9 +59,9 @@ async def counting(count: int) -> int:
 async def waiting(token: str) -> object:
     return await wait.for_token(token).unwrap()
 
-@task(isolation="reuse", retry=Retry(max_attempts=1))
-async def broken() -> None:
-    raise ValueError("no luck")
+@task(isolation="reuse")
+async def large() -> str:
+    return "x" * 1_500_000
 """
 ALREADY = "this token has triggered its run already"
 PAGE = Path(__file__).parent / "react" / "page.tsx"
@@ -238,6 +238,16 @@ def test_a_run_is_looked_at_again_and_again_until_it_is_over(show: Opens, dev: D
     _approve(run_id)
     tab.shows(status="COMPLETED", output={"answer": {"by": "Ada"}})
     assert tab.asked_within(500) == 0
+    assert tab.complaints == []
+
+
+@pytest.mark.parametrize("scene", ["Run", "Once"])
+def test_a_large_output_is_fetched_from_where_it_lies(show: Opens, dev: Dev, scene: str) -> None:
+    """With the token that reads the run."""
+    run_id = dev.trigger("large")
+    tab = show(scene, _reads(run_id), run=run_id)
+
+    tab.shows(status="COMPLETED", output=1_500_000)
     assert tab.complaints == []
 
 

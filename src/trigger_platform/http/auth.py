@@ -17,6 +17,7 @@ from trigger_core.errors import (
 from trigger_platform.engine import (
     access_token,
     additional_key,
+    blob,
     environment,
     export_proof,
     organization,
@@ -259,11 +260,15 @@ def _resources(u: Unit, found: EnvironmentRow, need: Need, request: Request) -> 
     if need.type == "tags":
         some = [[Resource("tags", tag)] for tag in subject.split(",")]
         return [[Resource("runs")], [Resource("tags")], *some]
+    if need.is_packet:
+        runs = blob.runs_that_have(u, found, subject)
+        return [[Resource("runs")], *([way] for run in runs for way in _ways_to(run))]
     ways = [Resource(need.type, subject)]
     if need.type == "batch":
         ways.append(Resource("runs"))
     if need.type == "runs":
-        ways += _ways_to_run(u, found, subject)
+        run = u.tx.maybe("run_by_id", RunRow, id=subject, environment_id=found.id)
+        ways += _ways_to(run) if run else []
     return [[way] for way in ways]
 
 
@@ -277,14 +282,12 @@ def _collection(need: Need, request: Request) -> Groups:
     return groups
 
 
-def _ways_to_run(u: Unit, found: EnvironmentRow, run_id: str) -> list[Resource]:
+def _ways_to(run: RunRow) -> list[Resource]:
     """A run is reached by its task, its tags and its batch too."""
-    run = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=found.id)
-    if run is None:
-        return []
     tags: list[str] = json.loads(run.tags) if run.tags else []
     batch = [Resource("batch", run.batch_id)] if run.batch_id else []
-    return [Resource("tasks", run.task), *(Resource("tags", tag) for tag in tags), *batch]
+    by_tags = (Resource("tags", tag) for tag in tags)
+    return [Resource("runs", run.id), Resource("tasks", run.task), *by_tags, *batch]
 
 
 async def _by_worker_token(server: Server, rule: Rule, asked: _Asked) -> Principal:

@@ -22,9 +22,10 @@ from trigger_platform.engine import request as sent
 from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import cors, problems, rate_limit
+from trigger_platform.http import problems, rate_limit
 from trigger_platform.http.access import Credential
 from trigger_platform.http.auth import Access, Principal, identify
+from trigger_platform.http.cors import Origins
 from trigger_platform.http.parameter import Parameter
 from trigger_platform.http.rate_limit import Verdict
 from trigger_platform.http.server import Server
@@ -59,6 +60,7 @@ class Incoming(Generic[B]):
     principal: Principal
     request: Request
     body: B
+    access: Access
 
     @property
     def environment_id(self) -> str:
@@ -221,7 +223,7 @@ class Endpoint:
         is_api = self.path.startswith("/api/") and not self.path.startswith(_UNLIMITED)
         return is_api and bool(self.access.value.takes)
 
-    def route(self, server: Server) -> Route:
+    def route(self, server: Server, origins: Origins) -> Route:
         """Return the Starlette route."""
         observe = server.metrics.request
         is_for_pages, is_limited = self.is_for_pages, self.is_limited
@@ -229,8 +231,8 @@ class Endpoint:
         async def serve(request: Request) -> Response:
             began = time.perf_counter()
             response = await self._serve(server, request, is_limited=is_limited)
-            if is_for_pages and "origin" in request.headers:
-                response.headers.update(cors.ANSWER)
+            if is_for_pages and (origin := request.headers.get("origin")) is not None:
+                response.headers.update(origins.answer(origin))
             seconds = time.perf_counter() - began
             observe(self.method, self.path, response.status_code, seconds)
             return response
@@ -252,7 +254,9 @@ class Endpoint:
     async def _run(self, server: Server, principal: Principal, request: Request) -> Response:
         try:
             body = await self._parse(request)
-            return _answer(await self.handler(Incoming(server, principal, request, body)))
+            return _answer(
+                await self.handler(Incoming(server, principal, request, body, self.access))
+            )
         except Exception as error:  # noqa: BLE001 - the last resort of a request
             return self._problem(error, request)
 

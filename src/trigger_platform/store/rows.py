@@ -732,6 +732,8 @@ class BatchRow:
     sealed_at: int | None
     created_at: int
     completed_at: int | None
+    triggered_by: str | None
+    caller: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ __all__ = ["reset_key"]
 @endpoint(
     "POST",
     "/api/v1/idempotencyKeys/{key}/reset",
-    access=Access.ALL_RUNS_EDITOR,
+    access=Access.KEY_RESETTER,
     body=ResetKey,
     returns=KeyReset,
 )
