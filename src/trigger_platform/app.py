@@ -22,7 +22,7 @@ from trigger_core.errors import StoreError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform import key_file
 from trigger_platform.blobs.opening import open_blobs
-from trigger_platform.dashboard import login_pages, openid_pages, pages
+from trigger_platform.dashboard import join_pages, login_pages, openid_pages, pages
 from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
 from trigger_platform.http import openapi, problems
@@ -253,6 +253,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     login.ask_for_token,
     login.fetch_token,
     *login_pages.ENDPOINTS,
+    *join_pages.ENDPOINTS,
     *openid_pages.ENDPOINTS,
     *pages.ENDPOINTS,
 )

@@ -225,7 +225,8 @@ class Settings(BaseModel):
         10_000, description="How long the headers of a request may take to arrive."
     )
     body_timeout: _Period = Field(
-        300_000, description="How long the body of a request may send nothing."
+        300_000,
+        description="How long the body of a request may send nothing, and nothing be taken of an answer.",
     )
     drain_delay: _Period = Field(
         0,

@@ -28,7 +28,7 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import browser, public_token, run_token
+from trigger_platform.http import browser, public_token, query_list, run_token
 from trigger_platform.http.access import Access, Credential, Need, Rule
 from trigger_platform.http.known_keys import Opened
 from trigger_platform.http.principal import Principal, forbidden
@@ -277,7 +277,7 @@ def _collection(need: Need, request: Request) -> Groups:
     groups = [[Resource(need.type)]]
     if need.is_narrowed:
         for kind, name in (("tasks", "filter[taskIdentifier]"), ("tags", "filter[tag]")):
-            given = [one for one in request.query_params.get(name, "").split(",") if one]
+            given = query_list.parts(request, name)
             groups += [[Resource(kind, one) for one in given]] if given else []
     return groups
 

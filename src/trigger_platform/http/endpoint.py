@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -37,6 +38,7 @@ BODY_LIMIT = 3 * 1024 * 1024 + 16 * 1024
 """The largest body of a trigger: three mebibytes of payload and some options."""
 
 _MARK_LIMIT = 255
+_NUMBER = re.compile(r"-?[0-9]{1,18}\Z")
 _UNLIMITED = (
     "/api/v1/auth/jwt/claims",
     "/api/v1/packets/",
@@ -157,12 +159,13 @@ class Incoming(Generic[B]):
             UsageError: it is none, or out of range.
         """
         text = self.query(name, str(default))
-        if not text.lstrip("-").isdigit() or not low <= int(text) <= high:
+        found = int(text) if _NUMBER.match(text) else None
+        if found is None or not low <= found <= high:
             raise UsageError(
-                f"Query Error: {name} must be a number from {low} to {high}, not {text!r}",
+                f"Query Error: {name} must be a number from {low} to {high}, not {text[:40]!r}",
                 code="INVALID_QUERY",
             )
-        return int(text)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

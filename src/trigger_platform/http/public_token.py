@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import secrets
 import warnings
 from collections.abc import Sequence
@@ -35,6 +34,7 @@ warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
 
 _LIFE_S = 3600
 _TOKEN_LIFE_S = 86_400
+_END_OF_TIME_S = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +131,8 @@ def verify(
         raise AuthenticationError("the public access token has been revoked", status=401)
     once = _fingerprint(token) if claims.get("otu") is True else None
     realtime = claims.get("realtime")
-    skipped = realtime.get("skipColumns", ()) if isinstance(realtime, dict) else ()
-    scopes = tuple(claims.get("scopes", ()))
-    return PublicToken(scopes, expires_at, once, tuple(map(str, skipped)))
+    skipped = _texts(realtime.get("skipColumns", [])) if isinstance(realtime, dict) else ()
+    return PublicToken(_texts(claims.get("scopes", [])), expires_at, once, skipped)
 
 
 def _claims(keys: KeyRing, token: str, signers: Sequence[EnvironmentRow]) -> dict[str, Any]:
@@ -158,11 +157,20 @@ def _claims(keys: KeyRing, token: str, signers: Sequence[EnvironmentRow]) -> dic
 
 def _moment(seconds: object) -> int:
     """Return a moment that a token names (ms); one whose times are no numbers opens nothing."""
-    if not isinstance(seconds, int | float) or not math.isfinite(seconds):
-        raise AuthenticationError(
-            "the public access token is not valid", status=401, because="its times are no numbers"
-        )
-    return int(seconds * 1000)
+    if isinstance(seconds, int | float) and abs(seconds) < _END_OF_TIME_S:
+        return int(seconds * 1000)
+    raise _malformed("its times are no numbers")
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """Return a list of texts that a token holds."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise _malformed("its lists are no lists of texts")
+    return tuple(value)
+
+
+def _malformed(because: str) -> AuthenticationError:
+    return AuthenticationError("the public access token is not valid", status=401, because=because)
 
 
 def _fingerprint(token: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from trigger_core import clock, duration
 from trigger_core.errors import InvalidDurationError, UsageError
+from trigger_platform.http import query_list
 from trigger_platform.http.endpoint import Incoming
 from trigger_platform.http.parameter import Parameter, integer
 
@@ -39,10 +41,12 @@ CREATED = (
 """What a list takes that is narrowed down by when things were made."""
 
 
+_NUMBER = re.compile(r"[0-9]{1,18}\Z")
+
+
 def texts(call: Incoming[Any], name: str) -> list[str]:
     """Return the parts of a list, which is written with commas; some clients write each part alone."""
-    given = call.request.query_params.getlist(name)
-    return [text for part in given for text in part.split(",") if text]
+    return query_list.parts(call.request, name)
 
 
 def words(call: Incoming[Any], name: str, known: Iterable[str]) -> list[str]:
@@ -109,7 +113,7 @@ def read_moment(name: str, text: str) -> int | None:
     Raises:
         UsageError: it cannot be read.
     """
-    if not text or text.isdecimal():
+    if not text or _NUMBER.match(text):
         return int(text) if text else None
     try:
         return clock.from_iso(text)
@@ -118,4 +122,6 @@ def read_moment(name: str, text: str) -> int | None:
 
 
 def _bad(name: str, text: str, expected: str) -> UsageError:
-    return UsageError(f"Query Error: {name} must be {expected}, not {text!r}", code="INVALID_QUERY")
+    return UsageError(
+        f"Query Error: {name} must be {expected}, not {text[:40]!r}", code="INVALID_QUERY"
+    )

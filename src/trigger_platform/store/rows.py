@@ -129,6 +129,18 @@ class AuthorizationCodeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class InvitationRow:
+    """A user who may join an organisation, by a link that is known by its hash alone."""
+
+    token_hash: str
+    organization_id: str
+    user_id: str
+    role: str
+    expires_at: int
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class MemberRow:
     """A user as a member of an organisation."""
 

@@ -14,6 +14,7 @@ from trigger_core.schemas.organizations import (
 )
 from trigger_core.schemas.projects import CreateProject, ProjectDetail, Projects
 from trigger_platform.engine import organization, project
+from trigger_platform.engine.organization import Added
 from trigger_platform.engine.project import View
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
@@ -21,6 +22,7 @@ from trigger_platform.http import present_identity as present
 from trigger_platform.http import setup_link
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
+from trigger_platform.http.server import Server
 from trigger_platform.store.rows import OrganizationRow
 
 __all__ = [
@@ -95,17 +97,17 @@ async def list_members(call: Incoming[None]) -> Members:
     returns=MemberAdded,
 )
 async def add_member(call: Incoming[AddMember]) -> MemberAdded:
-    """Admit somebody; who has no password yet gets an address to choose one at."""
-    body = call.body
-    person = await call.server.units.write(
+    """Admit somebody, or invite who has an account; the person gets an address to go on at."""
+    body, server = call.body, call.server
+    added = await server.units.write(
         organization.add_member, call.organization, body.email, Role[body.role], call.role
     )
-    server = call.server
-    invited = None
-    if person.password_hash is None and person.external_id is None and server.settings.login:
-        now = server.units.clock.now()
-        invited = setup_link.address(server.units.keys, server.url, now, person.id)
-    return MemberAdded(user_id=person.id, role=body.role, invite_url=invited)
+    return MemberAdded(
+        user_id=added.person.id,
+        role=body.role,
+        is_member=added.token is None,
+        invite_url=_invite_url(server, added),
+    )
 
 
 @endpoint(
@@ -136,6 +138,16 @@ async def remove_member(call: Incoming[None]) -> Members:
         _dismiss, call.organization, call.path("user_id"), call.role
     )
     return Members(members=stay)
+
+
+def _invite_url(server: Server, added: Added) -> str | None:
+    """Return where somebody who was added goes on; nobody has to log in on a platform of one's own."""
+    if added.token is not None:
+        return f"{server.url}/join/{added.token}"
+    if not server.settings.login:
+        return None
+    now = server.units.clock.now()
+    return setup_link.address(server.units.keys, server.url, now, added.person.id)
 
 
 def _create(u: Unit, home: OrganizationRow, name: str) -> View:
