@@ -29,6 +29,7 @@ from trigger_platform.http import problems, rate_limit
 from trigger_platform.http.access import Credential
 from trigger_platform.http.auth import Access, Principal, identify
 from trigger_platform.http.cors import Origins
+from trigger_platform.http.parameter import Parameter
 from trigger_platform.http.rate_limit import Verdict
 from trigger_platform.http.server import Server
 from trigger_platform.store.rows import EnvironmentRow, OrganizationRow, ProjectRow
@@ -210,7 +211,13 @@ class Endpoint:
     is_body_optional: bool
     form: Form | None = None
     statuses: tuple[int, ...] = (200,)
-    query: tuple[str, ...] = ()
+    query: tuple[Parameter | str, ...] = ()
+    media: str = ""
+
+    @property
+    def group(self) -> str:
+        """What it belongs to: the noun its file is named by, or the dashboard."""
+        return "dashboard" if self.is_page else self.handler.__module__.rpartition(".")[2]
 
     @property
     def is_page(self) -> bool:
@@ -339,12 +346,13 @@ def endpoint(
     is_body_optional: bool = False,
     form: Form | None = None,
     statuses: tuple[int, ...] = (200,),
-    query: tuple[str, ...] = (),
+    query: tuple[Parameter | str, ...] = (),
+    media: str = "",
 ) -> Callable[[Callable[[Incoming[B]], Awaitable[Any]]], Endpoint]:
     """Describe a route; the function is called with what came in, and answers with one of ``statuses``.
 
-    ``query`` names the parameters it reads, for the description. A route with a ``form`` takes its body
-    as ``multipart/form-data`` too.
+    ``query`` names the parameters it reads, for the description, and ``media`` what it answers with if that
+    is no model. A route with a ``form`` takes its body as ``multipart/form-data`` too.
     """
 
     def describe(handler: Callable[[Incoming[B]], Awaitable[Any]]) -> Endpoint:
@@ -361,6 +369,7 @@ def endpoint(
             form,
             statuses,
             query,
+            media,
         )
 
     return describe

@@ -25,15 +25,15 @@ from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 
 __all__ = [
+    "create_access_token",
     "create_environment_key",
     "create_organization_token",
-    "create_token",
+    "list_access_tokens",
     "list_environment_keys",
     "list_organization_tokens",
-    "list_tokens",
+    "revoke_access_token",
     "revoke_environment_key",
     "revoke_organization_token",
-    "revoke_token",
 ]
 
 _USERS = "/api/v1/access-tokens"
@@ -42,7 +42,7 @@ _KEYS = "/api/v1/projects/{project_ref}/{env}/api-keys"
 
 
 @endpoint("GET", _USERS, access=Access.PERSON, returns=AccessTokens)
-async def list_tokens(call: Incoming[None]) -> AccessTokens:
+async def list_access_tokens(call: Incoming[None]) -> AccessTokens:
     """List the caller's tokens that hold."""
     found = await call.server.units.read(access_token.listed, user_id=call.principal.user_id)
     return AccessTokens(tokens=[present.access_token(one) for one in found])
@@ -56,7 +56,7 @@ async def list_tokens(call: Incoming[None]) -> AccessTokens:
     returns=AccessTokenCreated,
     statuses=(201,),
 )
-async def create_token(call: Incoming[CreateAccessToken]) -> Reply:
+async def create_access_token(call: Incoming[CreateAccessToken]) -> Reply:
     """Create a token of the caller's."""
     body, user_id = call.body, call.principal.user_id or ""
 
@@ -68,7 +68,7 @@ async def create_token(call: Incoming[CreateAccessToken]) -> Reply:
 
 
 @endpoint("DELETE", f"{_USERS}/{{id}}", access=Access.PERSON, returns=Revoked)
-async def revoke_token(call: Incoming[None]) -> Revoked:
+async def revoke_access_token(call: Incoming[None]) -> Revoked:
     """Revoke a token of the caller's."""
     await call.server.units.write(
         access_token.revoke, call.path("id"), user_id=call.principal.user_id

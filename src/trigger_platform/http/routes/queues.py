@@ -21,6 +21,7 @@ from trigger_platform.engine import queue
 from trigger_platform.http import present, query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.http.parameter import word
 from trigger_platform.reads import queue_keys
 
 __all__ = [
@@ -52,7 +53,9 @@ async def list_queues(call: Incoming[None]) -> QueuePage:
     "/api/v1/queues/{queue}",
     access=Access.QUEUE_READER,
     returns=QueueDetail,
-    query=("type",),
+    query=(
+        word("type", get_args(QueueKind), says="How the queue is named; by its id, if absent."),
+    ),
 )
 async def retrieve_queue(call: Incoming[None]) -> QueueDetail:
     """Read one queue by its id, its task or its name."""
