@@ -7,6 +7,7 @@ the place (which environment, which variable) is authenticated with it, so a cop
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -78,6 +79,7 @@ class KeyRing:
         self._renew = renew
         self._keys: tuple[Key, ...] = ()
         self._ciphers: dict[str, AESGCM] = {}
+        self._secrets: dict[str, bytes] = {}
         self.hidden = Hidden()
         self._take(keys)
 
@@ -131,6 +133,15 @@ class KeyRing:
             self.hidden.add(text)
         return text
 
+    def derived(self, key_id: str, purpose: str) -> bytes:
+        """Return a key for a purpose of its own, such as signing, that follows from a key of the ring.
+
+        Raises:
+            EncryptionError: the key is not on the ring.
+        """
+        self._cipher(key_id)
+        return hmac.digest(self._secrets[key_id], purpose.encode(), "sha256")
+
     def _cipher(self, key_id: str) -> AESGCM:
         if key_id not in self._ciphers:
             self._look()
@@ -153,6 +164,7 @@ class KeyRing:
         """Use these from now on; who held a value of a key that is dropped can open it to the end."""
         if self._keys != tuple(keys):
             self._ciphers |= {key.id: AESGCM(key.secret) for key in keys}
+            self._secrets |= {key.id: key.secret for key in keys}
             self._keys = tuple(keys)
 
 

@@ -78,8 +78,9 @@ class Executor:
         self._channel.send({"t": "ready"})
         if any(task.spec.is_async for task in registry.tasks.values()):
             self._loop  # noqa: B018 - made now, while nobody waits for it
-        while (run := self._next()) is not None:
-            ended = contextvars.copy_context().run(self._attempt, run)
+        while (given := self._next()) is not None:
+            _identify(given)
+            ended = contextvars.copy_context().run(self._attempt, given["run"])
             if self._channel.is_copy:
                 os._exit(0 if ended["ok"] else 1)
             self._channel.send(ended | {"spent": self._is_spent})
@@ -231,7 +232,7 @@ class Executor:
         return RuntimeError("the task was cancelled from inside (asyncio.CancelledError)")
 
     def _next(self) -> Message | None:
-        """Return the next run for an idle process, or ``None`` at the end; what was for the last is late."""
+        """Return what gives an idle process a run, or ``None`` at the end; what was for the last is late."""
         inbox = self._channel.inbox
         while True:
             while not inbox:
@@ -239,8 +240,7 @@ class Executor:
                     return None
             message = inbox.pop(0)
             if message["t"] == "run":
-                run: Message = message["run"]
-                return run
+                return message
 
     def _receive(self) -> None:
         """Take what has arrived while an attempt runs; the worker's end closing ends this process."""
@@ -326,6 +326,16 @@ def main(channel: socket.socket, out: int, err: int, config: Config, parent: int
         os.write(2, "".join(traceback.format_exception(error)).encode(errors="replace"))
         os._exit(1)
     os._exit(0)
+
+
+def _identify(given: Message) -> None:
+    """Let the task's code, and what it starts, know its run, and what it may show for it."""
+    os.environ["TRIGGER_RUN_ID"] = given["run"]["runId"]
+    token: str | None = given["token"]
+    if token is None:  # a platform of an earlier version
+        os.environ.pop("TRIGGER_JWT", None)
+    else:
+        os.environ["TRIGGER_JWT"] = token
 
 
 def _cancel_here() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from trigger_core.schemas.runs import LogRecord
@@ -68,15 +68,15 @@ class RunController:
         self._ended: dict[str, int] = {}
         self._paused: set[ExecutorProcess] = set()
 
-    def take(self, assignments: Iterable[Assignment]) -> None:
-        """Execute what the platform has handed out; what comes twice is executed once."""
+    def take(self, assignments: Iterable[Assignment], tokens: Mapping[str, str]) -> None:
+        """Execute what the platform has handed out, with the token for its run; what comes twice once."""
         for assignment in assignments:
             if self._knows(assignment):
                 continue
             known = self.runs.get(assignment.run_id)
             if known is not None:
                 self._replace(known)
-            run = ActiveRun(assignment)
+            run = ActiveRun(assignment, tokens.get(assignment.run_id))
             self.runs[run.run_id] = run
             self._settle(run)
 
@@ -168,7 +168,7 @@ class RunController:
             run = self.runs.get(flushed.run_id)
             if run is not None:
                 self._metadata.flushed(run, flushed)
-        self.take(reported.runs)
+        self.take(reported.runs, reported.run_tokens)
         self.heed(reported.signals)
         if not self._outbox.is_full:
             for process in self._paused:
@@ -228,7 +228,6 @@ class RunController:
             run_id=run.run_id, lease=assignment.lease, at=time.time_ns() // 1_000_000
         )
         asyncio.get_running_loop().call_later(_START_REPORT_S, self._tell_start, run, process)
-        self._events.started(run)
 
     def _tell_start(self, run: ActiveRun, process: ExecutorProcess) -> None:
         """Say that an attempt began: what it wrote must not be known of a run that never began.
@@ -236,6 +235,7 @@ class RunController:
         Most have ended before anything else made them say so, and their end says it too.
         """
         if run.untold is not None and self._by_process.get(process) is run:
+            self._events.started(run)
             self._outbox.started.append(run.untold)
             run.untold = None
             self._outbox.touch()

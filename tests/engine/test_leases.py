@@ -146,9 +146,9 @@ def test_a_worker_that_heard_no_answer_and_asks_again_is_given_what_it_had(engin
     lost = engine.claim(2)
     again = engine.poll(3, is_repeated=True).runs
 
-    assert [(one.run_id, one.lease) for one in again[:2]] == [
+    assert {(one.run_id, one.lease) for one in again[:2]} == {
         (one.run_id, one.lease) for one in lost
-    ]
+    }
     assert len(again) == 3
     assert len(engine.claim()) == 1
 

@@ -230,3 +230,22 @@ async def test_why_explains_a_queued_run(platform: Platform) -> None:
 
     why = (await platform.http.get(f"/api/v1/runs/{run_id}/why")).json()
     assert why["blockedBy"] == ["no worker is connected; start `trigger dev`"]
+
+
+async def test_every_attempt_is_told_with_an_id_and_its_moments(platform: Platform) -> None:
+    """Generated clients insist on them."""
+    run_id = await platform.trigger("x")
+    [run] = await platform.work("x")
+    started = {"runId": run_id, "lease": run["lease"], "at": platform.clock.now()}
+    await platform.report(started=[started])
+    platform.clock.advance(1_000)
+    error = {"type": "STRING_ERROR", "raw": "no"}
+    failed = {"ok": False, "runId": run_id, "lease": run["lease"], "error": error}
+    await platform.report(completions=[failed | {"skippedRetrying": True}])
+
+    [attempt] = (await platform.http.get(f"/api/v3/runs/{run_id}")).json()["attempts"]
+    assert (attempt["id"], attempt["number"], attempt["status"]) == ("attempt_1", 1, "FAILED")
+    assert attempt["createdAt"] == attempt["startedAt"] == "2025-11-24T16:00:00.000Z"
+    assert attempt["updatedAt"] == attempt["completedAt"] == "2025-11-24T16:00:01.000Z"
+    result = (await platform.http.get(f"/api/v1/runs/{run_id}/result")).json()
+    assert (result["ok"], result["usage"]) == (False, {"durationMs": 0})

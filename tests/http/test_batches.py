@@ -154,4 +154,22 @@ async def test_the_result_of_a_run_is_a_packet(platform: Platform) -> None:
         "taskIdentifier": "task",
         "output": "[1]",
         "outputType": "application/json",
+        "usage": {"durationMs": 0},
     }
+
+
+@pytest.mark.parametrize(
+    ("headers", "actions"),
+    [({}, ["read"]), ({"x-trigger-client": "browser"}, ["read", "write"])],
+    ids=["server", "page"],
+)
+@pytest.mark.parametrize("path", ["/api/v3/batches", "/api/v2/tasks/batch"])
+async def test_a_page_may_write_the_batch_it_made(
+    platform: Platform, path: str, headers: dict[str, str], actions: list[str]
+) -> None:
+    """Others are given a token that reads it."""
+    body = {"runCount": 1} if "v3" in path else {"items": [{"task": "a"}]}
+    made = await platform.http.post(path, json=body, headers=headers)
+
+    claims = json.loads(made.headers["x-trigger-jwt-claims"])
+    assert claims["scopes"] == [f"{action}:batch:{made.json()['id']}" for action in actions]

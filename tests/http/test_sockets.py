@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from support import postgres
+from support.deploying import deploy
 from support.http import Platform
 from support.live import listening
 from support.session import over_http
-from support.socket_client import connected
+from support.socket_client import SocketClient, connected
+from support.supervising import Supervisor, supervisor_of
 from trigger_platform.engine import environment
+
+WRONG_SECRET = {"x_trigger_worker_managed_secret": "guessed"}
 
 
 def _names(*run_ids: str) -> dict[str, Any]:
@@ -145,6 +151,94 @@ async def test_a_commit_of_another_platform_is_told_too() -> None:
             await other.http.post(f"/api/v2/runs/{run_id}/cancel")
 
             assert await client.event() == _note(run_id)
+
+
+@asynccontextmanager
+async def _managed(
+    platform: Platform, group: str = "default", **headers: str
+) -> AsyncIterator[tuple[Supervisor, SocketClient]]:
+    """A supervisor of a new group, and its connection."""
+    supervisor = await supervisor_of(platform, group)
+    said = {"x_trigger_worker_instance_name": "one"} | headers
+    url, token = platform.server.url, supervisor.token
+    async with supervisor.http, connected(url, token, "/worker", **said) as client:
+        yield supervisor, client
+
+
+async def _taken(platform: Platform, supervisor: Supervisor) -> str:
+    """Deploy a task and trigger a run of it, which the supervisor begins."""
+    prod = await platform.elsewhere("prod")
+    async with prod.http:
+        await deploy(prod, "task")
+        run_id = await prod.trigger("task")
+        [message] = await supervisor.take()
+        await supervisor.start(message)
+    return run_id
+
+
+async def _cancel(platform: Platform, run_id: str) -> None:
+    prod = await platform.elsewhere("prod")
+    async with prod.http:
+        assert (await prod.http.post(f"/api/v2/runs/{run_id}/cancel")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("token", "headers"),
+    [
+        ("tr_wgt_wrong", {"x_trigger_worker_instance_name": "one"}),
+        ("the key of an environment", {"x_trigger_worker_instance_name": "one"}),
+        ("right", {}),
+        ("right", {"x_trigger_worker_instance_name": "one", **WRONG_SECRET}),
+    ],
+)
+async def test_a_supervisor_needs_its_token_its_name_and_the_secret(
+    token: str, headers: dict[str, str]
+) -> None:
+    async with listening(managed_worker_secret="shared") as platform:
+        tokens = {
+            "right": (await supervisor_of(platform)).token,
+            "the key of an environment": platform.key,
+        }
+        shown = tokens.get(token, token)
+        async with connected(platform.server.url, shown, "/worker", **headers) as client:
+            assert (await client.frame()).startswith("44/worker,")
+        right = {"x_trigger_worker_instance_name": "one"}
+        right["x_trigger_worker_managed_secret"] = "shared"
+        async with connected(platform.server.url, tokens["right"], "/worker", **right) as client:
+            assert (await client.frame()).startswith("40/worker,")
+
+
+async def test_a_supervisor_is_told_of_the_runs_of_its_group_alone() -> None:
+    """Another group asks for them in vain."""
+    async with (
+        listening() as platform,
+        _managed(platform) as (supervisor, mine),
+        _managed(platform, "other") as (_, others),
+    ):
+        run_id = await _taken(platform, supervisor)
+        for client in (mine, others):
+            assert (await client.frame()).startswith("40/worker,")
+            await client.ask("run:subscribe", _names(run_id))
+        await _cancel(platform, run_id)
+
+        assert await mine.event() == _note(run_id)
+        await others.ask("run:subscribe", _names())
+
+
+async def test_a_supervisor_is_told_what_another_platform_commits() -> None:
+    """The one that canceled the run need not be the one that the supervisor is connected to."""
+    address = postgres.emptied_database()
+    async with (
+        listening(address) as one,
+        listening(address) as other,
+        _managed(one) as (supervisor, client),
+    ):
+        run_id = await _taken(one, supervisor)
+        await client.frame()
+        await client.ask("run:subscribe", _names(run_id))
+        await _cancel(other, run_id)
+
+        assert await client.event() == _note(run_id)
 
 
 def test_the_library_is_not_loaded_before_somebody_comes() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -12,6 +11,7 @@ import pytest
 
 from support.deploying import begin, deploy, index
 from support.http import Platform, serving
+from support.supervising import ACTIONS, Supervisor, named, supervisor_of
 from trigger_core import clock
 from trigger_platform.engine import environment as environments
 from trigger_platform.engine import organization, project, user, variable, worker_group
@@ -20,75 +20,12 @@ from trigger_platform.engine.unit import Unit
 
 pytestmark = pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect=True)
 
-ACTIONS = "/engine/v1/worker-actions"
 CHECKPOINT = {"type": "DOCKER", "location": "/c/1", "imageRef": "image"}
 OFFER = {"success": True, "checkpoint": CHECKPOINT}
 
 
-@dataclass
-class Supervisor:
-    """A supervisor, and the runners that speak through it."""
-
-    http: httpx.AsyncClient
-
-    async def take(self, **asked: Any) -> list[dict[str, Any]]:
-        """Ask for runs."""
-        answer = await self.http.post(f"{ACTIONS}/dequeue", json=asked)
-        assert answer.status_code == 200, answer.text
-        return list(answer.json())
-
-    async def call(self, run_id: str, snapshot: str, action: str, body: Any = None) -> Any:
-        """Say something of a run under a snapshot; return the answer."""
-        path = f"{ACTIONS}/runs/{run_id}/snapshots/{snapshot}/{action}"
-        method = "GET" if action == "continue" else "POST"
-        return await self.http.request(method, path, json=body)
-
-    async def start(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Begin the attempt of a message."""
-        answer = await self.call(*_of(message), "attempts/start", {})
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json())
-
-    async def complete(self, begun: dict[str, Any], **completion: Any) -> dict[str, Any]:
-        """End an attempt."""
-        run_id, snapshot = _of(begun)
-        body = {"completion": {"ok": True, "id": run_id, "output": '"done"'} | completion}
-        answer = await self.call(run_id, snapshot, "attempts/complete", body)
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json()["result"])
-
-    async def since(self, message: dict[str, Any]) -> list[dict[str, Any]]:
-        """Read what happened after a snapshot."""
-        run_id, snapshot = _of(message)
-        answer = await self.http.get(f"{ACTIONS}/runs/{run_id}/snapshots/since/{snapshot}")
-        assert answer.status_code == 200, answer.text
-        return list(answer.json()["snapshots"])
-
-    async def latest(self, run_id: str) -> dict[str, Any]:
-        """Read where a run is."""
-        answer = await self.http.get(f"{ACTIONS}/runs/{run_id}/snapshots/latest")
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json()["execution"])
-
-
-def _of(message: dict[str, Any]) -> tuple[str, str]:
-    return message["run"]["friendlyId"], message["snapshot"]["friendlyId"]
-
-
 def _statuses(steps: list[dict[str, Any]]) -> list[str]:
     return [step["snapshot"]["executionStatus"] for step in steps]
-
-
-async def _group(platform: Platform, name: str = "default") -> Supervisor:
-    made = await platform.server.units.write(worker_group.create, name)
-    headers = {
-        "authorization": f"Bearer {made.token}",
-        "x-trigger-worker-instance-name": "supervisor-1",
-    }
-    transport = platform.http._transport
-    return Supervisor(
-        httpx.AsyncClient(transport=transport, base_url=platform.http.base_url, headers=headers)
-    )
 
 
 @pytest.fixture
@@ -102,7 +39,7 @@ async def prod(platform: Platform) -> AsyncIterator[Platform]:
 @pytest.fixture
 async def supervisor(prod: Platform) -> AsyncIterator[Supervisor]:
     """A supervisor of the only group."""
-    supervisor = await _group(prod)
+    supervisor = await supervisor_of(prod)
     async with supervisor.http:
         yield supervisor
 
@@ -284,13 +221,13 @@ async def test_a_waiting_run_is_put_away_under_a_checkpoint(
     """A supervisor that could not make one says so, and the runner waits on."""
     await deploy(prod, "task")
     waiting = await _waiting(prod, supervisor, 60_000)
-    run_id, _ = _of(waiting)
+    run_id, _ = named(waiting)
     failed = {"success": False, "error": "no disk"}
-    assert (await supervisor.call(*_of(waiting), "suspend", failed)).json() == {"ok": True}
+    assert (await supervisor.call(*named(waiting), "suspend", failed)).json() == {"ok": True}
     assert _statuses([await supervisor.latest(run_id)]) == ["EXECUTING_WITH_WAITPOINTS"]
 
     for _ in range(2):  # an answer may be lost
-        assert (await supervisor.call(*_of(waiting), "suspend", OFFER)).json() == {"ok": True}
+        assert (await supervisor.call(*named(waiting), "suspend", OFFER)).json() == {"ok": True}
     assert _statuses([await supervisor.latest(run_id)]) == ["SUSPENDED"]
     assert await _status(prod, run_id) == "WAITING"
     assert await supervisor.take() == []
@@ -302,7 +239,7 @@ async def test_a_suspended_run_goes_on_from_its_checkpoint(
     """Its runner is told of the wait that ended meanwhile, once."""
     await deploy(prod, "task")
     waiting = await _waiting(prod, supervisor, 60_000)
-    assert (await supervisor.call(*_of(waiting), "suspend", OFFER)).json() == {"ok": True}
+    assert (await supervisor.call(*named(waiting), "suspend", OFFER)).json() == {"ok": True}
     prod.clock.advance(60_000)
     await prod.sweep()
     [restored] = await supervisor.take()
@@ -313,14 +250,14 @@ async def test_a_suspended_run_goes_on_from_its_checkpoint(
     assert _statuses(steps) == ["SUSPENDED", "QUEUED", "PENDING_EXECUTING"]
 
     for _ in range(2):
-        continued = await supervisor.call(*_of(restored), "continue")
+        continued = await supervisor.call(*named(restored), "continue")
         assert continued.json()["snapshot"]["executionStatus"] == "EXECUTING"
     steps = await supervisor.since(waiting)
     assert _statuses(steps)[-1] == "EXECUTING"
     assert [len(step["completedWaitpoints"]) for step in steps] == [0, 0, 0, 1]
     assert await supervisor.since(steps[-1]) == []
     assert (await supervisor.complete(steps[-1]))["attemptStatus"] == "RUN_FINISHED"
-    assert await _status(prod, _of(waiting)[0]) == "COMPLETED"
+    assert await _status(prod, named(waiting)[0]) == "COMPLETED"
 
 
 async def test_a_checkpoint_that_is_no_longer_wanted_is_refused(
@@ -332,13 +269,13 @@ async def test_a_checkpoint_that_is_no_longer_wanted_is_refused(
     prod.clock.advance(6_000)
     await prod.sweep()
 
-    refused = await supervisor.call(*_of(waiting), "suspend", OFFER)
+    refused = await supervisor.call(*named(waiting), "suspend", OFFER)
     assert (refused.status_code, refused.json()["code"]) == (422, "NOT_SUSPENDABLE")
-    assert (await supervisor.call(*_of(waiting), "continue")).status_code == 422
+    assert (await supervisor.call(*named(waiting), "continue")).status_code == 422
     *_, executing = await supervisor.since(waiting)
     assert len(executing["completedWaitpoints"]) == 1
     assert (await supervisor.complete(executing))["attemptStatus"] == "RUN_FINISHED"
-    empty = await supervisor.call(*_of(waiting), "suspend", {"success": True})
+    empty = await supervisor.call(*named(waiting), "suspend", {"success": True})
     assert (empty.status_code, empty.json()["code"]) == (400, "CHECKPOINT_MISSING")
 
 
@@ -350,7 +287,7 @@ async def test_a_checkpoint_that_cannot_be_restored_costs_an_attempt(
 
     async def restored(**options: Any) -> dict[str, Any]:
         waiting = await _waiting(prod, supervisor, 60_000, **options)
-        assert (await supervisor.call(*_of(waiting), "suspend", OFFER)).status_code == 200
+        assert (await supervisor.call(*named(waiting), "suspend", OFFER)).status_code == 200
         prod.clock.advance(60_000)
         await prod.sweep()
         [again] = await supervisor.take()
@@ -362,9 +299,9 @@ async def test_a_checkpoint_that_cannot_be_restored_costs_an_attempt(
     assert (await supervisor.complete(anew))["attemptStatus"] == "RUN_FINISHED"
 
     last = await restored(maxAttempts=1)
-    refused = await supervisor.call(*_of(last), "attempts/start", {})
+    refused = await supervisor.call(*named(last), "attempts/start", {})
     assert refused.status_code == 422
-    assert await _status(prod, _of(last)[0]) == "FAILED"
+    assert await _status(prod, named(last)[0]) == "FAILED"
 
 
 async def test_a_runner_may_take_its_time_to_begin_but_not_for_ever(
@@ -374,7 +311,7 @@ async def test_a_runner_may_take_its_time_to_begin_but_not_for_ever(
     await deploy(prod, "task")
     run_id = await prod.trigger("task")
     [message] = await supervisor.take()
-    await supervisor.call(*_of(message), "heartbeat", {})
+    await supervisor.call(*named(message), "heartbeat", {})
     prod.clock.advance(START_MS - 1)
     await prod.sweep()
     assert await _status(prod, run_id) == "DEQUEUED"
@@ -382,12 +319,12 @@ async def test_a_runner_may_take_its_time_to_begin_but_not_for_ever(
     await prod.sweep()
     [again] = await supervisor.take()
     assert again["run"]["friendlyId"] == run_id
-    assert (await supervisor.call(*_of(message), "attempts/start", {})).status_code == 422
+    assert (await supervisor.call(*named(message), "attempts/start", {})).status_code == 422
 
     begun = await supervisor.start(again)
     for _ in range(4):
         prod.clock.advance(20_000)
-        kept = await supervisor.call(*_of(begun), "heartbeat", {"cpu": 0, "memory": 0})
+        kept = await supervisor.call(*named(begun), "heartbeat", {"cpu": 0, "memory": 0})
         assert kept.json() == {"ok": True}
         await prod.sweep()
     assert await _status(prod, run_id) == "EXECUTING"
@@ -421,8 +358,8 @@ async def test_a_group_speaks_for_its_own_runs_only(
     run_id = await prod.trigger("task")
     [message] = await supervisor.take()
     [mine] = await platform.work("task") or [{"runId": await platform.trigger("task")}]
-    other = await _group(prod, "other")
-    run_id, snapshot = _of(message)
+    other = await supervisor_of(prod, "other")
+    run_id, snapshot = named(message)
     completion = {"completion": {"ok": True, "id": run_id}}
     calls = [
         ("POST", f"runs/{run_id}/snapshots/{snapshot}/attempts/start", {}),
@@ -450,7 +387,7 @@ async def test_a_group_speaks_for_its_own_runs_only(
 async def test_the_secret_of_the_supervisors_is_asked_for_where_there_is_one(address: str) -> None:
     """Beside the token."""
     async with serving(address, managed_worker_secret="s3cret") as platform:
-        supervisor = await _group(platform)
+        supervisor = await supervisor_of(platform)
         assert (await supervisor.http.post(f"{ACTIONS}/connect", json={})).status_code == 401
         supervisor.http.headers["x-trigger-worker-managed-secret"] = "s3cret"
         assert (await supervisor.http.post(f"{ACTIONS}/connect", json={})).status_code == 200

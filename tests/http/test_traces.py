@@ -151,19 +151,22 @@ async def test_events_come_in_the_order_they_began(platform: Platform, told: str
     events = answer.json()["events"]
     assert RunEvents.model_validate(answer.json()).to_wire() == answer.json()
 
-    assert [(one["kind"], one["message"]) for one in events] == [
-        ("RUN", "task"),
-        ("ATTEMPT", "Attempt 1"),
-        ("SPAN", "outer"),
-        ("SPAN", "inner"),
-        ("LOG", "hello"),
+    assert [(one["kind"], one["entityType"], one["message"]) for one in events] == [
+        ("SERVER", "run", "task"),
+        ("INTERNAL", "attempt", "Attempt 1"),
+        ("INTERNAL", "span", "outer"),
+        ("INTERNAL", "span", "inner"),
+        ("LOG", "log", "hello"),
     ]
+    assert (events[2]["startTime"], events[2]["duration"]) == ("1764000000000000000", 10_000_000)
     assert events[-1] == {
         "kind": "LOG",
+        "entityType": "log",
         "runId": told,
+        "taskSlug": "task",
         "parentId": "b" * 16,
         "message": "hello",
-        "startTime": "2025-11-24T16:00:00.000Z",
+        "startTime": "1764000000000000000",
         "isError": False,
         "isPartial": False,
         "isCancelled": False,

@@ -47,12 +47,13 @@ class SocketClient:
 
 @asynccontextmanager
 async def connected(
-    url: str, key: str, namespace: str = "/dev-worker"
+    url: str, key: str, namespace: str = "/dev-worker", **headers: str
 ) -> AsyncIterator[SocketClient]:
     """Connect to a namespace; the first frame says whether the server let us in."""
     address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
-    headers = {"Authorization": f"Bearer {key}"}
-    socket = await AioClient.connect(address, headers=headers)
+    said = {name.replace("_", "-"): value for name, value in headers.items()}
+    said["Authorization"] = f"Bearer {key}"
+    socket = await AioClient.connect(address, headers=said)
     client = SocketClient(socket, namespace)
     try:
         assert (await client.frame()).startswith("0{")

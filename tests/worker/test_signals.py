@@ -85,14 +85,14 @@ async def test_a_run_that_is_canceled_before_it_begins_is_reported_as_canceled(
 async def test_what_is_handed_out_twice_is_executed_once(controller: RunController) -> None:
     """A question that is repeated may be answered twice; a new lease is another matter."""
     held = controller.runs[RUN.run_id]
-    controller.take([RUN])
+    controller.take([RUN], {})
     assert controller.runs[RUN.run_id] is held
 
     controller.apply(Reported(verdicts=[Verdict(run_id=RUN.run_id, lease=7, kind="finished")]))
-    controller.take([RUN])
+    controller.take([RUN], {})
     assert controller.runs == {}
 
-    controller.take([RUN.model_copy(update={"lease": 9})])
+    controller.take([RUN.model_copy(update={"lease": 9})], {})
     assert controller.runs[RUN.run_id].assignment.lease == 9
 
 
@@ -106,7 +106,7 @@ def test_a_call_that_is_sent_again_says_so() -> None:
             answer = thread.submit(lambda: asyncio.run(channel.send(call)))
             heard.append(_hear(listener, b""))
             body = b'{"runs": [], "signals": []}'
-            head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body)
+            head = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
             heard.append(_hear(listener, head + body))
             assert answer.result(timeout=10).runs == []
         channel.close()

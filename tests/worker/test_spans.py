@@ -130,7 +130,7 @@ def test_spans_hang_below_their_attempt(pair: Pair) -> None:
     assert found["bank"]["parentId"] == found["charge"]["spanId"]
     assert found["charging"]["parentId"] == found["charge"]["spanId"]
     assert found["charge"]["properties"] == {"amount": 7}
-    assert found["charge"]["durationMs"] >= found["bank"]["durationMs"]
+    assert found["charge"]["duration"] >= found["bank"]["duration"]
     trace_id = _get(pair, f"/api/v1/runs/{run.id}/trace")["trace"]["traceId"]
     assert run.output == f"00-{trace_id}-{attempt['spanId']}-01"
     span = _get(pair, f"/api/v1/runs/{run.id}/spans/{found['charge']['spanId']}")
@@ -155,7 +155,7 @@ def test_a_process_that_serves_several_runs_tells_each_ones_spans_apart(pair: Pa
         spans = [
             one
             for one in _get(pair, f"/api/v1/runs/{run.id}/events")["events"]
-            if one["kind"] == "SPAN"
+            if one["entityType"] == "span"
         ]
         assert [one["message"] for one in spans] == ["work"]
         assert found["in the span"]["parentId"] == found["work"]["spanId"]

@@ -21,6 +21,7 @@ __all__ = [
     "CreateBatch",
     "ItemsAdded",
     "RunResult",
+    "RunUsage",
     "StreamedItem",
 ]
 
@@ -107,6 +108,12 @@ class BatchDetailV1(_Batch):
     errors: list[BatchItemError] | None = None
 
 
+class RunUsage(WireModel):
+    """What a run used: the time it executed, without its waits."""
+
+    duration_ms: int
+
+
 class RunResult(WireModel):
     """How a run ended, as a packet or an error of the union of protocol 0.11."""
 
@@ -116,6 +123,7 @@ class RunResult(WireModel):
     output: str | None = None
     output_type: str | None = None
     error: TaskError | None = None
+    usage: RunUsage
 
 
 class BatchResults(WireModel):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints, model_validator
 
+from trigger_core.machines import MachineName
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.runs import Page
 
@@ -45,7 +46,7 @@ class BulkFilter(WireModel):
     is_test: bool | None = None
     batch: str | None = None
     queue: BulkQueue | list[BulkQueue] | None = None
-    machine: Texts | None = None
+    machine: MachineName | list[MachineName] | None = None
     region: Texts | None = None
 
 
@@ -62,9 +63,16 @@ class CreateBulkAction(WireModel):
     def _exactly_one(self) -> CreateBulkAction:
         if (self.filter is None) == (self.run_ids is None):
             raise ValueError("give either filter or runIds")
-        if self.filter is not None and not self.filter.to_wire():
+        if self.filter is not None and not _says(list(self.filter.to_wire().values())):
             raise ValueError("an empty filter would choose every run: say which")
         return self
+
+
+def _says(value: object) -> bool:
+    """Whether a part of a filter narrows anything down: empty lists and texts do not."""
+    if isinstance(value, list):
+        return any(map(_says, value))
+    return bool(value.strip()) if isinstance(value, str) else value is not None
 
 
 class BulkActionId(WireModel):

@@ -66,10 +66,11 @@ class RunError(WireModel):
 
 
 class RunEnvironment(WireModel):
-    """The environment of a listed run; ``name`` is its slug."""
+    """The environment of a listed run: its slug, and whose it is if it is somebody's own."""
 
     id: str
     name: str
+    user: str | None = None
 
 
 class RunSummary(WireModel):
@@ -102,7 +103,10 @@ class RunSummary(WireModel):
     duration_ms: int = 0
     metadata: dict[str, Any] | None = None
     depth: int = 0
-    trigger_function: str = "trigger"
+    task_kind: str = Field(default="STANDARD", description="STANDARD or SCHEDULED.")
+    trigger_function: Literal[
+        "trigger", "triggerAndWait", "batchTrigger", "batchTriggerAndWait"
+    ] = "trigger"
     batch_id: str | None = None
     env: RunEnvironment | None = Field(default=None, description="Given in lists.")
     queue: str | None = Field(
@@ -121,8 +125,11 @@ class RelatedRuns(WireModel):
 class AttemptDetail(WireModel):
     """One attempt of a run."""
 
+    id: str
     number: int
     status: Literal["EXECUTING", "COMPLETED", "FAILED", "CANCELED"]
+    created_at: str
+    updated_at: str
     started_at: str
     completed_at: str | None = None
     error: RunError | None = None

@@ -73,10 +73,11 @@ class ScheduleGenerator(WireModel):
 
 
 class ScheduleEnvironment(WireModel):
-    """An environment the schedule fires in."""
+    """An environment the schedule fires in; ``userName`` is whose it is, if it is one of development."""
 
     id: str
     type: str
+    user_name: str | None = None
 
 
 class SkippedTick(WireModel):

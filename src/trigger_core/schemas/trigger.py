@@ -64,7 +64,7 @@ class TriggerOptions(WireModel):
     concurrency_key: str | int | float | None = None
     delay: str | None = None
     debounce: Debounce | None = None
-    ttl: str | int | None = None
+    ttl: Annotated[int, Field(ge=0)] | str | None = None
     idempotency_key: Key | None = None
     idempotency_key_ttl: str | None = Field(default=None, alias="idempotencyKeyTTL")
     idempotency_key_options: IdempotencyKeyOptions | None = None

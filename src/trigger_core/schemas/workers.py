@@ -242,9 +242,10 @@ class Signal(WireModel):
 
 
 class Polled(WireModel):
-    """The answer to a poll."""
+    """The answer to a poll; ``run_tokens`` holds by run what its attempt may show (``TRIGGER_JWT``)."""
 
     runs: list[Assignment] = []
+    run_tokens: dict[str, str] = {}
     signals: list[Signal] = []
 
 
@@ -485,11 +486,12 @@ class WaitStarted(WireModel):
 
 
 class Reported(WireModel):
-    """The answer to a report; ``runs`` holds started retries and newly claimed runs."""
+    """The answer to a report; ``runs`` holds started retries and newly claimed runs, with their tokens."""
 
     verdicts: list[Verdict] = []
     waits: list[WaitStarted] = []
     metadata: list[MetadataFlushed] = []
     suspensions: list[SuspendVerdict] = []
     runs: list[Assignment] = []
+    run_tokens: dict[str, str] = {}
     signals: list[Signal] = []

@@ -335,7 +335,7 @@ def _max_attempts(retry: str | None) -> int:
 def _assignment(u: Unit, run: RunRow, payload: PayloadRow | None) -> Assignment:
     restoring = checkpoint.restore(u, run)
     is_next = run.execution_status == ExecutionStatus.PENDING_EXECUTING and restoring is None
-    return Assignment.model_construct(
+    return Assignment(
         run_id=run.id,
         lease=run.lease or 0,
         attempt=run.attempt + is_next,

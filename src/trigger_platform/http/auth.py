@@ -18,6 +18,7 @@ from trigger_platform.engine import (
     access_token,
     additional_key,
     environment,
+    export_proof,
     organization,
     project,
     secret_key,
@@ -26,7 +27,7 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import browser, public_token
+from trigger_platform.http import browser, public_token, run_token
 from trigger_platform.http.access import Access, Credential, Need, Rule
 from trigger_platform.http.known_keys import Opened
 from trigger_platform.http.principal import Principal, forbidden
@@ -66,7 +67,7 @@ class _Asked:
             token=headers.get("authorization", "").removeprefix("Bearer ").strip(),
             branch="" if branch == "default" else branch,
             ref=path.get("project_ref"),
-            word=path.get("env"),
+            word=environment.SLUGS.get(path.get("env", ""), path.get("env")),
             home=path.get("organization"),
         )
 
@@ -84,6 +85,8 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
         return Principal()
     if Credential.BROWSER in rule.takes:
         return await _by_browser(server, access, request)
+    if Credential.EXPORT_PROOF in rule.takes:
+        return await _by_export_proof(server, str(request.path_params["proof"]))
     asked = _Asked.of(request)
     if Credential.METRICS_TOKEN in rule.takes:
         _may_read_metrics(server, asked.token)
@@ -108,11 +111,19 @@ async def _by_browser(server: Server, access: Access, request: Request) -> Princ
     return replace(caller, placed=seats[0].environment, role=seats[0].role)
 
 
+async def _by_export_proof(server: Server, shown: str) -> Principal:
+    signers = await server.units.read(environment.signers, export_proof.environment_of(shown))
+    proof = export_proof.verify(server.units.keys, signers, shown)
+    return Principal(signers[0], export=proof)
+
+
 async def _by_credential(server: Server, rule: Rule, asked: _Asked, request: Request) -> Principal:
     if asked.token.startswith(("tr_pat_", "tr_oat_")):
         return await _by_token(server, rule, asked)
     if asked.token.startswith("tr_wgt_") or Credential.WORKER_TOKEN in rule.takes:
         return await _by_worker_token(server, rule, asked)
+    if run_token.is_one(asked.token) and Credential.RUN_TOKEN in rule.takes:
+        return await _by_run_token(server, asked, request)
     if asked.token.count(".") == 2 and Credential.PUBLIC_TOKEN in rule.takes:
         return await _by_public_token(server, rule, asked, request)
     return await _by_key(server, rule, asked, request)
@@ -205,6 +216,21 @@ async def _by_public_token(
     public = public_token.verify(server.units.keys, asked.token, signers, now)
     caller = Principal(signers[0], public=public, scopes=public.scopes)
     return await _within_scopes(server, rule, caller, request)
+
+
+async def _by_run_token(server: Server, asked: _Asked, request: Request) -> Principal:
+    """Let a run in to itself: the scopes say the same, should a handler ask for them."""
+    given = server.run_tokens.read(asked.token, server.units.clock.now())
+    here = await server.units.read(run_token.lasting, given)
+    path = request.path_params
+    if path.get("run_id") != given.run_id or path.get("target", "self") != "self":
+        raise forbidden()
+    scopes = tuple(
+        f"{action}:{kind}:{given.run_id}"
+        for action in ("read", "write")
+        for kind in ("runs", "inputStreams")
+    )
+    return Principal(here, scopes=scopes, run_token=given)
 
 
 async def _within_scopes(

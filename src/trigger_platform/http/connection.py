@@ -10,10 +10,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import ClassVar
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["Connection", "Gate", "protocol"]
+__all__ = ["Connection", "Gate", "cut", "protocol"]
 
+_CUT = "trigger.cut"
 _HEAD_BYTES = 64 * 1024
 _IDLE, _HEAD, _BODY = "idle", "head", "body"
 
@@ -78,6 +80,7 @@ class Connection(HttpToolsProtocol):
         if self._stage is not _HEAD:
             self._stage, self._head_bytes, self._began = _HEAD, 0, self._heard
         super().on_message_begin()
+        self.scope["extensions"] = {_CUT: {"call": self._cut}}
 
     def on_headers_complete(self) -> None:
         """Begin with the request itself."""
@@ -132,10 +135,25 @@ class Connection(HttpToolsProtocol):
             self.transport.write(head + b"connection: close\r\n\r\n" + text)
         self.transport.close()
 
+    def _cut(self) -> None:
+        """End the connection in the middle of an answer."""
+        self.cycle.disconnected = True
+        self.transport.close()
+
     def _unwatch(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+
+
+def cut(scope: Scope) -> None:
+    """Break an answer off, where an end would tell who reads it that there is no more.
+
+    What was sent before arrives. Behind another server than ours the answer ends.
+    """
+    offered = (scope.get("extensions") or {}).get(_CUT)
+    if offered is not None:
+        offered["call"]()
 
 
 def protocol(gate: Gate) -> type[Connection]:

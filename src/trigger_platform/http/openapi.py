@@ -22,6 +22,7 @@ _REF = "#/components/schemas/{model}"
 _SCHEMES = {
     Credential.KEY: "secretKey",
     Credential.PUBLIC_TOKEN: "publicToken",
+    Credential.RUN_TOKEN: "runToken",
     Credential.USER_TOKEN: "accessToken",
     Credential.ORGANIZATION_TOKEN: "accessToken",
     Credential.WORKER_TOKEN: "workerToken",
@@ -49,6 +50,7 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
             "securitySchemes": {
                 "secretKey": bearer,
                 "publicToken": bearer,
+                "runToken": bearer,
                 "accessToken": bearer,
                 "workerToken": bearer,
                 "metricsToken": bearer,

@@ -15,7 +15,7 @@ import jwt
 from jwt.warnings import InsecureKeyLengthWarning
 
 from trigger_core.errors import AuthenticationError
-from trigger_core.jwt import AUDIENCE, ISSUER
+from trigger_core.jwt import AUDIENCE, ISSUER, sign
 from trigger_platform.engine import secret_key
 from trigger_platform.key_ring import KeyRing
 from trigger_platform.store.rows import EnvironmentRow
@@ -62,10 +62,17 @@ def headers_for_run(
 
 
 def headers_for_batch(
-    keys: KeyRing, environment: EnvironmentRow, batch_id: str, now_ms: int
+    keys: KeyRing,
+    environment: EnvironmentRow,
+    batch_id: str,
+    now_ms: int,
+    *,
+    is_browser: bool = False,
 ) -> dict[str, str]:
-    """Return both headers of a created batch's answer (protocol A.3)."""
-    return _headers(keys, environment, [f"read:batch:{batch_id}"], now_ms, _LIFE_S)
+    """Return both headers of a created batch's answer; a page may write its batch too (protocol A.3)."""
+    actions = ("read", "write") if is_browser else ("read",)
+    scopes = [f"{action}:batch:{batch_id}" for action in actions]
+    return _headers(keys, environment, scopes, now_ms, _LIFE_S)
 
 
 def headers_for_token(
@@ -93,11 +100,10 @@ def mint(
     life_s: int = _LIFE_S,
 ) -> str:
     """Sign claims; the token lives for an hour unless told otherwise."""
-    now = now_ms // 1000
     if claims.get("otu") is True:
         claims = claims | {"jti": secrets.token_hex(8)}  # two of one second are two
-    full = claims | {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + life_s}
-    return jwt.encode(full, secret_key.read(keys, environment), algorithm="HS256")
+    key = secret_key.read(keys, environment)
+    return sign(claims, key, now_ms=now_ms, life_ms=life_s * 1000)
 
 
 def environment_of(token: str) -> str | None:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from trigger_core import clock, duration
 from trigger_core.errors import InvalidDurationError, UsageError
 from trigger_platform.http.endpoint import Incoming
 
-__all__ = ["CURSOR", "NUMBERED", "flag", "moment", "read_moment", "read_since", "since", "texts"]
+__all__ = [
+    "CURSOR",
+    "NUMBERED",
+    "flag",
+    "moment",
+    "read_moment",
+    "read_since",
+    "since",
+    "texts",
+    "words",
+]
 
 CURSOR = ("page[size]", "page[after]", "page[before]")
 """What a list takes that is read from item to item."""
@@ -17,8 +28,22 @@ NUMBERED = ("page", "perPage")
 
 
 def texts(call: Incoming[Any], name: str) -> list[str]:
-    """Return the parts of a list, which is written with commas."""
-    return [text for text in call.query(name).split(",") if text]
+    """Return the parts of a list, which is written with commas; some clients write each part alone."""
+    given = call.request.query_params.getlist(name)
+    return [text for part in given for text in part.split(",") if text]
+
+
+def words(call: Incoming[Any], name: str, known: Iterable[str]) -> list[str]:
+    """Return the parts of a list whose parts are known words.
+
+    Raises:
+        UsageError: there is no such word.
+    """
+    given, allowed = texts(call, name), tuple(known)
+    for text in given:
+        if text not in allowed:
+            raise _bad(name, text, f"one of {', '.join(allowed)}")
+    return given
 
 
 def flag(call: Incoming[Any], name: str) -> bool | None:

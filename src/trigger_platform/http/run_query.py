@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from trigger_core.machines import PRESETS
 from trigger_core.schemas.bulk_actions import BulkFilter, BulkQueue
 from trigger_platform.engine import queue_name
 from trigger_platform.engine.run_filter import RunFilter
@@ -25,6 +27,7 @@ NAMES = (
     "filter[batch]",
     "filter[schedule]",
     "filter[bulkAction]",
+    "filter[error]",
     "filter[isTest]",
     "filter[rootOnly]",
     "filter[createdAt][period]",
@@ -46,11 +49,12 @@ def of_query(call: Incoming[Any]) -> Filters:
         versions=query.texts(call, "filter[version]"),
         tags=query.texts(call, "filter[tag]"),
         queues=query.texts(call, "filter[queue]"),
-        machines=query.texts(call, "filter[machine]"),
+        machines=query.words(call, "filter[machine]", PRESETS),
         regions=query.texts(call, "filter[region]"),
         batch=call.query("filter[batch]"),
         schedule=call.query("filter[schedule]"),
         bulk_action=call.query("filter[bulkAction]"),
+        error=call.query("filter[error]"),
         is_test=query.flag(call, "filter[isTest]"),
         is_root=query.flag(call, "filter[rootOnly]") is True,
         created_from=query.since(call, "filter[createdAt][period]", "filter[createdAt][from]"),
@@ -91,8 +95,8 @@ def _queue(one: BulkQueue) -> str:
     return queue_name.of_task(one.name) if one.type == "task" else one.name
 
 
-def _list(given: str | list[str] | None) -> list[str]:
-    return [given] if isinstance(given, str) else given or []
+def _list(given: str | Sequence[str] | None) -> list[str]:
+    return [given] if isinstance(given, str) else list(given or [])
 
 
 def _text(given: str | int | None) -> str:

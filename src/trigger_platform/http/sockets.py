@@ -1,4 +1,4 @@
-"""Socket.IO: a worker that reads snapshots is told which of its runs has a new one (protocol D.9).
+"""Socket.IO: a worker that reads snapshots is told which of its runs has a new one (protocol D.9, F.1).
 
 Each namespace says who may come in and what runs he may watch. What is told comes from the notices of
 commits, of this process and of others; a worker that misses one finds the snapshot with its next look. The
@@ -17,16 +17,18 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trigger_core.errors import TriggerError
+from trigger_platform.engine import supervisor
 from trigger_platform.engine.unit import Unit
+from trigger_platform.http import supervisor_headers
 from trigger_platform.http.auth import Access, identify
 from trigger_platform.http.server import Server
 from trigger_platform.store.notice import Notice
 from trigger_platform.store.rows import EnvironmentRow, RunRow
 
-__all__ = ["NAMESPACES", "Namespace", "Sockets", "dev_worker"]
+__all__ = ["NAMESPACES", "Namespace", "Sockets", "dev_worker", "managed_worker"]
 
-MayWatch = Callable[[EnvironmentRow], bool]
-"""Tells whether a caller may watch the runs of an environment."""
+MayWatch = Callable[[RunRow, EnvironmentRow], bool]
+"""Tells whether a caller may watch a run of an environment."""
 
 _MOST_WATCHED = 5_000
 
@@ -54,10 +56,17 @@ async def dev_worker(server: Server, request: Request) -> MayWatch:
     The command line does not say here which branch it is for.
     """
     mine = (await identify(server, Access.ENVIRONMENT, request)).environment
-    return lambda environment: mine.id in {environment.id, environment.parent_id}
+    return lambda _run, environment: mine.id in {environment.id, environment.parent_id}
 
 
-NAMESPACES = (Namespace("/dev-worker", dev_worker),)
+async def managed_worker(server: Server, request: Request) -> MayWatch:
+    """Let in the supervisors of a worker group; they watch the runs that the group holds."""
+    caller = await identify(server, Access.WORKER_GROUP, request)
+    mine = supervisor.boot_id(supervisor_headers.check(server, caller, request.headers))
+    return lambda run, _environment: run.boot_id == mine
+
+
+NAMESPACES = (Namespace("/dev-worker", dev_worker), Namespace("/worker", managed_worker))
 
 
 class Sockets:
@@ -116,11 +125,11 @@ class Sockets:
             return
         room = _MOST_WATCHED - len(watcher.runs)
         asked = [one for one in _run_ids(message) if one not in watcher.runs][: max(0, room)]
-        found = await self._server.units.read(_environments, asked) if asked else {}
-        for run_id, environment in found.items():
-            if watcher.may_watch(environment) and sid in self._watchers:
-                watcher.runs.add(run_id)
-                self._by_run.setdefault(run_id, set()).add(sid)
+        found = await self._server.units.read(_found, asked) if asked else []
+        for run, environment in found:
+            if watcher.may_watch(run, environment) and sid in self._watchers:
+                watcher.runs.add(run.id)
+                self._by_run.setdefault(run.id, set()).add(sid)
 
     async def _forget(self, sid: str, message: object = None) -> None:
         watcher = self._watchers.get(sid)
@@ -162,11 +171,11 @@ def _run_ids(message: object) -> list[str]:
     return [one for one in asked if isinstance(one, str)] if isinstance(asked, list) else []
 
 
-def _environments(u: Unit, run_ids: Sequence[str]) -> dict[str, EnvironmentRow]:
-    """Return the environments of runs by the run's id; unknown runs are missing."""
+def _found(u: Unit, run_ids: Sequence[str]) -> list[tuple[RunRow, EnvironmentRow]]:
+    """Return runs with their environments; unknown runs are missing."""
     runs = u.tx.all("runs_by_ids", RunRow, ids=json.dumps(list(run_ids)))
     known = {
         id_: u.tx.one("environment_by_id", EnvironmentRow, id=id_)
         for id_ in {run.environment_id for run in runs}
     }
-    return {run.id: known[run.environment_id] for run in runs}
+    return [(run, known[run.environment_id]) for run in runs]

@@ -76,9 +76,7 @@ async def create_batch(call: Incoming[CreateBatch]) -> Reply:
     tasks = call.body.task_identifiers
     _permit(call, tasks, [call.body.parent_run_id])
     created = await call.once(BatchCreated, _open, call.body, call.principal.public)
-    environment, units = call.principal.environment, call.server.units
-    headers = public_token.headers_for_batch(units.keys, environment, created.id, units.clock.now())
-    return Reply(created, headers, 200 if created.is_cached else 202)
+    return Reply(created, _tokens(call, created.id), 200 if created.is_cached else 202)
 
 
 @endpoint(
@@ -148,10 +146,8 @@ async def trigger_batch(call: Incoming[TriggerBatch]) -> Reply:
 async def trigger_small_batch(call: Incoming[TriggerBatch]) -> Reply:
     """Create runs at once, all or none, and answer with their number (older clients)."""
     made = await _create(call)
-    environment, units = call.principal.environment, call.server.units
     created = BatchCreated(id=made.id, run_count=len(made.runs))
-    headers = public_token.headers_for_batch(units.keys, environment, made.id, units.clock.now())
-    return Reply(created, headers, 202)
+    return Reply(created, _tokens(call, made.id), 202)
 
 
 @endpoint(
@@ -226,6 +222,17 @@ def _permit(call: Incoming[Any], tasks: Iterable[str], parents: Iterable[str | N
         call.principal.require("batchTrigger", [one])
     for parent in {parent for parent in parents if parent is not None}:
         call.principal.require("write", [Resource("runs", parent)])
+
+
+def _tokens(call: Incoming[Any], batch_id: str) -> dict[str, str]:
+    units = call.server.units
+    return public_token.headers_for_batch(
+        units.keys,
+        call.principal.environment,
+        batch_id,
+        units.clock.now(),
+        is_browser=call.request.headers.get("x-trigger-client") == "browser",
+    )
 
 
 def _permit_at_once(call: Incoming[Any], items: Sequence[BatchItem]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import get_args
 
 from starlette.responses import Response, StreamingResponse
 
@@ -16,6 +17,7 @@ from trigger_core.schemas.deployments import (
     DeploymentItem,
     DeploymentPage,
     DeploymentProgress,
+    DeploymentStatus,
     FailDeployment,
     FinalizeDeployment,
     IndexDeployment,
@@ -69,7 +71,7 @@ _SAME_IN_LISTS = {"BUILDING": ("BUILDING", "INSTALLING")}
 )
 async def list_deployments(call: Incoming[None]) -> DeploymentPage:
     """List deployments, newest first."""
-    asked = query.texts(call, "status")
+    asked = query.words(call, "status", get_args(DeploymentStatus))
     filters = Filters(
         statuses=[one for status in asked for one in _SAME_IN_LISTS.get(status, (status,))],
         created_from=query.since(call, "period", "from"),

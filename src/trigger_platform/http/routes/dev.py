@@ -150,7 +150,7 @@ async def start_attempt(call: Incoming[StartAttempt]) -> AttemptStarted:
     )
     begun = snapshot_channel.begun(attempt, call.path("snapshot_id"))
     environment = call.principal.environment
-    given = given_variables.of(call, environment, begun.home.organization.id)
+    given = given_variables.of_attempt(call, environment, begun)
     return present_execution.started(begun, environment, given)
 
 

@@ -133,6 +133,7 @@ async def override_queue(call: Incoming[OverrideQueue]) -> QueueDetail:
     access=Access.QUEUE_WRITER,
     body=ResetQueue,
     returns=QueueDetail,
+    is_body_optional=True,
 )
 async def reset_queue(call: Incoming[ResetQueue]) -> QueueDetail:
     """Let the declared limit count again."""

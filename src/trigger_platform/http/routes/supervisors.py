@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from starlette.responses import Response
 
 from trigger_core import ids
-from trigger_core.errors import AuthenticationError, UsageError
+from trigger_core.errors import UsageError
 from trigger_core.schemas.execution import (
     AttemptCompleted,
     AttemptStarted,
@@ -40,7 +39,13 @@ from trigger_platform.engine import (
 )
 from trigger_platform.engine.snapshot_channel import Attempt
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import given_variables, long_poll, present_execution, read_execution
+from trigger_platform.http import (
+    given_variables,
+    long_poll,
+    present_execution,
+    read_execution,
+    supervisor_headers,
+)
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
 from trigger_platform.store.rows import EnvironmentRow, RunRow, WorkerGroupRow
@@ -151,7 +156,7 @@ async def start_managed_attempt(call: Incoming[StartAttempt]) -> AttemptStarted:
 
     environment, attempt = await _write(call, work)
     begun = snapshot_channel.begun(attempt, snapshot)
-    given = given_variables.of(call, environment, begun.home.organization.id)
+    given = given_variables.of_attempt(call, environment, begun)
     return present_execution.started(begun, environment, given)
 
 
@@ -297,22 +302,4 @@ def _placed(
 
 
 def _group(call: Incoming[Any]) -> WorkerGroupRow:
-    """Return the caller's group.
-
-    Raises:
-        UsageError: the supervisor does not say its name.
-        AuthenticationError: it does not know the secret that this server's supervisors share.
-    """
-    group, headers = call.principal.worker_group, call.request.headers
-    if group is None:
-        raise LookupError("a route of supervisors is open to others")
-    if not headers.get("x-trigger-worker-instance-name"):
-        raise UsageError(
-            "Headers Error: x-trigger-worker-instance-name is missing", code="INVALID_HEADERS"
-        )
-    secret = call.server.settings.managed_worker_secret
-    if secret is not None:
-        shown = headers.get("x-trigger-worker-managed-secret", "")
-        if not hmac.compare_digest(shown.encode(), secret.get_secret_value().encode()):
-            raise AuthenticationError("Invalid or missing worker token", status=401)
-    return group
+    return supervisor_headers.check(call.server, call.principal, call.request.headers)

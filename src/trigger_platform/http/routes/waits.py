@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 from starlette.requests import Request
 
@@ -18,6 +18,7 @@ from trigger_core.schemas.tokens import (
     TokenCreated,
     TokenDetail,
     TokenPage,
+    TokenStatus,
     WaitFor,
     WaitForStarted,
     WaitpointId,
@@ -53,6 +54,7 @@ _MAX_TAGS = 10
     body=CreateToken,
     returns=TokenCreated,
     body_limit=_LIMIT,
+    is_body_optional=True,
 )
 async def create_token(call: Incoming[CreateToken]) -> Reply:
     """Create a token that somebody completes later, or find the one a key made."""
@@ -86,7 +88,7 @@ async def create_token(call: Incoming[CreateToken]) -> Reply:
 async def list_tokens(call: Incoming[None]) -> TokenPage:
     """List tokens, newest first."""
     filters = reads.Filters(
-        statuses=query.texts(call, "filter[status]"),
+        statuses=query.words(call, "filter[status]", get_args(TokenStatus)),
         tags=query.texts(call, "filter[tags]"),
         key=call.query("filter[idempotencyKey]"),
         created_from=query.since(call, "filter[createdAt][period]", "filter[createdAt][from]"),
@@ -120,6 +122,7 @@ async def read_token(call: Incoming[None]) -> TokenDetail:
     access=Access.WAITPOINT_COMPLETER,
     body=CompleteToken,
     returns=Done,
+    is_body_optional=True,
 )
 async def complete_token(call: Incoming[CompleteToken]) -> Done:
     """Complete a token; runs that wait for it go on with the data."""
@@ -147,7 +150,7 @@ async def call_back(call: Incoming[None]) -> Done:
 @endpoint(
     "POST",
     "/engine/v1/runs/{run_id}/wait/duration",
-    access=Access.ENVIRONMENT,
+    access=Access.RUN_WAITER,
     body=WaitFor,
     returns=WaitForStarted,
 )
@@ -164,7 +167,7 @@ async def wait_for_duration(call: Incoming[WaitFor]) -> WaitForStarted:
 @endpoint(
     "POST",
     "/engine/v1/runs/{run_id}/waitpoints/tokens/{token_id}/wait",
-    access=Access.ENVIRONMENT,
+    access=Access.RUN_WAITER,
     returns=Done,
 )
 async def wait_for_token(call: Incoming[None]) -> Done:
@@ -178,7 +181,7 @@ async def wait_for_token(call: Incoming[None]) -> Done:
 @endpoint(
     "POST",
     "/api/v1/runs/{run_id}/input-streams/wait",
-    access=Access.ENVIRONMENT,
+    access=Access.RUN_WAITER,
     body=AwaitInput,
     returns=InputAwaited,
     body_limit=_LIMIT,
