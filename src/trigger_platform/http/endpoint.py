@@ -37,6 +37,7 @@ __all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body
 BODY_LIMIT = 3 * 1024 * 1024 + 16 * 1024
 """The largest body of a trigger: three mebibytes of payload and some options."""
 
+_CONVERTER = re.compile(r":\w+}")
 _MARK_LIMIT = 255
 _NUMBER = re.compile(r"-?[0-9]{1,18}\Z")
 _UNLIMITED = (
@@ -211,6 +212,11 @@ class Endpoint:
         return self.handler.__module__.startswith("trigger_platform.dashboard.")
 
     @property
+    def shown_path(self) -> str:
+        """The path as people read it; a name in it may contain slashes, which is not said."""
+        return _CONVERTER.sub("}", self.path)
+
+    @property
     def summary(self) -> str:
         """What it does, in a sentence."""
         return (self.handler.__doc__ or "").strip().splitlines()[0]
@@ -229,7 +235,7 @@ class Endpoint:
     def route(self, server: Server, origins: Origins) -> Route:
         """Return the Starlette route."""
         observe = server.metrics.request
-        is_for_pages, is_limited = self.is_for_pages, self.is_limited
+        is_for_pages, is_limited, shown = self.is_for_pages, self.is_limited, self.shown_path
 
         async def serve(request: Request) -> Response:
             began = time.perf_counter()
@@ -237,7 +243,7 @@ class Endpoint:
             if is_for_pages and (origin := request.headers.get("origin")) is not None:
                 response.headers.update(origins.answer(origin))
             seconds = time.perf_counter() - began
-            observe(self.method, self.path, response.status_code, seconds)
+            observe(self.method, shown, response.status_code, seconds)
             return response
 
         return Route(self.path, serve, methods=[self.method])
