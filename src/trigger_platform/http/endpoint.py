@@ -19,7 +19,9 @@ from starlette.routing import Route
 
 from trigger_core.errors import ApiError, PayloadTooLargeError, TriggerError, UsageError
 from trigger_core.schemas.base import WireList, WireModel
+from trigger_platform.engine import kept_answer
 from trigger_platform.engine import request as sent
+from trigger_platform.engine.kept_answer import Asked
 from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
@@ -128,6 +130,18 @@ class Incoming(Generic[B]):
 
         key = self.request_key()
         return await self.server.write(sent.once, self.environment_id, key, kind, act)
+
+    async def once_for_caller(
+        self, kind: type[M], act: Callable[[Unit], M], *, shows_secret: bool = False
+    ) -> M:
+        """Let a user or an organisation make something; who repeats the request gets the same answer.
+
+        An answer with a secret is kept sealed, and only for minutes.
+        """
+        key, caller = self.request_key(), self.principal
+        owner = caller.user_id or caller.organization_id
+        asked = Asked(owner, key, shows_secret) if key is not None and owner else None
+        return await self.server.units.write(kept_answer.once, asked, kind, act)
 
     def path(self, name: str) -> str:
         """Return a parameter of the path."""

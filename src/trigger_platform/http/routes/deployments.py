@@ -127,8 +127,11 @@ async def initialize_deployment(call: Incoming[InitializeDeployment]) -> Deploym
         )
     settings = call.server.settings
     images = Images(settings.deploy_registry, settings.deploy_platform)
-    made = await call.server.write(deployment.initialize, call.environment_id, call.body, images)
-    return present.initialized(made)
+
+    def work(u: Unit, here: EnvironmentRow) -> DeploymentInitialized:
+        return present.initialized(deployment.initialize(u, here, call.body, images))
+
+    return await call.once(DeploymentInitialized, work)
 
 
 @endpoint(
