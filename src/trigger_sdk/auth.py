@@ -24,6 +24,8 @@ __all__ = [
     "create_public_token_sync",
     "create_trigger_public_token",
     "create_trigger_public_token_sync",
+    "revoke_public_token",
+    "revoke_public_token_sync",
 ]
 
 
@@ -116,6 +118,23 @@ def create_trigger_public_token_sync(
 ) -> str:
     """Make a token that triggers, blocking; see :func:`create_trigger_public_token`."""
     return _lazy.remote()().sign_token_sync(_trigger_claims(task, once=once), expires_in)
+
+
+async def revoke_public_token(token: str) -> None:
+    """Refuse a public token from now on: the token itself, or the id (``jti``) of one the platform signed.
+
+    A token that was signed here and has no id is revoked by itself.
+
+    Raises:
+        NotFoundError: it is of another environment.
+        UnprocessableError: it was not signed with a key of this environment.
+    """
+    await _lazy.remote()().revoke_token(token)
+
+
+def revoke_public_token_sync(token: str) -> None:
+    """Refuse a public token, blocking; see :func:`revoke_public_token`."""
+    _lazy.remote()().revoke_token_sync(token)
 
 
 def _claims(read: Scope | None, write: Scope | None, skip_columns: Sequence[str]) -> dict[str, Any]:

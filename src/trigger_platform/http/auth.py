@@ -22,6 +22,7 @@ from trigger_platform.engine import (
     export_proof,
     organization,
     project,
+    revocation,
     secret_key,
     user,
     worker_group,
@@ -215,7 +216,12 @@ async def _by_public_token(
         raise AuthenticationError("Invalid or Missing API Key", status=401, hint=_FIX)
     now = server.units.clock.now()
     public = public_token.verify(server.units.keys, asked.token, signers, now)
-    caller = Principal(signers[0], public=public, scopes=public.scopes)
+    here = signers[0]
+    if here.revoking_until > now and await server.units.read(
+        revocation.is_revoked, here, public.named
+    ):
+        raise AuthenticationError("the public access token has been revoked", status=401)
+    caller = Principal(here, public=public, scopes=public.scopes)
     return await _within_scopes(server, rule, caller, request)
 
 

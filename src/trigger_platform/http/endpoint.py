@@ -19,7 +19,9 @@ from starlette.routing import Route
 
 from trigger_core.errors import ApiError, PayloadTooLargeError, TriggerError, UsageError
 from trigger_core.schemas.base import WireList, WireModel
+from trigger_platform.engine import kept_answer
 from trigger_platform.engine import request as sent
+from trigger_platform.engine.kept_answer import Asked
 from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
@@ -27,6 +29,7 @@ from trigger_platform.http import problems, rate_limit
 from trigger_platform.http.access import Credential
 from trigger_platform.http.auth import Access, Principal, identify
 from trigger_platform.http.cors import Origins
+from trigger_platform.http.parameter import Parameter
 from trigger_platform.http.rate_limit import Verdict
 from trigger_platform.http.server import Server
 from trigger_platform.store.rows import EnvironmentRow, OrganizationRow, ProjectRow
@@ -36,6 +39,7 @@ __all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body
 BODY_LIMIT = 3 * 1024 * 1024 + 16 * 1024
 """The largest body of a trigger: three mebibytes of payload and some options."""
 
+_CONVERTER = re.compile(r":\w+}")
 _MARK_LIMIT = 255
 _NUMBER = re.compile(r"-?[0-9]{1,18}\Z")
 _UNLIMITED = (
@@ -127,6 +131,18 @@ class Incoming(Generic[B]):
         key = self.request_key()
         return await self.server.write(sent.once, self.environment_id, key, kind, act)
 
+    async def once_for_caller(
+        self, kind: type[M], act: Callable[[Unit], M], *, shows_secret: bool = False
+    ) -> M:
+        """Let a user or an organisation make something; who repeats the request gets the same answer.
+
+        An answer with a secret is kept sealed, and only for minutes.
+        """
+        key, caller = self.request_key(), self.principal
+        owner = caller.user_id or caller.organization_id
+        asked = Asked(owner, key, shows_secret) if key is not None and owner else None
+        return await self.server.units.write(kept_answer.once, asked, kind, act)
+
     def path(self, name: str) -> str:
         """Return a parameter of the path."""
         return str(self.request.path_params[name])
@@ -196,12 +212,23 @@ class Endpoint:
     is_body_optional: bool
     form: Form | None = None
     statuses: tuple[int, ...] = (200,)
-    query: tuple[str, ...] = ()
+    query: tuple[Parameter | str, ...] = ()
+    media: str = ""
+
+    @property
+    def group(self) -> str:
+        """What it belongs to: the noun its file is named by, or the dashboard."""
+        return "dashboard" if self.is_page else self.handler.__module__.rpartition(".")[2]
 
     @property
     def is_page(self) -> bool:
         """Whether it answers with a page of the dashboard."""
         return self.handler.__module__.startswith("trigger_platform.dashboard.")
+
+    @property
+    def shown_path(self) -> str:
+        """The path as people read it; a name in it may contain slashes, which is not said."""
+        return _CONVERTER.sub("}", self.path)
 
     @property
     def summary(self) -> str:
@@ -222,7 +249,7 @@ class Endpoint:
     def route(self, server: Server, origins: Origins) -> Route:
         """Return the Starlette route."""
         observe = server.metrics.request
-        is_for_pages, is_limited = self.is_for_pages, self.is_limited
+        is_for_pages, is_limited, shown = self.is_for_pages, self.is_limited, self.shown_path
 
         async def serve(request: Request) -> Response:
             began = time.perf_counter()
@@ -230,7 +257,7 @@ class Endpoint:
             if is_for_pages and (origin := request.headers.get("origin")) is not None:
                 response.headers.update(origins.answer(origin))
             seconds = time.perf_counter() - began
-            observe(self.method, self.path, response.status_code, seconds)
+            observe(self.method, shown, response.status_code, seconds)
             return response
 
         return Route(self.path, serve, methods=[self.method])
@@ -325,12 +352,13 @@ def endpoint(
     is_body_optional: bool = False,
     form: Form | None = None,
     statuses: tuple[int, ...] = (200,),
-    query: tuple[str, ...] = (),
+    query: tuple[Parameter | str, ...] = (),
+    media: str = "",
 ) -> Callable[[Callable[[Incoming[B]], Awaitable[Any]]], Endpoint]:
     """Describe a route; the function is called with what came in, and answers with one of ``statuses``.
 
-    ``query`` names the parameters it reads, for the description. A route with a ``form`` takes its body
-    as ``multipart/form-data`` too.
+    ``query`` names the parameters it reads, for the description, and ``media`` what it answers with if that
+    is no model. A route with a ``form`` takes its body as ``multipart/form-data`` too.
     """
 
     def describe(handler: Callable[[Incoming[B]], Awaitable[Any]]) -> Endpoint:
@@ -347,6 +375,7 @@ def endpoint(
             form,
             statuses,
             query,
+            media,
         )
 
     return describe

@@ -12,7 +12,7 @@ __all__ = ["reset_key"]
 
 @endpoint(
     "POST",
-    "/api/v1/idempotencyKeys/{key}/reset",
+    "/api/v1/idempotencyKeys/{key:path}/reset",
     access=Access.KEY_RESETTER,
     body=ResetKey,
     returns=KeyReset,
