@@ -61,6 +61,10 @@ def _origin(value: str | None) -> str | None:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _origins(value: Any) -> Any:
+    return [one if one == "*" else str(_origin(str(one).lower())) for one in _listed(value)]
+
+
 def _issuer(value: str | None) -> str | None:
     """Take the address of a provider as it is, because the provider signs just this text."""
     parts = urlsplit(value or "")
@@ -130,6 +134,11 @@ class Settings(BaseModel):
         (),
         description="More names by which requests may call this server, such as that of a container"
         " in its network. Names of this machine and the address itself are always right.",
+    )
+    allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_origins)] = Field(
+        ("*",),
+        description="Origins of pages that may call this server with public tokens, such as"
+        " `https://app.example.com`; `*` is any.",
     )
     trusted_proxies: _Networks = Field(
         (),
@@ -216,7 +225,8 @@ class Settings(BaseModel):
         10_000, description="How long the headers of a request may take to arrive."
     )
     body_timeout: _Period = Field(
-        300_000, description="How long the body of a request may send nothing."
+        300_000,
+        description="How long the body of a request may send nothing, and nothing be taken of an answer.",
     )
     drain_delay: _Period = Field(
         0,

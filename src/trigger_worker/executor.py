@@ -26,6 +26,7 @@ from trigger_core import packet
 from trigger_core.packet import UnserializableError
 from trigger_sdk._host import ActiveRun, Waited, WaitRequest, current_run
 from trigger_sdk._registry import registry
+from trigger_sdk._span import Recording
 from trigger_sdk.config import Config
 from trigger_sdk.context import CancelSignal
 from trigger_sdk.errors import TaskCanceledError
@@ -90,6 +91,14 @@ class Executor:
         """Record a line (the SDK's logger)."""
         self._record(level, source, message, attributes or None)
 
+    def begin_span(self, span: Recording) -> None:
+        """Know of a span that is open (the SDK's logger)."""
+        self._spans.began(span)
+
+    def end_span(self, span: Recording) -> None:
+        """Tell a span that is over."""
+        self._spans.over(span)
+
     async def wait(self, request: WaitRequest) -> Waited:
         """Wait for the platform's word, in an asynchronous task; giving up is told."""
         reference = self._begin_wait(request)
@@ -137,7 +146,7 @@ class Executor:
 
     def _begin_wait(self, request: WaitRequest) -> str:
         self._capture.end()
-        self._spans.flush()
+        self._spans.announce()
         reference = f"w{next(self._references)}"
         self._channel.send({"t": "wait", "ref": reference} | wait_messages.describe(request))
         return reference

@@ -59,9 +59,9 @@ async def counting(count: int) -> int:
 async def waiting(token: str) -> object:
     return await wait.for_token(token).unwrap()
 
-@task(isolation="reuse", retry=Retry(max_attempts=1))
-async def broken() -> None:
-    raise ValueError("no luck")
+@task(isolation="reuse")
+async def large() -> str:
+    return "x" * 1_500_000
 """
 ALREADY = "this token has triggered its run already"
 PAGE = Path(__file__).parent / "react" / "page.tsx"
@@ -241,6 +241,16 @@ def test_a_run_is_looked_at_again_and_again_until_it_is_over(show: Opens, dev: D
     assert tab.complaints == []
 
 
+@pytest.mark.parametrize("scene", ["Run", "Once"])
+def test_a_large_output_is_fetched_from_where_it_lies(show: Opens, dev: Dev, scene: str) -> None:
+    """With the token that reads the run."""
+    run_id = dev.trigger("large")
+    tab = show(scene, _reads(run_id), run=run_id)
+
+    tab.shows(status="COMPLETED", output=1_500_000)
+    assert tab.complaints == []
+
+
 @pytest.mark.parametrize(
     ("scene", "named", "alert"),
     [
@@ -278,6 +288,20 @@ def test_a_page_whose_token_ends_is_told_and_stops(show: Opens, dev: Dev) -> Non
     row.alerts("401")
     values.alerts("401")
     assert row.asked_within(500) + values.asked_within(500) == 0
+
+
+@pytest.mark.parametrize("opens", VERSIONS[-1:], indirect=True)
+def test_a_page_that_renews_its_token_goes_on(show: Opens, dev: Dev) -> None:
+    """As newer hooks of streams do, where they were when the old one expired."""
+    run_id = dev.trigger("counting", 1)
+    tab = show("Renewed", _reads(run_id, expires_in="3s"), run=run_id, next=_reads(run_id))
+    tab.shows(parts=[0])
+    until(
+        lambda: tab.asked_within(50) and len(tab.requests) >= 4, what="a request with the new token"
+    )
+
+    _approve(run_id)
+    tab.shows(parts=[0, -1])
 
 
 def test_a_page_whose_token_is_revoked_is_told_and_stops(show: Opens, dev: Dev) -> None:

@@ -292,7 +292,7 @@ BODIES: dict[str, dict[str, Any]] = {
 KEEPS_NOTHING = {"/engine/v1/dev/runs/{run_id}/logs/debug"}
 """Routes that look at nothing and keep nothing, whatever the path names."""
 
-NAMES_ARE_NO_IDS = {"task_id", "hash", "target", "name", "proof"}
+NAMES_ARE_NO_IDS = {"task_id", "hash", "target", "name", "proof", "field"}
 """Parameters by which no tenant can mean what is another's."""
 
 

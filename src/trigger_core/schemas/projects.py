@@ -17,7 +17,6 @@ __all__ = [
     "BranchId",
     "Branches",
     "CreateProject",
-    "DevStatus",
     "EnvironmentPause",
     "EnvironmentSummary",
     "Environments",
@@ -123,12 +122,6 @@ class EnvironmentSummary(NullableModel):
 
 class Environments(WireList[EnvironmentSummary]):
     """Environments."""
-
-
-class DevStatus(WireModel):
-    """Whether the asker's session of development is there."""
-
-    is_connected: bool
 
 
 class UpsertBranch(WireModel):

@@ -344,6 +344,10 @@ class TriggerAndWait(WireModel):
     ref: str
     items: Annotated[list[BatchItem], Field(min_length=1)]
     is_batch: bool = False
+    traceparent: str | None = Field(
+        default=None,
+        description="The span of the code that triggers (W3C); else it is the attempt.",
+    )
 
 
 class GivenUp(WireModel):

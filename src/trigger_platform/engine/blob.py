@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from trigger_core.errors import ConflictError, NotFoundError
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import BlobRow, EnvironmentRow
+from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow
 
-__all__ = ["expect", "find", "forget", "let_go", "uploaded"]
+__all__ = ["expect", "find", "forget", "let_go", "runs_that_have", "uploaded"]
 
 _AT_ONCE = 200
 
@@ -50,6 +50,13 @@ def find(u: Unit, environment: EnvironmentRow, path: str) -> BlobRow:
     if found is None:
         raise _missing(path)
     return found
+
+
+def runs_that_have(u: Unit, environment: EnvironmentRow, path: str) -> list[RunRow]:
+    """Return runs whose payload or output lies there, the newest first; of very many some."""
+    return u.tx.all(
+        "runs_that_have_packet", RunRow, environment_id=environment.id, path=path, limit=_AT_ONCE
+    )
 
 
 def let_go(u: Unit) -> list[BlobRow]:

@@ -193,9 +193,7 @@ def _wait_one(
         case WaitToken():
             return wait.for_token(u, run, request.ref, request.waitpoint_id)
         case TriggerAndWait():
-            return wait.runs(
-                u, environment, run, request.ref, request.items, is_batch=request.is_batch
-            )
+            return wait.runs(u, environment, run, request)
 
 
 def _waiting_run(

@@ -48,12 +48,14 @@ class Need:
         type: to what.
         parameter: what names the thing, in the path or the query; without it it is the whole collection.
         is_narrowed: whether the query narrows it to tasks or tags, which a scope may name instead.
+        is_packet: whether the parameter names a packet, for which a run that has it will do.
     """
 
     action: str
     type: str
     parameter: str | None = None
     is_narrowed: bool = False
+    is_packet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,12 @@ class Access(Enum):
     )
     ALL_RUNS_READER = Rule("a key that may read all runs", _KEY, need=Need("read", "runs"))
     ALL_RUNS_EDITOR = Rule("a key that may write all runs", _KEY, need=Need("write", "runs"))
+    PACKET_READER = Rule(
+        "who may read a run that has the packet",
+        _SCOPED,
+        need=Need("read", "runs", "name", is_packet=True),
+    )
+    KEY_RESETTER = Rule("who may write all runs", _SCOPED, need=Need("write", "runs"))
     PAYLOAD_WRITER = Rule("a key that may trigger all tasks", _KEY, need=Need("trigger", "tasks"))
     INPUT_READER = Rule(
         "a key that may read the run's input, or the run itself",

@@ -24,7 +24,7 @@ type Seen = { id: string; status: string; output?: unknown; metadata?: unknown; 
 const summary = (run: Seen) => ({
   status: run?.status,
   metadata: run?.metadata,
-  output: run?.output,
+  output: typeof run?.output === "string" ? run.output.length : run?.output,
   isFinished: run?.finishedAt instanceof Date,
 });
 const states = (runs: NonNullable<Seen>[]) => Object.fromEntries(runs.map((run) => [run.id, run.status]).sort());
@@ -44,6 +44,11 @@ const scenes: Record<string, () => ReactNode> = {
   },
   Stream() {
     const { parts, error } = hooks.useRealtimeStream<number>(given.run, "numbers", access);
+    return <Values of={{ parts }} error={error} />;
+  },
+  Renewed() {
+    const refreshAccessToken = async () => given.next;
+    const { parts, error } = hooks.useRealtimeStream<number>(given.run, "numbers", { ...access, refreshAccessToken });
     return <Values of={{ parts }} error={error} />;
   },
   Streams() {

@@ -14,8 +14,8 @@ __all__ = ["reset_key"]
 
 @endpoint(
     "POST",
-    "/api/v1/idempotencyKeys/{key}/reset",
-    access=Access.ALL_RUNS_EDITOR,
+    "/api/v1/idempotencyKeys/{key:path}/reset",
+    access=Access.KEY_RESETTER,
     body=ResetKey,
     returns=KeyReset,
 )

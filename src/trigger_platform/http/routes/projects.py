@@ -5,7 +5,6 @@ from __future__ import annotations
 from trigger_core import clock
 from trigger_core.schemas.projects import (
     CreateProject,
-    DevStatus,
     Environments,
     ProjectDetail,
     ProjectEnvironment,
@@ -14,18 +13,15 @@ from trigger_core.schemas.projects import (
     ProjectName,
     Projects,
 )
-from trigger_platform.engine import environment, project
+from trigger_platform.engine import project
 from trigger_platform.engine.project import View
-from trigger_platform.engine.schedule_instance import PRESENT_MS
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present_identity as present
 from trigger_platform.http.auth import Access, Principal
 from trigger_platform.http.endpoint import Incoming, endpoint
-from trigger_platform.store.rows import ProjectRow
 
 __all__ = [
     "delete_project",
-    "dev_status",
     "initialize_project",
     "list_environments",
     "list_projects",
@@ -81,13 +77,6 @@ async def list_environments(call: Incoming[None]) -> Environments:
     return Environments([present.environment(one) for one in found])
 
 
-@endpoint("GET", f"{_ONE}/dev-status", access=Access.PROJECT_VIEWER, returns=DevStatus)
-async def dev_status(call: Incoming[None]) -> DevStatus:
-    """Say whether the caller's session of development is there."""
-    connected = await call.server.units.read(_is_connected, call.project, call.principal.user_id)
-    return DevStatus(is_connected=connected)
-
-
 @endpoint("GET", f"{_ONE}/{{env}}", access=Access.ENVIRONMENT_OR_USER, returns=ProjectEnvironment)
 async def read_environment(call: Incoming[None]) -> ProjectEnvironment:
     """Return an environment's key and address."""
@@ -101,9 +90,3 @@ async def read_environment(call: Incoming[None]) -> ProjectEnvironment:
 
 def _seen(u: Unit, caller: Principal) -> list[View]:
     return project.listed(u, caller.organizations(u))
-
-
-def _is_connected(u: Unit, named: ProjectRow, user_id: str | None) -> bool:
-    own = environment.find_developers(u, named, user_id) if user_id else None
-    seen = 0 if own is None else u.tx.scalar("instance_newest", environment_id=own.id) or 0
-    return u.now - int(seen) <= PRESENT_MS

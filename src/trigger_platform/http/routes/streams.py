@@ -34,6 +34,7 @@ __all__ = [
     "write_stream",
 ]
 
+_EVENTS: Final = "text/event-stream"
 _PING_S: Final = 10.0
 _LEAVE_S: Final = 10.0
 _IDLE_S: Final = 60
@@ -126,29 +127,36 @@ async def last_chunk(call: Incoming[None]) -> Response:
     return Response(headers={"x-last-chunk-index": str(last)})
 
 
-@endpoint("GET", "/realtime/v1/streams/{run_id}/input/{name}", access=Access.INPUT_READER)
+@endpoint(
+    "GET", "/realtime/v1/streams/{run_id}/input/{name}", access=Access.INPUT_READER, media=_EVENTS
+)
 async def read_input(call: Incoming[None]) -> Response:
     """Follow what a run is sent."""
     run = await call.server.read(stream.find_run, call.environment_id, call.path("run_id"))
     name = stream.input_name(_name(call))
-    followed = await _followed(call, Access.INPUT_READER, run, name)
+    followed = await _followed(call, run, name)
     return _events(call, followed, _record, {"x-stream-version": "v2"})
 
 
-@endpoint("GET", "/realtime/v1/streams/{run_id}/{name}", access=Access.RUN_READER)
+@endpoint("GET", "/realtime/v1/streams/{run_id}/{name}", access=Access.RUN_READER, media=_EVENTS)
 async def read_stream(call: Incoming[None]) -> Response:
     """Follow a stream of a run until the run is over."""
     run = await call.server.read(stream.find_run, call.environment_id, call.path("run_id"))
-    return _events(call, await _followed(call, Access.RUN_READER, run, _name(call)), _event)
+    return _events(call, await _followed(call, run, _name(call)), _event)
 
 
-@endpoint("GET", "/realtime/v1/streams/{run_id}/{target}/{name}", access=Access.STREAM_READER)
+@endpoint(
+    "GET",
+    "/realtime/v1/streams/{run_id}/{target}/{name}",
+    access=Access.STREAM_READER,
+    media=_EVENTS,
+)
 async def read_target(call: Incoming[None]) -> Response:
     """Follow a stream of a run, its parent or its root."""
     run = await call.server.read(
         stream.find_run, call.environment_id, call.path("run_id"), _target(call)
     )
-    return _events(call, await _followed(call, Access.ALL_RUNS_READER, run, _name(call)), _event)
+    return _events(call, await _followed(call, run, _name(call)), _event)
 
 
 @dataclass(slots=True)
@@ -156,14 +164,13 @@ class _Leave:
     """A reader's leave to read; it is asked for anew now and then, so that no token outlives itself."""
 
     call: Incoming[None]
-    access: Access
     until: float
 
     @classmethod
-    def of(cls, call: Incoming[None], access: Access) -> _Leave:
+    def of(cls, call: Incoming[None]) -> _Leave:
         """Begin with what let the reader in."""
         now = asyncio.get_running_loop().time()
-        return cls(call, access, now + _leave_s(call.server, call.principal))
+        return cls(call, now + _leave_s(call.server, call.principal))
 
     async def holds(self) -> bool:
         """Tell whether the reader may go on; when the server ends, it may not here."""
@@ -173,7 +180,7 @@ class _Leave:
         if now < self.until:
             return True
         try:
-            principal = await identify(server, self.access, self.call.request)
+            principal = await identify(server, self.call.access, self.call.request)
         except TriggerError:
             return False
         self.until = now + _leave_s(server, principal)
@@ -191,7 +198,7 @@ class _Followed:
     leave: _Leave
 
 
-async def _followed(call: Incoming[None], access: Access, run: RunRow, name: str) -> _Followed:
+async def _followed(call: Incoming[None], run: RunRow, name: str) -> _Followed:
     idle_s = _number(call, "timeout-seconds", _IDLE_S)
     if not 1 <= idle_s <= _LONGEST_IDLE_S:
         raise UsageError(
@@ -199,7 +206,7 @@ async def _followed(call: Incoming[None], access: Access, run: RunRow, name: str
             code="INVALID_QUERY",
         )
     position = await _position(call, run, name)
-    return _Followed(run, name, position, idle_s, _Leave.of(call, access))
+    return _Followed(run, name, position, idle_s, _Leave.of(call))
 
 
 def _leave_s(server: Server, principal: Principal) -> float:
@@ -218,7 +225,7 @@ def _events(
     cut = functools.partial(connection.cut, call.request.scope)
     return StreamingResponse(
         _follow(call.server, followed, show, cut),
-        media_type="text/event-stream",
+        media_type=_EVENTS,
         headers={"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
         | dict(headers or {}),
     )

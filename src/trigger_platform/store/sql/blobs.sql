@@ -14,6 +14,19 @@ where environment_id = :environment_id and path = :path and removed_at is null;
 select {BlobRow} from blob
 where environment_id = :environment_id and path = :path and removed_at is null;
 
+-- name: runs_that_have_packet
+-- The runs whose payload or output is a packet, newest first.
+select {RunRow} from run
+where environment_id = :environment_id and id in (
+    select p.run_id from payload p
+    where p.type = 'application/store' and substr(p.data, 1, 1000) = :path
+    union all
+    select r.id from run r
+    where r.output_type = 'application/store' and substr(r.output, 1, 1000) = :path
+)
+order by id desc
+limit :limit;
+
 -- name: blobs_page
 -- Blobs, from a place on.
 select environment_id, path from blob
