@@ -76,7 +76,8 @@ from trigger_platform.store.opening import open_database
 
 __all__ = ["ENDPOINTS", "build", "open_server"]
 
-# The routes of the hot path stand first: they are tried in order.
+# The routes of the hot path stand first: they are tried in order. A name in a path may contain slashes, so
+# what a path goes on with stands before what it may end with.
 ENDPOINTS: tuple[Endpoint, ...] = (
     worker.poll_runs,
     worker.report_runs,
@@ -138,8 +139,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     packets.download,
     waits.await_input,
     queues.list_queues,
-    queues.retrieve_queue,
     queues.list_keys,
+    queues.retrieve_queue,
     queues.pause_queue,
     queues.override_queue,
     queues.reset_queue,
@@ -148,12 +149,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     environments.regenerate_key,
     schedules.list_schedules,
     schedules.create_schedule,
+    schedules.next_ticks,
     schedules.retrieve_schedule,
     schedules.update_schedule,
     schedules.delete_schedule,
     schedules.activate_schedule,
     schedules.deactivate_schedule,
-    schedules.next_ticks,
     schedules.list_timezones,
     dev.dequeue_run,
     dev.start_attempt,

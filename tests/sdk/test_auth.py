@@ -11,7 +11,7 @@ import pytest
 from support.http import Platform
 from support.live import listening
 from trigger_core.errors import ConfigError, NotFoundError
-from trigger_sdk import Scope, auth
+from trigger_sdk import RunHandle, Scope, auth, task
 
 
 def test_a_scope_becomes_texts_in_the_grammar_of_tokens() -> None:
@@ -26,6 +26,17 @@ def test_a_scope_becomes_texts_in_the_grammar_of_tokens() -> None:
         "read:inputStreams:run_1",
     ]
     assert list(Scope().texts("read")) == []
+
+
+def test_a_scope_takes_what_has_an_id() -> None:
+    """A task, the handle of a run: what one has at hand."""
+
+    @task(id="greet")
+    async def greet() -> None: ...
+
+    handle = RunHandle("run_1", is_cached=False, public_access_token=None, read_output=str)
+    scope = Scope(runs=[handle, "run_2"], tasks=greet)
+    assert list(scope.texts("read")) == ["read:runs:run_1", "read:runs:run_2", "read:tasks:greet"]
 
 
 async def test_a_token_that_allows_nothing_is_refused() -> None:

@@ -253,16 +253,25 @@ async def _within_scopes(
         )
     groups = await server.units.read(_resources, caller.environment, need, request)
     if not any(all(caller.allows(need.action, [one]) for one in group) for group in groups):
-        raise forbidden()
+        named = "" if need.is_packet else _subject(need, request).partition(",")[0]
+        scope = ":".join(filter(None, (need.action, need.type, named)))
+        raise forbidden(f"no scope of the credential allows it: {scope} would")
     return caller
+
+
+def _subject(need: Need, request: Request) -> str:
+    """Return what the path or the query says that is asked for."""
+    name = need.parameter
+    if name is None:
+        return ""
+    return str(request.path_params.get(name) or request.query_params.get(name, ""))
 
 
 def _resources(u: Unit, found: EnvironmentRow, need: Need, request: Request) -> Groups:
     """Return what a scope may name to reach what is asked for."""
     if need.parameter is None:
         return _collection(need, request)
-    named = need.parameter
-    subject = str(request.path_params.get(named) or request.query_params.get(named, ""))
+    subject = _subject(need, request)
     if need.type == "tags":
         some = [[Resource("tags", tag)] for tag in subject.split(",")]
         return [[Resource("runs")], [Resource("tags")], *some]

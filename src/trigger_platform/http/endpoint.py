@@ -39,6 +39,7 @@ __all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body
 BODY_LIMIT = 3 * 1024 * 1024 + 16 * 1024
 """The largest body of a trigger: three mebibytes of payload and some options."""
 
+_CONVERTER = re.compile(r":\w+}")
 _MARK_LIMIT = 255
 _NUMBER = re.compile(r"-?[0-9]{1,18}\Z")
 _UNLIMITED = (
@@ -236,6 +237,11 @@ class Endpoint:
         return self.handler.__module__.startswith("trigger_platform.dashboard.")
 
     @property
+    def shown_path(self) -> str:
+        """The path as people read it; a name in it may contain slashes, which is not said."""
+        return _CONVERTER.sub("}", self.path)
+
+    @property
     def summary(self) -> str:
         """What it does, in a sentence."""
         return (self.handler.__doc__ or "").strip().splitlines()[0]
@@ -258,7 +264,7 @@ class Endpoint:
     def route(self, server: Server, origins: Origins) -> Route:
         """Return the Starlette route."""
         observe = server.metrics.request
-        is_for_pages, counted = self.is_for_pages, self.counted
+        is_for_pages, counted, shown = self.is_for_pages, self.counted, self.shown_path
 
         async def serve(request: Request) -> Response:
             began = time.perf_counter()
@@ -266,7 +272,7 @@ class Endpoint:
             if is_for_pages and (origin := request.headers.get("origin")) is not None:
                 response.headers.update(origins.answer(origin))
             seconds = time.perf_counter() - began
-            observe(self.method, self.path, response.status_code, seconds)
+            observe(self.method, shown, response.status_code, seconds)
             return response
 
         return Route(self.path, serve, methods=[self.method])

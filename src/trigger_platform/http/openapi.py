@@ -16,10 +16,9 @@ from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.parameter import Parameter
 from trigger_platform.http.wire_schemas import WireSchemas
 
-__all__ = ["describe", "path_of"]
+__all__ = ["describe"]
 
 _PARAMETER = re.compile(r"{(\w+)}")
-_CONVERTER = re.compile(r":\w+}")
 _SCHEMES = {
     Credential.KEY: "secretKey",
     Credential.PUBLIC_TOKEN: "publicToken",
@@ -56,7 +55,7 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     )
     paths: dict[str, dict[str, Any]] = {}
     for one in listed:
-        paths.setdefault(path_of(one), {})[one.method.lower()] = _operation(one, schemas)
+        paths.setdefault(one.shown_path, {})[one.method.lower()] = _operation(one, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -76,11 +75,6 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     }
 
 
-def path_of(one: Endpoint) -> str:
-    """Return the path of a route as the description spells it."""
-    return _CONVERTER.sub("}", one.path)
-
-
 def _operation(one: Endpoint, schemas: WireSchemas) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": one.handler.__name__,
@@ -88,7 +82,7 @@ def _operation(one: Endpoint, schemas: WireSchemas) -> dict[str, Any]:
         "summary": one.summary,
         "security": _security(one.access.value),
         "parameters": [
-            *(_in_path(name) for name in _PARAMETER.findall(path_of(one))),
+            *(_in_path(name) for name in _PARAMETER.findall(one.shown_path)),
             *(_in_query(each).described() for each in one.query),
         ],
         "responses": {

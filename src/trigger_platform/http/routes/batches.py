@@ -154,7 +154,7 @@ async def trigger_small_batch(call: Incoming[TriggerBatch]) -> Reply:
 
 @endpoint(
     "POST",
-    "/api/v1/tasks/{task_id}/batch",
+    "/api/v1/tasks/{task_id:path}/batch",
     access=Access.BATCH_TRIGGER,
     body=TriggerTaskBatch,
     returns=TaskBatchTriggered,

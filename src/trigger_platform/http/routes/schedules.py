@@ -35,7 +35,7 @@ __all__ = [
     "update_schedule",
 ]
 
-_ONE = "/api/v1/schedules/{schedule}"
+_ONE = "/api/v1/schedules/{schedule:path}"
 
 
 @endpoint(
