@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-__all__ = ["MASK", "Hidden", "Redactor"]
+__all__ = ["MASK", "Hidden", "Redactor", "without_keys"]
 
 MASK = "<redacted>"
 
@@ -92,7 +92,12 @@ class Hidden:
         redactor = self._redactor
         if redactor is None:
             redactor = self._redactor = Redactor(self._values.copy())
-        return redactor.text(_KEY.sub(MASK, text))
+        return redactor.text(without_keys(text))
+
+
+def without_keys(text: str) -> str:
+    """Return a text without anything that looks like a key of the platform."""
+    return _KEY.sub(MASK, text)
 
 
 def _pieces(value: str) -> Iterator[str]:

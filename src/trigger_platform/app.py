@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -22,10 +22,11 @@ from trigger_core.errors import StoreError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform import key_file
 from trigger_platform.blobs.opening import open_blobs
-from trigger_platform.dashboard import login_pages, openid_pages, pages
+from trigger_platform.dashboard import join_pages, login_pages, openid_pages, pages
 from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
-from trigger_platform.http import cors, openapi, problems
+from trigger_platform.http import openapi, problems
+from trigger_platform.http.cors import Origins
 from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.envelope import Envelope
 from trigger_platform.http.guard import Guard
@@ -75,7 +76,8 @@ from trigger_platform.store.opening import open_database
 
 __all__ = ["ENDPOINTS", "build", "open_server"]
 
-# The routes of the hot path stand first: they are tried in order.
+# The routes of the hot path stand first: they are tried in order. A name in a path may contain slashes, so
+# what a path goes on with stands before what it may end with.
 ENDPOINTS: tuple[Endpoint, ...] = (
     worker.poll_runs,
     worker.report_runs,
@@ -131,13 +133,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     packets.create_packet,
     packets.create_named_packet,
     packets.find_packet,
+    packets.find_packet_of_run,
     packets.find_packet_v2,
     packets.upload,
     packets.download,
     waits.await_input,
     queues.list_queues,
-    queues.retrieve_queue,
     queues.list_keys,
+    queues.retrieve_queue,
     queues.pause_queue,
     queues.override_queue,
     queues.reset_queue,
@@ -146,12 +149,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     environments.regenerate_key,
     schedules.list_schedules,
     schedules.create_schedule,
+    schedules.next_ticks,
     schedules.retrieve_schedule,
     schedules.update_schedule,
     schedules.delete_schedule,
     schedules.activate_schedule,
     schedules.deactivate_schedule,
-    schedules.next_ticks,
     schedules.list_timezones,
     dev.dequeue_run,
     dev.start_attempt,
@@ -182,6 +185,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     otlp.export_traces,
     otlp.export_logs,
     otlp.export_metrics,
+    otlp.export_proven_traces,
+    otlp.export_proven_logs,
+    otlp.export_proven_metrics,
     supervisors.dequeue_runs,
     supervisors.start_managed_attempt,
     supervisors.complete_managed_attempt,
@@ -199,9 +205,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     account.public_claims,
     account.whoami,
     account.platform_notifications,
-    access_tokens.list_tokens,
-    access_tokens.create_token,
-    access_tokens.revoke_token,
+    access_tokens.list_access_tokens,
+    access_tokens.create_access_token,
+    access_tokens.revoke_access_token,
     access_tokens.list_organization_tokens,
     access_tokens.create_organization_token,
     access_tokens.revoke_organization_token,
@@ -223,17 +229,19 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     public_tokens.mint_public_token,
     public_tokens.mint_token,
     public_tokens.mint_as_user,
+    public_tokens.revoke_public_token,
     public_tokens.revoke_public_tokens,
+    public_tokens.revoke_as_user,
     branches.list_branches,
     branches.upsert_branch,
     branches.archive_branch,
     projects.list_projects,
+    projects.list_runtimes,
     projects.retrieve_project,
     projects.rename_project,
     projects.delete_project,
     projects.initialize_project,
     projects.list_environments,
-    projects.dev_status,
     envvars.resolve_variables,
     envvars.list_variables,
     envvars.create_variable,
@@ -249,10 +257,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     login.ask_for_token,
     login.fetch_token,
     *login_pages.ENDPOINTS,
+    *join_pages.ENDPOINTS,
     *openid_pages.ENDPOINTS,
     *pages.ENDPOINTS,
 )
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _STATIC = Path(__file__).parent / "dashboard" / "static"
 
 
@@ -298,7 +308,9 @@ def build(server: Server) -> Starlette:
             "outbox": Outbox(server.units),
             "feeds": server.feeds,
             "reconciler": Reconciler(server.units),
-            "retention": Retention(server.units, server.settings.periods, server.blobs),
+            "retention": Retention(
+                server.units, server.settings.periods, server.blobs, server.settings.blob_limit
+            ),
         }
         loops = [asyncio.create_task(loop.run()) for loop in server.loops.values()]
         try:
@@ -311,6 +323,7 @@ def build(server: Server) -> Starlette:
             if server.provider is not None:
                 await server.provider.close()
 
+    origins = Origins(server.settings.allowed_origins)
     description = cache(lambda: openapi.describe(ENDPOINTS))  # it takes as long as a start
 
     async def describe(_request: Request) -> Response:
@@ -318,8 +331,8 @@ def build(server: Server) -> Starlette:
 
     return Starlette(
         routes=[
-            *(endpoint.route(server) for endpoint in ENDPOINTS),
-            *_preflights(ENDPOINTS),
+            *(endpoint.route(server, origins) for endpoint in ENDPOINTS),
+            *_preflights(ENDPOINTS, origins),
             Route("/openapi.json", describe),
             Mount("/static", StaticFiles(directory=_STATIC)),
             Mount("/socket.io", Sockets(server)),
@@ -332,19 +345,19 @@ def build(server: Server) -> Starlette:
             ),
             Middleware(Guard, hosts=server.settings.hosts),
         ],
-        exception_handlers={HTTPException: _no_route},
+        exception_handlers={HTTPException: partial(_no_route, origins)},
         lifespan=lifespan,
     )
 
 
-def _preflights(endpoints: Iterable[Endpoint]) -> Iterator[Route]:
+def _preflights(endpoints: Iterable[Endpoint], origins: Origins) -> Iterator[Route]:
     """Yield what tells browsers that pages of other origins may call a route."""
     methods: dict[str, set[str]] = {}
     for one in endpoints:
         if one.is_for_pages:
             methods.setdefault(one.path, set()).add(one.method)
     for path, allowed in methods.items():
-        yield Route(path, cors.preflight(allowed), methods=["OPTIONS"])
+        yield Route(path, origins.preflight(allowed), methods=["OPTIONS"])
 
 
 def _open_database(settings: Settings) -> Database:
@@ -372,9 +385,17 @@ async def _key_ring(settings: Settings, units: Units) -> KeyRing:
     return found.ring()
 
 
-async def _no_route(request: Request, error: Exception) -> Response:
+async def _no_route(origins: Origins, request: Request, error: Exception) -> Response:
+    """Answer what nobody else does; a page may know that there is nothing, and looks elsewhere then."""
     assert isinstance(error, HTTPException)
+    origin = request.headers.get("origin")
+    is_nowhere = error.status_code == 404
+    if is_nowhere and request.method == "OPTIONS" and origin is not None:
+        return origins.preflight(_METHODS)(request)
     text = "Method not allowed" if error.status_code == 405 else "Not found"
     code = text.upper().replace(" ", "_")
     body = ErrorBody(error=text, code=code, because=f"{request.method} {request.url.path}")
-    return problems.answer(error.status_code, body, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if is_nowhere and origin is not None:
+        headers |= origins.answer(origin)
+    return problems.answer(error.status_code, body, headers)

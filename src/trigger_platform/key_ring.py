@@ -7,6 +7,7 @@ the place (which environment, which variable) is authenticated with it, so a cop
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from trigger_core.errors import EncryptionError
 from trigger_core.redaction import Hidden
 
-__all__ = ["Key", "KeyRing", "fresh_key", "key_of", "parse_keys", "span_of"]
+__all__ = ["Key", "KeyRing", "fresh_key", "is_sealed", "key_of", "parse_keys", "span_of"]
 
 _FORMAT = "s1"
 _NONCE_BYTES = 12
@@ -61,6 +62,11 @@ def key_of(sealed: str) -> str:
     return _parts(sealed)[0]
 
 
+def is_sealed(text: str) -> bool:
+    """Tell whether a text is a sealed value."""
+    return text.startswith(f"{_FORMAT}.")
+
+
 def span_of(key_id: str) -> tuple[str, str]:
     """Return what everything that a key has sealed sorts from, and what it sorts before."""
     return f"{_FORMAT}.{key_id}.", f"{_FORMAT}.{key_id}/"
@@ -78,6 +84,7 @@ class KeyRing:
         self._renew = renew
         self._keys: tuple[Key, ...] = ()
         self._ciphers: dict[str, AESGCM] = {}
+        self._secrets: dict[str, bytes] = {}
         self.hidden = Hidden()
         self._take(keys)
 
@@ -131,6 +138,15 @@ class KeyRing:
             self.hidden.add(text)
         return text
 
+    def derived(self, key_id: str, purpose: str) -> bytes:
+        """Return a key for a purpose of its own, such as signing, that follows from a key of the ring.
+
+        Raises:
+            EncryptionError: the key is not on the ring.
+        """
+        self._cipher(key_id)
+        return hmac.digest(self._secrets[key_id], purpose.encode(), "sha256")
+
     def _cipher(self, key_id: str) -> AESGCM:
         if key_id not in self._ciphers:
             self._look()
@@ -153,6 +169,7 @@ class KeyRing:
         """Use these from now on; who held a value of a key that is dropped can open it to the end."""
         if self._keys != tuple(keys):
             self._ciphers |= {key.id: AESGCM(key.secret) for key in keys}
+            self._secrets |= {key.id: key.secret for key in keys}
             self._keys = tuple(keys)
 
 

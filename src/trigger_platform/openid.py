@@ -12,7 +12,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote_plus, urlencode, urlsplit
 
 import jwt
@@ -21,8 +21,10 @@ from pydantic import BaseModel, ValidationError
 from trigger_core.clock import Clock
 from trigger_core.errors import AuthenticationError, UsageError
 from trigger_platform.engine.identity import Identity
-from trigger_platform.outbound import Outbound
 from trigger_platform.settings import Settings
+
+if TYPE_CHECKING:
+    from trigger_platform.outbound import Outbound
 
 __all__ = ["LIFE_MS", "Attempt", "OpenIdProvider"]
 
@@ -113,7 +115,11 @@ class OpenIdProvider:
         self._client_id = settings.oidc_client_id
         self._secret = settings.oidc_client_secret
         self._clock = clock
-        self._outbound = outbound or Outbound(settings.outbound_allow)
+        if outbound is None:
+            from trigger_platform.outbound import Outbound  # noqa: PLC0415 - its client costs 70 ms
+
+            outbound = Outbound(settings.outbound_allow)
+        self._outbound = outbound
         self._discovery: tuple[_Discovery, int] | None = None
 
     async def address(self, attempt: Attempt, redirect_uri: str) -> str:

@@ -61,6 +61,10 @@ def _origin(value: str | None) -> str | None:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _origins(value: Any) -> Any:
+    return [one if one == "*" else str(_origin(str(one).lower())) for one in _listed(value)]
+
+
 def _issuer(value: str | None) -> str | None:
     """Take the address of a provider as it is, because the provider signs just this text."""
     parts = urlsplit(value or "")
@@ -131,6 +135,11 @@ class Settings(BaseModel):
         description="More names by which requests may call this server, such as that of a container"
         " in its network. Names of this machine and the address itself are always right.",
     )
+    allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_origins)] = Field(
+        ("*",),
+        description="Origins of pages that may call this server with public tokens, such as"
+        " `https://app.example.com`; `*` is any.",
+    )
     trusted_proxies: _Networks = Field(
         (),
         description="Addresses or networks of proxies whose `X-Forwarded-For` and"
@@ -193,7 +202,8 @@ class Settings(BaseModel):
     blob_limit: int = Field(
         100 * 1024 * 1024,
         gt=0,
-        description="The largest blob that is taken into the folder, in bytes.",
+        description="The largest blob that is taken, in bytes. A larger one in a bucket is removed when it"
+        " is asked for, or within hours.",
     )
     s3_bucket: str | None = Field(
         None,
@@ -216,7 +226,8 @@ class Settings(BaseModel):
         10_000, description="How long the headers of a request may take to arrive."
     )
     body_timeout: _Period = Field(
-        300_000, description="How long the body of a request may send nothing."
+        300_000,
+        description="How long the body of a request may send nothing, and nothing be taken of an answer.",
     )
     drain_delay: _Period = Field(
         0,
@@ -234,6 +245,16 @@ class Settings(BaseModel):
     )
     rate_refill: float = Field(
         25.0, gt=0, description="How many of those calls come back in a second."
+    )
+    deployment_rate_limit: int | None = Field(
+        None,
+        ge=0,
+        description="How many calls one key or token may make at once to deploy, beside its other calls;"
+        " 0 is any number. By default 1500 where others reach the server, any number on this machine"
+        " alone.",
+    )
+    deployment_rate_refill: float = Field(
+        50.0, gt=0, description="How many of those calls come back in a second."
     )
     public_rate_limit: int | None = Field(
         None,

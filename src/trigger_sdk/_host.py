@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trigger_sdk._span import Recording
     from trigger_sdk.context import Context
 
 __all__ = [
@@ -72,6 +73,14 @@ class RunHost(Protocol):
 
     def log(self, level: str, message: str, attributes: dict[str, Any], source: str) -> None:
         """Record a line."""
+        ...
+
+    def begin_span(self, span: Recording) -> None:
+        """Know of a span that is open."""
+        ...
+
+    def end_span(self, span: Recording) -> None:
+        """Tell a span that is over."""
         ...
 
     async def wait(self, request: WaitRequest) -> Waited:

@@ -24,14 +24,17 @@ _KILL_AFTER_S = 5.0
 class ActiveRun:
     """One attempt in progress, or the pause before the next one (``process`` is ``None`` then).
 
-    ``untold`` is the beginning that the platform has not been told of.
+    ``untold`` is the beginning that the platform has not been told of, ``is_announced`` whether the session
+    has; ``token`` is what its code may show.
     """
 
     assignment: Assignment
+    token: str | None = None
     generation: Generation | None = None
     process: ExecutorProcess | None = None
     end_reason: EndReason | None = None
     untold: Started | None = None
+    is_announced: bool = False
     started_at: float = 0.0
     oom_kills_before: int = 0
     waits: dict[str, Wait] = field(default_factory=dict)
@@ -78,7 +81,7 @@ class ActiveRun:
         self.process = process
         self.started_at = loop.time()
         self.resume_clock()
-        process.hand({"t": "run", "run": self.assignment.to_wire()})
+        process.hand({"t": "run", "run": self.assignment.to_wire(), "token": self.token})
 
     def resume_clock(self) -> None:
         """Count active time from here; waiting does not count."""

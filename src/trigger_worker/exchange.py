@@ -53,7 +53,7 @@ class Exchange:
             request = Poll(boot_id=self._boot_id, workers=workers, limit=limit, wait_ms=_POLL_MS)
             with self._claims.asking(limit):
                 polled = await self._platform.polls.send(calls.poll(request))
-            self._runs.take(polled.runs)
+            self._runs.take(polled.runs, polled.run_tokens)
             self._runs.heed(polled.signals)
 
     async def report(self) -> None:

@@ -26,6 +26,7 @@ from trigger_core import packet
 from trigger_core.packet import UnserializableError
 from trigger_sdk._host import ActiveRun, Waited, WaitRequest, current_run
 from trigger_sdk._registry import registry
+from trigger_sdk._span import Recording
 from trigger_sdk.config import Config
 from trigger_sdk.context import CancelSignal
 from trigger_sdk.errors import TaskCanceledError
@@ -78,8 +79,9 @@ class Executor:
         self._channel.send({"t": "ready"})
         if any(task.spec.is_async for task in registry.tasks.values()):
             self._loop  # noqa: B018 - made now, while nobody waits for it
-        while (run := self._next()) is not None:
-            ended = contextvars.copy_context().run(self._attempt, run)
+        while (given := self._next()) is not None:
+            _identify(given)
+            ended = contextvars.copy_context().run(self._attempt, given["run"])
             if self._channel.is_copy:
                 os._exit(0 if ended["ok"] else 1)
             self._channel.send(ended | {"spent": self._is_spent})
@@ -88,6 +90,14 @@ class Executor:
     def log(self, level: str, message: str, attributes: dict[str, Any], source: str) -> None:
         """Record a line (the SDK's logger)."""
         self._record(level, source, message, attributes or None)
+
+    def begin_span(self, span: Recording) -> None:
+        """Know of a span that is open (the SDK's logger)."""
+        self._spans.began(span)
+
+    def end_span(self, span: Recording) -> None:
+        """Tell a span that is over."""
+        self._spans.over(span)
 
     async def wait(self, request: WaitRequest) -> Waited:
         """Wait for the platform's word, in an asynchronous task; giving up is told."""
@@ -136,7 +146,7 @@ class Executor:
 
     def _begin_wait(self, request: WaitRequest) -> str:
         self._capture.end()
-        self._spans.flush()
+        self._spans.announce()
         reference = f"w{next(self._references)}"
         self._channel.send({"t": "wait", "ref": reference} | wait_messages.describe(request))
         return reference
@@ -231,7 +241,7 @@ class Executor:
         return RuntimeError("the task was cancelled from inside (asyncio.CancelledError)")
 
     def _next(self) -> Message | None:
-        """Return the next run for an idle process, or ``None`` at the end; what was for the last is late."""
+        """Return what gives an idle process a run, or ``None`` at the end; what was for the last is late."""
         inbox = self._channel.inbox
         while True:
             while not inbox:
@@ -239,8 +249,7 @@ class Executor:
                     return None
             message = inbox.pop(0)
             if message["t"] == "run":
-                run: Message = message["run"]
-                return run
+                return message
 
     def _receive(self) -> None:
         """Take what has arrived while an attempt runs; the worker's end closing ends this process."""
@@ -326,6 +335,16 @@ def main(channel: socket.socket, out: int, err: int, config: Config, parent: int
         os.write(2, "".join(traceback.format_exception(error)).encode(errors="replace"))
         os._exit(1)
     os._exit(0)
+
+
+def _identify(given: Message) -> None:
+    """Let the task's code, and what it starts, know its run, and what it may show for it."""
+    os.environ["TRIGGER_RUN_ID"] = given["run"]["runId"]
+    token: str | None = given["token"]
+    if token is None:  # a platform of an earlier version
+        os.environ.pop("TRIGGER_JWT", None)
+    else:
+        os.environ["TRIGGER_JWT"] = token
 
 
 def _cancel_here() -> None:

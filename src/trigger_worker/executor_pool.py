@@ -86,11 +86,11 @@ class ExecutorPool:
         """Whether executors end before they are ready, over and over."""
         return self._failed_starts >= _FAILED_STARTS
 
-    def missing(self) -> int:
-        """Return how many executors to fork now."""
-        ahead = 0 if self.retired or self.cannot_start else _AHEAD
+    def missing(self, *, ahead: bool) -> int:
+        """Return how many executors to fork for those who wait, and with ``ahead`` for those to come."""
+        spare = _AHEAD if ahead and not self.retired and not self.cannot_start else 0
         wanted = min(len(self._waiting), max(1, self.lanes.open - self.busy))
-        missing = wanted + ahead - len(self._fresh) - len(self.forking)
+        missing = wanted + spare - len(self._fresh) - len(self.forking)
         return max(0, min(missing, _FORKS_AT_ONCE - len(self.forking)))
 
     def retire(self) -> None:

@@ -24,6 +24,8 @@ __all__ = ["Generation", "Owner"]
 
 _READY_S = 10.0
 _FORK_AGAIN_S = 0.2
+_CALM_S = 0.005
+"""A fork takes a core for a millisecond, which the run that was just handed out would wait for."""
 
 
 class Owner(Protocol):
@@ -78,6 +80,7 @@ class Generation:
     _by_pid: dict[int, ExecutorProcess] = field(default_factory=dict)
     _limits: dict[int, asyncio.TimerHandle] = field(default_factory=dict)
     _opening: set[asyncio.Task[None]] = field(default_factory=set)
+    _calm: asyncio.TimerHandle | None = None
     _indexed: asyncio.Event = field(default_factory=asyncio.Event)
     _is_closed: bool = False
     _forks_fail: bool = False
@@ -135,10 +138,19 @@ class Generation:
         self.refill()
 
     def refill(self) -> None:
-        """Fork as many executors as are asked for, and a few ahead."""
+        """Fork as many executors as are waited for now, and a few ahead once those have begun to work."""
+        self._fork_missing(ahead=False)
+        if self._calm is None and self.pool.missing(ahead=True):
+            self._calm = asyncio.get_running_loop().call_later(_CALM_S, self._refill_ahead)
+
+    def _refill_ahead(self) -> None:
+        self._calm = None
+        self._fork_missing(ahead=True)
+
+    def _fork_missing(self, *, ahead: bool) -> None:
         if self._is_closed or not self.is_alive:
             return
-        for _ in range(self.pool.missing()):
+        for _ in range(self.pool.missing(ahead=ahead)):
             process = ExecutorProcess(next(self._tokens), self)
             self.pool.forking[process.token] = process
             opening = asyncio.create_task(self._fork(process))

@@ -20,11 +20,14 @@ class RunEvents:
         self._link = link
 
     def started(self, run: ActiveRun) -> None:
-        """An attempt's code begins."""
-        self._emit("run_started", run)
+        """An attempt's code has begun; said once, and before anything else about it."""
+        if not run.is_announced:
+            run.is_announced = True
+            self._emit("run_started", run)
 
     def waiting(self, run: ActiveRun) -> None:
         """It waits for the platform."""
+        self.started(run)
         elapsed_s = asyncio.get_running_loop().time() - run.started_at
         self._emit("run_finished", run, outcome="waiting", durationMs=round(elapsed_s * 1000))
 
@@ -34,6 +37,8 @@ class RunEvents:
 
     def concluded(self, run: ActiveRun, verdict: Verdict) -> None:
         """The platform has said what became of the attempt."""
+        if run.started_at:
+            self.started(run)
         ms, error = run.result or (0, None)
         self._emit(
             "run_finished",

@@ -1,8 +1,9 @@
-"""Spans of the user's code, in projects that use OpenTelemetry; in others nothing of this costs anything.
+"""Spans of the user's code: those of the SDK's logger, and OpenTelemetry's in projects that use it.
 
 A project uses it if its code has imported the API (``opentelemetry.trace``) and its environment has the SDK.
-Its spans then hang below the attempt, whatever provider it has set, and go to the platform through the
-worker: the process needs no exporter, no connection and no thread for it.
+Its spans then hang below the attempt, whatever provider it has set. In other projects nothing of it costs
+anything. Spans go to the platform through the worker: the process needs no exporter, no connection and no
+thread for it. They go when they are over; those that are open when the code waits are announced.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from trigger_core import trace_context
+from trigger_sdk import _span
+from trigger_sdk._span import Recording
 from trigger_worker.ipc import Message
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import ReadableSpan, Span
 
 __all__ = ["Spans", "current_span_id", "preload"]
 
@@ -36,7 +40,10 @@ def preload() -> None:
 
 
 def current_span_id() -> str | None:
-    """Return the span that is active where this is called, if there is one."""
+    """Return the span that is open where this is called, if there is one."""
+    mine = _span.active()
+    if mine is not None:
+        return mine.place.span_id
     api = sys.modules.get(_API)
     if api is None:
         return None
@@ -50,11 +57,15 @@ class Spans:
     def __init__(self, send: Callable[[Message], None]) -> None:
         self._send = send
         self._ended: list[Message] = []
+        self._open: dict[str, Callable[[], Message]] = {}
+        self._announced: set[str] = set()
         self._sent_at = 0.0
         self._is_installed = False
 
     def begin(self, traceparent: str | None) -> None:
         """Let what the current context does from here on belong to an attempt."""
+        self._open.clear()
+        self._announced.clear()
         parent = trace_context.parse(traceparent or "")
         if parent is None or _API not in sys.modules or not self._install():
             return
@@ -67,6 +78,22 @@ class Spans:
             trace_flags=trace.TraceFlags(trace.TraceFlags.SAMPLED),
         )
         context.attach(trace.set_span_in_context(trace.NonRecordingSpan(span_context)))
+
+    def began(self, span: Recording) -> None:
+        """Know of a span that is open."""
+        self._open[span.place.span_id] = lambda: _of_recording(span)
+
+    def over(self, span: Recording) -> None:
+        """Take a span that has ended."""
+        self._take(span.place.span_id, _of_recording(span))
+
+    def announce(self) -> None:
+        """Send what has ended, and what is open: the code will wait, and somebody may look meanwhile."""
+        for span_id, read in list(self._open.items()):
+            if span_id not in self._announced:
+                self._announced.add(span_id)
+                self._ended.append(read())
+        self.flush()
 
     def flush(self) -> None:
         """Send what has ended."""
@@ -89,8 +116,13 @@ class Spans:
         class Listener(SpanProcessor):
             """Hands over what has ended."""
 
+            def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+                del parent_context
+                if span.context is not None:
+                    spans._open[_id(span)] = lambda: _of_opentelemetry(span)
+
             def on_end(self, span: ReadableSpan) -> None:
-                spans._take(span)
+                spans._take(_id(span), _of_opentelemetry(span))
 
             def force_flush(self, timeout_millis: int = 30_000) -> bool:
                 del timeout_millis
@@ -105,14 +137,43 @@ class Spans:
         self._is_installed = True
         return True
 
-    def _take(self, span: ReadableSpan) -> None:
-        self._ended.append(_wire(span))
+    def _take(self, span_id: str, span: Message) -> None:
+        self._open.pop(span_id, None)
+        self._announced.discard(span_id)
+        self._ended.append(span)
         if len(self._ended) >= _AT_ONCE or time.monotonic() - self._sent_at > _EVERY_S:
             self.flush()
 
 
-def _wire(span: ReadableSpan) -> Message:
-    """Return a span as OTLP writes it in JSON."""
+def _of_recording(span: Recording) -> Message:
+    """Return a span of ours as OTLP writes it in JSON."""
+    return {
+        "traceId": span.place.trace_id,
+        "spanId": span.place.span_id,
+        "parentSpanId": span.parent_id,
+        "name": span.name,
+        "kind": 1,
+        "startTimeUnixNano": str(span.started_ns),
+        "endTimeUnixNano": str(span.ended_ns or 0),
+        "attributes": _attributes(span.attributes),
+        "events": [
+            {
+                "name": event.name,
+                "timeUnixNano": str(event.time_ns),
+                "attributes": _attributes(event.attributes),
+            }
+            for event in span.events
+        ],
+        "status": {"code": 0 if span.error is None else 2, "message": span.error or ""},
+    }
+
+
+def _id(span: ReadableSpan) -> str:
+    return format(span.context.span_id, "016x")
+
+
+def _of_opentelemetry(span: ReadableSpan) -> Message:
+    """Return a span of OpenTelemetry likewise."""
     context, parent = span.context, span.parent
     return {
         "traceId": format(context.trace_id, "032x"),

@@ -6,6 +6,7 @@ from typing import Any
 
 from trigger_core.errors import ApiError
 from trigger_sdk._host import Ended, ForRuns, ForToken, Until, Waited, WaitRequest
+from trigger_sdk._trace_headers import active_span
 from trigger_worker.ipc import Message
 
 __all__ = ["describe", "read"]
@@ -14,14 +15,15 @@ _REFUSED = 422
 
 
 def describe(request: WaitRequest) -> Message:
-    """Return what a message that begins a wait says about it."""
+    """Return what a message that begins a wait says about it; children hang below the span that is open."""
     match request:
         case Until(moment):
             return {"until": moment}
         case ForToken(waitpoint_id):
             return {"token": waitpoint_id}
         case ForRuns(items, is_batch):
-            return {"items": list(items), "isBatch": is_batch}
+            place = {key: one for key, one in active_span().items() if key == "traceparent"}
+            return {"items": list(items), "isBatch": is_batch} | place
 
 
 def read(message: Message) -> Waited:

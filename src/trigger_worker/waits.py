@@ -87,7 +87,12 @@ class Waits:
         else:
             items = [BatchItem.model_validate(item) for item in message["items"]]
             trigger = TriggerAndWait(
-                run_id=run_id, lease=lease, ref=ref, items=items, is_batch=message["isBatch"]
+                run_id=run_id,
+                lease=lease,
+                ref=ref,
+                items=items,
+                is_batch=message["isBatch"],
+                traceparent=message.get("traceparent"),
             )
             self._outbox.triggers.append(trigger)
 

@@ -87,6 +87,13 @@ def test_help_loads_no_command_and_no_library() -> None:
     assert not any(name.startswith("trigger_cli.commands") for name in loaded)
 
 
+def test_a_platform_that_starts_loads_no_client() -> None:
+    """Each costs a tenth of the start; whoever needs one loads it."""
+    loaded = _loaded_after("import trigger_platform.serving")
+
+    assert not loaded & {"httpx", "rich", "socketio", "psycopg", "opentelemetry"}
+
+
 def test_every_error_code_is_documented() -> None:
     """Failures point to its heading."""
     text = (ROOT / "docs" / "reference" / "errors.md").read_text()

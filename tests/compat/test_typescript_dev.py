@@ -11,6 +11,7 @@ import pytest
 
 from support.dev import Dev, until, write_project
 from support.npm import VERSIONS
+from support.traces import outline
 from support.typescript import TypeScript, ask
 from trigger_core import packet
 from trigger_core.schemas.runs import RunDetail
@@ -229,6 +230,36 @@ def test_tasks_of_two_languages_call_each_other(ts: TypeScript) -> None:
     )
     deep = {"task": "ts-foreign", "payload": {"task": "py-double", "payload": 5}}
     assert ts.output_of("py-asks", deep)["output"]["output"] == 10
+
+
+def test_what_is_triggered_within_a_span_hangs_below_it(ts: TypeScript) -> None:
+    """Below the span that the SDK opens for the call; waited for or not, alone or in a batch."""
+    run = ts.session.run("ts-within", {"n": 1})
+    assert run.status == "COMPLETED"
+    names = ("outer", "inner", "ts-double", "py-double")
+
+    def told() -> list[str] | None:
+        root = ts.ask("GET", f"/api/v1/runs/{run.id}/trace")["trace"]["rootSpan"]
+        found = sorted(outline(root, *names))
+        return found if {"outer", "outer > inner"} <= set(found) else None
+
+    assert until(told) == [
+        "outer",
+        "outer > inner",
+        "outer > inner > ts-double",
+        "outer > py-double",
+        *["outer > ts-double"] * 4,
+        "ts-double",
+    ]
+    events = ts.ask("GET", f"/api/v1/runs/{run.id}/events")["events"]
+    [outer] = [one for one in events if one["message"] == "outer"]
+    assert outer["properties"] == {"n": 1}
+    lines = {one["message"]: one for one in events if one["kind"] == "LOG"}
+    assert {lines[text]["parentId"] for text in ("a line", "printed")} == {outer["spanId"]}
+    assert lines["a line"]["properties"] == {"n": 1}
+    assert not any(one["isPartial"] for one in events)
+    attempts = [one["entityType"] for one in events if one["message"] == "Attempt 1"]
+    assert attempts == ["attempt"]
 
 
 def test_a_saved_file_is_a_new_version_and_leaves_the_other_language_alone(ts: TypeScript) -> None:

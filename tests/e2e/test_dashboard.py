@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from support.browser import NEEDED, chromium
 from support.dev import Dev
 
-CHROMIUM = Path("/usr/bin/chromium")
-REQUIRED = os.environ.get("TRIGGER_REQUIRE_BROWSER") == "1"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 TASKS = """
 from trigger_sdk import task, wait
 
@@ -27,20 +23,13 @@ async def patient() -> None:
     await wait.for_(minutes=5)
 """
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not CHROMIUM.exists() and not REQUIRED,
-        reason="BROWSER TESTS SKIPPED: there is no /usr/bin/chromium (Debian package chromium)",
-    ),
-]
+pytestmark = [NEEDED, pytest.mark.slow]
 
 
 def test_runs_appear_and_change_without_a_reload(start: Callable[..., Dev]) -> None:
     """The list and one run are live; a run can be canceled from its page; nothing breaks the CSP."""
     dev = start(TASKS)
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+    with chromium() as browser:
         page = browser.new_page()
         complaints: list[str] = []
         page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
@@ -60,5 +49,4 @@ def test_runs_appear_and_change_without_a_reload(start: Callable[..., Dev]) -> N
         expect(page.get_by_role("heading", name="patient")).to_contain_text("waiting")
         page.get_by_role("button", name="Cancel").click()
         expect(page.get_by_role("heading", name="patient")).to_contain_text("canceled")
-        browser.close()
     assert [one for one in complaints if "favicon" not in one and "404" not in one] == []

@@ -29,6 +29,7 @@ from trigger_core.schemas.metadata import MetadataFlush, MetadataUpdate
 from trigger_core.schemas.runs import LogRecord, ReplayedRun
 from trigger_core.schemas.schedules import CreateSchedule, UpdateSchedule
 from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions, TriggerTask
+from trigger_core.schemas.worker_groups import WorkerGroupName
 from trigger_core.schemas.workers import Assignment, GivenUp, Held, LogLine, StartRetry, Verdict
 from trigger_platform.engine import (
     batch,
@@ -41,19 +42,23 @@ from trigger_platform.engine import (
     heartbeat,
     idempotency,
     invariants,
+    kept_answer,
     metadata,
     project,
     queue,
     replay,
     request,
     retention,
+    revocation,
     schedule,
     stream,
     tags,
     telemetry,
     token,
     trigger,
+    worker_group,
 )
+from trigger_platform.engine.kept_answer import Asked
 from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.run_filter import RunFilter
 from trigger_platform.engine.stream import Writer
@@ -69,6 +74,7 @@ QUEUE = "task/task"
 MANY = 201
 """More than one sweep releases."""
 
+ASKED = Asked("user_1", RequestKey("/api/v1/workers", "mark"), shows_secret=True)
 BUILD_ERROR = DeploymentError(name="E", message="m")
 POLICY = RetryPolicy(max_attempts=3, min_delay_ms=1_000, randomize=False)
 
@@ -408,6 +414,8 @@ def _old(engine: Engine, name: str) -> None:
     _bulk(engine, "CANCEL")
     engine.sweep()
     _upload(engine)
+    engine.call(revocation.revoke, engine.environment, "jti", engine.clock.now() + 1)
+    engine.call(kept_answer.once, ASKED, WorkerGroupName, _grouped)
     _late_for_its_key(engine)
     engine.advance(40 * 86_400_000)
     for earlier in retention.SWEEPS:
@@ -415,6 +423,10 @@ def _old(engine: Engine, name: str) -> None:
             break
         while _sweep_old(engine, earlier):
             pass
+
+
+def _grouped(u: Unit) -> WorkerGroupName:
+    return WorkerGroupName(name=worker_group.create(u, "asked for").group.name)
 
 
 def _late_for_its_key(engine: Engine) -> None:
@@ -474,8 +486,12 @@ def _upload(engine: Engine) -> None:
 
 def _uploaded(engine: Engine) -> int | None:
     engine.call(blob.uploaded, engine.environment, "p", "text/plain", 3)
+    return _found(engine).size
+
+
+def _found(engine: Engine) -> BlobRow:
     found: BlobRow = engine.call(blob.find, engine.environment, "p")
-    return found.size
+    return found
 
 
 def _unused(engine: Engine) -> list[BlobRow]:
@@ -572,6 +588,16 @@ CASES = [
     ),
     Case("blob.expect", lambda e, _: _upload(e)),
     Case("blob.uploaded", lambda e, _: _uploaded(e), _upload),
+    Case(
+        "blob.measured",
+        lambda e, row: e.call(blob.measured, row, 3, 10),
+        lambda e: (_upload(e), e.clock.advance(blob.UPLOAD_MS + 1), _found(e))[-1],
+    ),
+    Case(
+        "blob.measured, too large",
+        lambda e, row: e.call(blob.measured, row, 11, 10),
+        lambda e: (_upload(e), _found(e))[-1],
+    ),
     Case("blob.forget", lambda e, gone: e.call(blob.forget, gone), _unused),
     Case(
         "batch.open_batch",
@@ -698,6 +724,14 @@ CASES = [
         _schedule,
     ),
     Case("schedule.delete", _deleted, _schedule),
+    Case(
+        "kept_answer.once",
+        lambda e, _: e.call(kept_answer.once, ASKED, WorkerGroupName, _grouped).name,
+    ),
+    Case(
+        "revocation.revoke",
+        lambda e, _: e.call(revocation.revoke, e.environment, "jti", e.clock.now() + 1),
+    ),
     Case("report: suspended", lambda e, s: e.suspend(*s).ok, _waiting_to_be_frozen),
     Case("report: checkpoint lost", lambda e, a: e.lose_checkpoint(a), _restored),
     Case("snapshot_channel.sit", lambda e, _: Session(e).sit()),

@@ -84,7 +84,7 @@ def test_it_fires_again_and_again_with_a_payload_that_names_its_ticks(prod: Engi
     assert second.schedule_id == made.id
     assert second.annotations == (
         '{"triggerSource": "schedule", "rootTriggerSource": "schedule", '
-        f'"rootScheduleId": "{made.id}"}}'
+        f'"rootScheduleId": "{made.id}", "taskKind": "SCHEDULED"}}'
     )
     assert (second.status, second.tags, second.parent_id) == ("PENDING", None, None)
 

@@ -99,8 +99,9 @@ async def test_lines_that_are_no_items_are_refused(platform: Platform) -> None:
 
 
 async def test_a_batch_with_a_key_is_made_once(platform: Platform) -> None:
-    """The second answer says that it is cached."""
+    """The second answer says that it is cached, once all its items are there."""
     batch_id = await _open(platform, 1, idempotencyKey="k")
+    await _stream(platform, batch_id, _item(0))
     again = await platform.http.post("/api/v3/batches", json={"runCount": 1, "idempotencyKey": "k"})
 
     assert (again.status_code, again.json()["id"], again.json()["isCached"]) == (
@@ -108,6 +109,22 @@ async def test_a_batch_with_a_key_is_made_once(platform: Platform) -> None:
         batch_id,
         True,
     )
+
+
+async def test_a_batch_whose_maker_died_half_way_is_completed_by_the_next_one_with_its_key(
+    platform: Platform,
+) -> None:
+    """It is asked for the items as if the batch were new; one with another number of items is not."""
+    batch_id = await _open(platform, 2, idempotencyKey="k")
+    await _stream(platform, batch_id, _item(0))
+    body = {"runCount": 2, "idempotencyKey": "k"}
+    again = (await platform.http.post("/api/v3/batches", json=body)).json()
+    other = (await platform.http.post("/api/v3/batches", json=body | {"runCount": 3})).json()
+    added = (await _stream(platform, batch_id, _item(0), _item(1))).json()
+
+    assert (again["id"], again["isCached"]) == (batch_id, False)
+    assert (other["id"], other["isCached"]) == (batch_id, True)
+    assert (added["sealed"], added["itemsAccepted"], added["itemsDeduplicated"]) == (True, 1, 1)
 
 
 async def test_a_child_over_http_blocks_its_parent(platform: Platform) -> None:
@@ -137,4 +154,22 @@ async def test_the_result_of_a_run_is_a_packet(platform: Platform) -> None:
         "taskIdentifier": "task",
         "output": "[1]",
         "outputType": "application/json",
+        "usage": {"durationMs": 0},
     }
+
+
+@pytest.mark.parametrize(
+    ("headers", "actions"),
+    [({}, ["read"]), ({"x-trigger-client": "browser"}, ["read", "write"])],
+    ids=["server", "page"],
+)
+@pytest.mark.parametrize("path", ["/api/v3/batches", "/api/v2/tasks/batch"])
+async def test_a_page_may_write_the_batch_it_made(
+    platform: Platform, path: str, headers: dict[str, str], actions: list[str]
+) -> None:
+    """Others are given a token that reads it."""
+    body = {"runCount": 1} if "v3" in path else {"items": [{"task": "a"}]}
+    made = await platform.http.post(path, json=body, headers=headers)
+
+    claims = json.loads(made.headers["x-trigger-jwt-claims"])
+    assert claims["scopes"] == [f"{action}:batch:{made.json()['id']}" for action in actions]

@@ -155,3 +155,16 @@ async def test_a_choice_may_name_a_queue_a_time_and_a_machine(platform: Platform
     assert (await _done(platform, action="cancel", filter=by_task))["counts"]["success"] == 1
     for nothing in ({"region": "mars"}, {"from": now + 1}, {"bulkAction": "bulk_x"}):
         assert (await _done(platform, action="cancel", filter=nothing))["counts"]["total"] == 0
+
+
+@pytest.mark.parametrize("empty", [{}, {"status": []}, {"tag": " "}, {"taskIdentifier": ["", " "]}])
+async def test_a_filter_that_narrows_nothing_down_chooses_no_run(
+    platform: Platform, empty: dict[str, Any]
+) -> None:
+    """It would choose every one."""
+    run_id = await platform.trigger("a")
+    answer = await platform.http.post(PATH, json={"action": "cancel", "filter": empty})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_BODY")
+    await platform.sweep()
+    assert [run["status"] for run in await _runs(platform)] == ["QUEUED"], run_id

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.http import Platform
+from support.http import PROJECT, Platform
 
 DAY_MS = 86_400_000
 
@@ -164,3 +164,70 @@ async def test_a_replay_takes_another_payload_or_none(platform: Platform) -> Non
         return (await platform.http.get(f"/api/v3/runs/{run_id}")).json().get("payload")
 
     assert [await payload(one) for one in (same, other, empty)] == [{"n": 1}, {"n": 2}, None]
+
+
+async def test_a_list_says_whose_environment_of_development_it_is(platform: Platform) -> None:
+    """Of shared ones nobody is named."""
+    prod = await platform.elsewhere("prod")
+    async with prod.http:
+        for one, env in (
+            (platform, {"user": "Local", "name": "dev"}),
+            (prod, {"name": "prod"}),
+        ):
+            await one.trigger("a")
+            [run] = (await _list(one))["data"]
+            assert {"id": run["env"]["id"]} | env == run["env"]
+
+
+async def test_runs_say_whether_their_task_is_one_that_schedules_trigger(
+    platform: Platform,
+) -> None:
+    """Whoever triggers it."""
+    path = f"/api/v1/projects/{PROJECT}/background-workers"
+    nightly = {"id": "nightly", "filePath": "a.py", "triggerSource": "schedule"}
+    metadata = {"packageVersion": "0", "contentHash": "x", "tasks": [nightly]}
+    await platform.http.post(path, json={"localOnly": True, "metadata": metadata})
+    for task in ("nightly", "plain"):
+        await platform.trigger(task)
+
+    kinds = {run["taskIdentifier"]: run["taskKind"] for run in (await _list(platform))["data"]}
+    assert kinds == {"nightly": "SCHEDULED", "plain": "STANDARD"}
+
+
+async def test_a_filter_that_is_given_several_times_is_a_list(platform: Platform) -> None:
+    """As clients write lists that do not join them with commas."""
+    for task in ("a", "b", "c"):
+        await platform.trigger(task)
+    answer = await platform.http.get(
+        "/api/v1/runs", params=[("filter[taskIdentifier]", "a"), ("filter[taskIdentifier]", "b")]
+    )
+
+    assert sorted(run["taskIdentifier"] for run in answer.json()["data"]) == ["a", "b"]
+
+
+async def test_a_filter_that_can_match_nothing_hides_every_run(platform: Platform) -> None:
+    """Errors are not grouped yet, so no run is of one."""
+    await platform.trigger("a")
+
+    assert await _ids(platform, error="error_x") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/api/v1/runs", "filter[machine]"),
+        ("/api/v1/runs", "filter[status]"),
+        ("/api/v1/waitpoints/tokens", "filter[status]"),
+        ("/api/v1/deployments", "status"),
+    ],
+)
+async def test_a_word_that_a_filter_does_not_know_is_refused_with_details(
+    platform: Platform, path: str, name: str
+) -> None:
+    """Rather than answered with nothing."""
+    answer = await platform.http.get(path, params={name: "NOPE"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_QUERY")
+    [detail] = answer.json()["details"]
+    assert "NOPE" in detail["message"]
+    assert answer.json()["error"] == f"Query Error: {detail['message']}"

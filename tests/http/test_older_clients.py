@@ -70,6 +70,7 @@ async def test_a_person_lists_the_runs_of_an_environment(platform: Platform) -> 
 
     assert set(await listed(env="stg,dev")) == {run_id, other}
     assert await listed(env="dev", taskIdentifier="a") == [run_id]
+    assert await listed(env="prod") == []  # nobody has used it yet
     for wrong in ({}, {"filter[env]": "mars"}):
         answer = await platform.http.get(path, params=wrong, headers=person)
         assert answer.status_code == 422
@@ -100,3 +101,15 @@ async def test_a_page_has_a_hundred_entries_at_most(platform: Platform, path: st
     """Who asks for more gets as many; who asks for none is refused."""
     assert (await platform.http.get(path, params={"perPage": "500"})).status_code == 200
     assert (await platform.http.get(path, params={"perPage": "0"})).status_code == 400
+
+
+async def test_a_path_may_call_an_environment_what_data_call_it(platform: Platform) -> None:
+    """``stg`` is ``staging``."""
+    person = {"authorization": f"Bearer {platform.server.local.access_token}"}
+    path = f"/api/v1/projects/{PROJECT}/envvars"
+    written = {"name": "A", "value": "1"}
+    made = await platform.http.post(f"{path}/staging", json=written, headers=person)
+    assert made.status_code == 200, made.text
+
+    listed = (await platform.http.get(f"{path}/stg", headers=person)).json()
+    assert listed == [written | {"isSecret": False}]

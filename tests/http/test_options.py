@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from support.http import Platform
@@ -73,7 +75,7 @@ async def test_a_rescheduled_run_is_answered_in_full(platform: Platform) -> None
     assert answer.json()["delayedUntil"] > before
     queued = await platform.trigger()
     refused = await platform.http.post(f"/api/v1/runs/{queued}/reschedule", json={"delay": "1h"})
-    assert (refused.status_code, refused.json()["code"]) == (422, "RUN_NOT_DELAYED")
+    assert (refused.status_code, refused.json()["code"]) == (400, "RUN_NOT_DELAYED")
 
 
 async def test_a_key_is_reset_by_its_hash(platform: Platform) -> None:
@@ -90,3 +92,50 @@ async def test_a_key_is_reset_by_its_hash(platform: Platform) -> None:
     assert (reset.status_code, reset.json()) == (200, {"id": "h-1"})
     assert (again.status_code, again.json()["code"]) == (404, "IDEMPOTENCY_KEY_UNKNOWN")
     assert await platform.trigger(**options) != first
+
+
+@pytest.mark.parametrize("delay", ["soonish", "2020-01-01T00:00:00Z"])
+async def test_a_delay_that_cannot_be_is_no_valid_request(platform: Platform, delay: str) -> None:
+    """The run keeps the one it has."""
+    run_id = await platform.trigger(delay="1h")
+    answer = await platform.http.post(f"/api/v1/runs/{run_id}/reschedule", json={"delay": delay})
+
+    assert answer.status_code == 400, answer.text
+
+
+async def test_an_idempotency_key_may_come_in_a_header(platform: Platform) -> None:
+    """The body's goes first; a header lives as long as it says."""
+    path, key = "/api/v1/tasks/a/trigger", {"idempotency-key": "k"}
+
+    async def made(options: dict[str, Any], **headers: str) -> tuple[str, bool]:
+        answer = await platform.http.post(path, json={"options": options}, headers=key | headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["id"], answer.json()["isCached"]
+
+    first, _ = await made({}, **{"idempotency-key-ttl": "1h"})
+    assert await made({}) == (first, True)
+    assert (await made({"idempotencyKey": "other"}))[0] != first
+    assert (await platform.http.get(f"/api/v3/runs/{first}")).json()["idempotencyKey"] == "k"
+    platform.clock.advance(3_600_000)
+    assert (await made({}))[1] is False
+
+
+@pytest.mark.parametrize(
+    "headers", [{"idempotency-key": "k" * 2049}, {"x-trigger-engine-version": "V3"}]
+)
+async def test_a_header_that_cannot_be_is_refused(
+    platform: Platform, headers: dict[str, str]
+) -> None:
+    """And nothing is triggered."""
+    answer = await platform.http.post("/api/v1/tasks/a/trigger", json={}, headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_HEADER")
+    assert (await platform.http.get("/api/v1/runs")).json()["data"] == []
+
+
+async def test_a_negative_time_to_live_is_refused(platform: Platform) -> None:
+    """It would have passed before the run began."""
+    body = {"options": {"ttl": -1}}
+    answer = await platform.http.post("/api/v1/tasks/a/trigger", json=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_BODY")

@@ -132,6 +132,31 @@ async def test_what_is_exported_again_is_there_once(platform: Platform) -> None:
     assert await _rows(platform, "records", told) == [(3,)]
 
 
+async def test_the_official_worker_says_whose_a_record_is_in_words_of_its_own(
+    platform: Platform,
+) -> None:
+    """``$metadata.`` stands before the run's id; what announces a span has an id of its own."""
+    who = await _started(platform)
+    run_id = who["ctx.run.id"]
+    resource = {"$trigger": True, "ctx.environment.id": who["ctx.environment.id"]}
+    about = {"$metadata.ctx.run.id": run_id, "$metadata.ctx.attempt.number": 1}
+    announcing = about | {"$span.partial": True, "$span.span_id": "b" * 16}
+    _anonymous(platform)
+    announced = otlp.span("e" * 16, "step", attributes=otlp.attributes(announcing))
+    ended = otlp.span("b" * 16, "step", attributes=otlp.attributes(about | {"n": 1}))
+    line = otlp.line("hello", span_id="b" * 16, attributes=otlp.attributes(about))
+
+    assert await _export(platform, "traces", otlp.traces(resource, announced)) == {}
+    assert await _rows(platform, "span_id, name, ended_ns") == [("b" * 16, "step", None)]
+    assert await _export(platform, "traces", otlp.traces(resource, ended)) == {}
+    assert await _export(platform, "logs", otlp.logs(resource, line)) == {}
+    assert await _rows(platform, "span_id, ended_ns is null, attributes") == [
+        ("b" * 16, 0, '{"n":1}')
+    ]
+    found = await _rows(platform, "run_id, attempt, message, attributes", "run_log")
+    assert found == [(run_id, 1, "hello", None)]
+
+
 @both
 async def test_the_end_of_a_span_replaces_its_announcement_and_never_the_other_way(
     platform: Platform,

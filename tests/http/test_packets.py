@@ -14,11 +14,13 @@ from starlette.requests import ClientDisconnect
 
 from support.http import Platform, serving
 from trigger_platform.blobs.folder import FolderBlobs
+from trigger_platform.http import public_token
 from trigger_platform.loops.retention import Retention
 
 DAY_MS = 86_400_000
 NAME = "trigger/my-task/1-x/payload.json"
 SUPERJSON = "application/super+json"
+NOBODY = {"authorization": ""}
 pytestmark = pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect=True)
 
 
@@ -48,6 +50,13 @@ async def _store(platform: Platform, body: bytes, name: str = NAME) -> str:
 async def _read(platform: Platform, path: str) -> httpx.Response:
     address = (await platform.http.get(_encoded(path, "v1"))).json()["presignedUrl"]
     return await platform.http.get(address, headers={"authorization": ""})
+
+
+def _bearer(platform: Platform, scope: str, **claims: Any) -> dict[str, str]:
+    server, environment = platform.server, platform.server.local.environment
+    full = {"sub": environment.id, "pub": True, "scopes": [scope]} | claims
+    token = public_token.mint(server.units.keys, environment, full, platform.clock.now())
+    return {"authorization": f"Bearer {token}"}
 
 
 def _files(folder: Path) -> list[Path]:
@@ -90,6 +99,36 @@ async def test_a_run_shows_where_its_payload_and_output_lie(platform: Platform) 
     assert (await platform.http.get(again["payloadPresignedUrl"])).content == b'{"json":1}'
     result = (await platform.http.get(f"/api/v1/runs/{run_id}/result")).json()
     assert (result["output"], result["outputType"]) == (output, "application/store")
+
+
+async def test_who_may_read_a_run_may_read_its_packets(platform: Platform) -> None:
+    """By the run, or by their names as older clients do; other packets are out of reach."""
+    path = await _store(platform, b'{"json":1}')
+    other = await _store(platform, b'{"json":2}', "trigger/my-task/2-x/payload.json")
+    stored = {"payloadType": "application/store"}
+    run_id = await platform.trigger("task", path, tags=["mine"], **stored)
+    other_id = await platform.trigger("task", other, **stored)
+    for scope in (f"read:runs:{run_id}", "read:tags:mine", "read:runs"):
+        reads = _bearer(platform, scope)
+        for where in (f"/api/v1/runs/{run_id}/packets/payload", _encoded(path, "v1")):
+            found = await platform.http.get(where, headers=reads)
+            assert found.status_code == 200, (scope, where, found.text)
+            answer = await platform.http.get(found.json()["presignedUrl"], headers=NOBODY)
+            assert answer.content == b'{"json":1}'
+    reads = _bearer(platform, f"read:runs:{run_id}")
+    for where in (f"/api/v1/runs/{other_id}/packets/payload", _encoded(other, "v1")):
+        assert (await platform.http.get(where, headers=reads)).status_code == 403
+    for where in (f"/api/v1/runs/{run_id}/packets/output", f"/api/v1/runs/{run_id}/packets/x"):
+        assert (await platform.http.get(where, headers=reads)).status_code == 404
+
+
+async def test_a_token_that_hides_columns_hides_their_packets(platform: Platform) -> None:
+    """Both of them, where only the name of the packet is known."""
+    path = await _store(platform, b'{"json":1}')
+    run_id = await platform.trigger("task", path, payloadType="application/store")
+    reads = _bearer(platform, "read:runs", realtime={"skipColumns": ["payload"]})
+    for where in (f"/api/v1/runs/{run_id}/packets/payload", _encoded(path, "v1")):
+        assert (await platform.http.get(where, headers=reads)).status_code == 403
 
 
 @pytest.mark.parametrize("payload", [None, "", {"a": 1}, "x" * 1_001])

@@ -18,7 +18,8 @@ from trigger_core import ids
 from trigger_core.errors import TriggerError
 from trigger_core.jwt import sign
 from trigger_platform.app import ENDPOINTS
-from trigger_platform.engine import worker_group
+from trigger_platform.engine import export_proof, worker_group
+from trigger_platform.engine.export_proof import ExportProof
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http.access import Credential, Rule
@@ -55,7 +56,8 @@ class Caller:
         rule: Rule = one.access.value
         if self.kind not in rule.takes:
             return {401}
-        if rule.is_admins and not self.is_admin:
+        is_other_run = self.kind is Credential.RUN_TOKEN and self.is_stranger
+        if is_other_run or (rule.is_admins and not self.is_admin):
             return {403}
         if self.scopes is not None:
             return self._by_scopes(rule)
@@ -89,6 +91,8 @@ def _callers(
 
     forged = sign({"sub": acme.production.id, "pub": True}, "x" * 40, now_ms=now, life_ms=60_000)
     readers = ("read:runs",)
+    for_run = ExportProof(acme.production.id, "run_x", "worker_x", now + 1_000)
+    proof = export_proof.written(platform.server.units.keys, acme.production, for_run)
     return [
         Caller("nobody", "", None),
         Caller("a wrong key", "tr_prod_wrong", None),
@@ -119,6 +123,13 @@ def _callers(
             is_stranger=True,
         ),
         Caller("a worker group", extra["group"], Credential.WORKER_TOKEN),
+        Caller("the run", extra["run"], Credential.RUN_TOKEN),
+        Caller("another run", extra["sibling"], Credential.RUN_TOKEN, is_stranger=True),
+        Caller("another tenant's run", extra["foreign"], Credential.RUN_TOKEN, is_stranger=True),
+        Caller("a run that ended", extra["ended"], None),
+        Caller("a forged run", extra["run"][:-8] + "AAAAAAAA", None),
+        Caller("a forged proof", proof[:-1] + "9", None),
+        Caller("a deployed run", proof, Credential.EXPORT_PROOF),
     ]
 
 
@@ -142,7 +153,33 @@ async def stage(platform: Platform) -> Stage:
         return worker_group.create(u, "group").token
 
     extra = {"group": await platform.server.units.write(work), "admin": chief.tokens[Role.OWNER]}
+    extra["run"], extra["sibling"], extra["ended"] = await _run_tokens(platform, acme)
+    extra["foreign"], *_ = await _run_tokens(platform, other)
     return Stage(platform, acme, other, _callers(platform, acme, other, extra))
+
+
+async def _run_tokens(platform: Platform, tenant: Tenant) -> list[str]:
+    """Let a worker hold two runs, and one that it ends; return their tokens."""
+    http, own = platform.http, bearer(tenant.root)
+
+    async def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = await http.post(path, json=body, headers=own)
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    version = REGISTRATION["metadata"] | {"tasks": [{"id": "task", "filePath": "a.py"}]}
+    registration = REGISTRATION | {"metadata": version}
+    worker = await post(f"{tenant.path}/background-workers", registration)
+    await post("/engine/v1/worker/connect", {"instance": "one", "bootId": tenant.home.id})
+    for _ in range(3):
+        await post("/api/v1/tasks/task/trigger", {})
+    poll = {"bootId": tenant.home.id, "workers": [worker["id"]], "limit": 3, "waitMs": 0}
+    polled = await post("/engine/v1/worker/poll", poll)
+    last = polled["runs"][-1]
+    done = {"runId": last["runId"], "lease": last["lease"], "ok": True}
+    await post("/engine/v1/worker/report", {"bootId": tenant.home.id, "completions": [done]})
+    tenant.things["run_id"] = polled["runs"][0]["runId"]
+    return [polled["runTokens"][one["runId"]] for one in polled["runs"]]
 
 
 def _filled(one: Endpoint, values: dict[str, str]) -> str:
@@ -159,11 +196,13 @@ async def test_a_route_takes_who_the_matrix_says_and_nobody_else(
         "env": "prod",
         "target": "self",
         "organization": stage.acme.home.id,
+        "run_id": stage.acme.things["run_id"],
     }
-    path = _filled(one, values)
     for caller in stage.callers:
         expected = caller.expected(one)
+        values["proof"] = caller.token or "x"
         if expected:
+            path = _filled(one, values)
             answer = await stage.platform.http.request(
                 one.method, path, headers=bearer(caller.token)
             )
@@ -253,7 +292,7 @@ BODIES: dict[str, dict[str, Any]] = {
 KEEPS_NOTHING = {"/engine/v1/dev/runs/{run_id}/logs/debug"}
 """Routes that look at nothing and keep nothing, whatever the path names."""
 
-NAMES_ARE_NO_IDS = {"task_id", "hash", "target", "name"}
+NAMES_ARE_NO_IDS = {"task_id", "hash", "target", "name", "proof", "field"}
 """Parameters by which no tenant can mean what is another's."""
 
 
@@ -348,6 +387,7 @@ async def test_a_worker_of_another_tenant_who_knows_it_all_touches_no_run(walled
     await ask(connect, {"instance": "mine", "bootId": "b1"})
     assert await ask(poll, {"bootId": "b1", "workers": [], "limit": 0, "waitMs": 0}) == {
         "runs": [],
+        "runTokens": {},
         "signals": [],
     }
     for said in _everything_a_worker_says(held, token_id):

@@ -351,6 +351,22 @@ async def _token(platform: Platform, *scopes: str, **claims: Any) -> dict[str, s
     return {"authorization": f"Bearer {token}", **CURRENT}
 
 
+async def test_a_request_is_not_held_longer_than_its_token_is_good(platform: Platform) -> None:
+    """So that the next one tells the page that its token has expired."""
+    run_id = await platform.trigger()
+    server, environment = platform.server, platform.server.local.environment
+    claims = {"sub": environment.id, "pub": True, "scopes": ["read:runs"]}
+    token = public_token.mint(server.units.keys, environment, claims, platform.clock.now(), 1)
+    run = _run(platform, run_id, headers={"authorization": f"Bearer {token}", **CURRENT})
+    await run.rows()
+
+    async with asyncio.timeout(10):
+        assert await run.rows() == []
+    platform.clock.advance(1_000)
+    answer = await platform.http.get(run.path, headers=dict(run.headers))
+    assert answer.status_code == 401
+
+
 @pytest.mark.parametrize(
     ("scope", "reaches"),
     [

@@ -55,7 +55,13 @@ async def test_a_schedule_is_created_and_read_by_id_or_key(platform: Platform) -
         "catchUp": "none",
         "nextRun": "2025-11-25T08:00:00.000Z",
         "nextRunEffectiveAt": made["nextRunEffectiveAt"],
-        "environments": [{"id": platform.server.local.environment.id, "type": "DEVELOPMENT"}],
+        "environments": [
+            {
+                "id": platform.server.local.environment.id,
+                "type": "DEVELOPMENT",
+                "userName": "Local",
+            }
+        ],
     }
     assert "2025-11-25T08:00" <= made["nextRunEffectiveAt"] < "2025-11-25T08:30"
     assert made["id"].startswith("sched_")

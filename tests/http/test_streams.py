@@ -13,7 +13,6 @@ import pytest
 from support import postgres
 from support.http import Platform
 from support.live import listening
-from trigger_core.clock import SystemClock
 from trigger_platform.engine import retention
 from trigger_platform.engine.retention import Periods
 from trigger_platform.http import public_token
@@ -40,6 +39,13 @@ async def _write(
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     body = "".join(json.dumps(value) + "\n" for value in values)
     return await platform.http.post(_path(run_id, target=target), content=body, headers=sent)
+
+
+def _bearer(platform: Platform, scope: str, life_s: int = 3_600) -> dict[str, str]:
+    server, environment = platform.server, platform.server.local.environment
+    claims = {"sub": environment.id, "pub": True, "scopes": [scope]}
+    token = public_token.mint(server.units.keys, environment, claims, platform.clock.now(), life_s)
+    return {"authorization": f"Bearer {token}"}
 
 
 class Reader:
@@ -143,6 +149,33 @@ async def test_a_reader_resumes_after_the_last_event_it_saw(platform: Platform) 
     assert await _read(platform, path) == [0, 1, 2, 3, 4]
     assert await _read(platform, path, last_event_id="1764000000000-2") == [3, 4]
     assert await _read(platform, path, x_trigger_stream_start="latest") == []
+
+
+async def test_a_reader_is_cut_off_when_its_token_expires(platform: Platform) -> None:
+    """It is not told that the stream is over; when it comes back it is refused."""
+    run_id = await platform.trigger()
+    await _write(platform, run_id, [1])
+    headers = _bearer(platform, f"read:runs:{run_id}", life_s=1)
+    path = f"/realtime/v1/streams/{run_id}/ai"
+    async with platform.http.stream("GET", path, headers=headers) as response:
+        reader = Reader(response)
+        first = await reader.next()
+        platform.clock.advance(1_000)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await reader.rest()
+
+    assert first is not None
+    assert first["data"] == "1"
+    assert (await platform.http.get(path, headers=headers)).status_code == 401
+
+
+async def test_a_reader_is_cut_off_when_the_server_ends(platform: Platform) -> None:
+    """An end would tell it that there is no more; so it goes on elsewhere, or later."""
+    run_id = await platform.trigger()
+    async with platform.http.stream("GET", f"/realtime/v1/streams/{run_id}/ai") as response:
+        platform.server.close()
+        with pytest.raises(httpx.RemoteProtocolError):
+            await response.aread()
 
 
 async def test_more_values_than_fit_one_look_are_all_read(platform: Platform) -> None:
@@ -390,11 +423,7 @@ async def test_a_public_token_sends_input_if_its_scope_says_so(
 ) -> None:
     """And reads streams if it may read the run."""
     run_id = await platform.trigger()
-    server = platform.server
-    environment = server.local.environment
-    claims = {"sub": environment.id, "pub": True, "scopes": [scope.format(run=run_id)]}
-    token = public_token.mint(server.units.keys, environment, claims, SystemClock().now())
-    headers = {"authorization": f"Bearer {token}"}
+    headers = _bearer(platform, scope.format(run=run_id))
     sent = await _send(platform, run_id, 1, headers=headers)
     await _end(platform, run_id)
     read = await platform.http.get(f"/realtime/v1/streams/{run_id}/ai", headers=headers)

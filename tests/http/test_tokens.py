@@ -113,3 +113,13 @@ async def test_an_unknown_token_is_not_found(platform: Platform) -> None:
     assert (await platform.http.get("/api/v1/waitpoints/tokens/waitpoint_x")).status_code == 404
     done = await platform.http.post("/api/v1/waitpoints/tokens/waitpoint_x/complete", json={})
     assert done.status_code == 404
+
+
+async def test_a_token_is_made_and_completed_without_a_body(platform: Platform) -> None:
+    """All of its fields may be left out, and so may the data."""
+    made = await platform.http.post("/api/v1/waitpoints/tokens")
+    assert made.status_code == 200, made.text
+    path = f"/api/v1/waitpoints/tokens/{made.json()['id']}"
+
+    assert (await platform.http.post(f"{path}/complete")).json() == {"success": True}
+    assert (await platform.http.get(path)).json()["status"] == "COMPLETED"

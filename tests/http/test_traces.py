@@ -10,6 +10,7 @@ import pytest
 
 from support import otlp
 from support.http import Platform
+from support.traces import outline
 from trigger_core import trace_context
 from trigger_core.schemas.traces import RunEvents, RunTrace
 
@@ -102,6 +103,54 @@ async def test_the_items_of_a_batch_belong_to_the_trace_of_its_caller(platform: 
 
 
 @both
+@pytest.mark.parametrize("waits", [True, False])
+async def test_streamed_items_belong_to_the_span_that_opened_their_batch(
+    platform: Platform, waits: bool
+) -> None:
+    """The official SDK sends its place in a trace, and the parent, with the first request alone."""
+    parent_id = await _trigger(platform)
+    [run] = await platform.work("task")
+    begun = {"runId": parent_id, "lease": run["lease"], "at": platform.clock.now()}
+    await platform.report(started=[begun])
+    own = (await _trace(platform, parent_id))["traceId"]
+    await platform.http.post(
+        "/otel/v1/traces",
+        json=otlp.traces({"ctx.run.id": parent_id}, otlp.span("a" * 16, "batch.trigger()")),
+    )
+    place = {"traceparent": f"00-{own}-{'a' * 16}-01", "x-trigger-worker": "true"}
+    link = {} if waits else {"x-trigger-span-parent-as-link": "1"}
+    body = {"runCount": 2, "parentRunId": parent_id, "resumeParentOnCompletion": waits}
+    opened = await platform.http.post("/api/v3/batches", json=body, headers=place | link)
+    for index in (0, 1):
+        content = json.dumps({"index": index, "task": "task"}) + "\n"
+        await platform.http.post(
+            f"/api/v3/batches/{opened.json()['id']}/items",
+            content=content,
+            headers={"content-type": "application/x-ndjson", "x-trigger-worker": "true"},
+        )
+
+    runs = (await platform.http.get(f"/api/v2/batches/{opened.json()['id']}")).json()["runs"]
+    assert len(runs) == 2
+    for run_id in runs:
+        found = (await platform.http.get(f"/api/v3/runs/{run_id}")).json()
+        assert found["relatedRuns"]["parent"]["id"] == parent_id
+        assert ((await _trace(platform, run_id))["traceId"] == own) is waits
+    tree = (await _trace(platform, parent_id))["rootSpan"]
+    assert outline(tree, "Attempt 1", "batch.trigger()", "task") == [
+        "task",
+        "task > Attempt 1",
+        "task > Attempt 1 > batch.trigger()",
+        *["task > Attempt 1 > batch.trigger() > task"] * 2,
+    ]
+
+
+async def test_a_batch_of_a_run_that_is_not_there_is_refused(platform: Platform) -> None:
+    """As a single run of it is."""
+    body = {"runCount": 1, "parentRunId": "run_of_nobody"}
+    assert (await platform.http.post("/api/v3/batches", json=body)).status_code == 404
+
+
+@both
 async def test_a_trace_is_a_tree_with_every_required_key(platform: Platform, told: str) -> None:
     """Absent is not null; what is long is left to whoever asks for the span."""
     trace = await _trace(platform, told)
@@ -151,19 +200,22 @@ async def test_events_come_in_the_order_they_began(platform: Platform, told: str
     events = answer.json()["events"]
     assert RunEvents.model_validate(answer.json()).to_wire() == answer.json()
 
-    assert [(one["kind"], one["message"]) for one in events] == [
-        ("RUN", "task"),
-        ("ATTEMPT", "Attempt 1"),
-        ("SPAN", "outer"),
-        ("SPAN", "inner"),
-        ("LOG", "hello"),
+    assert [(one["kind"], one["entityType"], one["message"]) for one in events] == [
+        ("SERVER", "run", "task"),
+        ("INTERNAL", "attempt", "Attempt 1"),
+        ("INTERNAL", "span", "outer"),
+        ("INTERNAL", "span", "inner"),
+        ("LOG", "log", "hello"),
     ]
+    assert (events[2]["startTime"], events[2]["duration"]) == ("1764000000000000000", 10_000_000)
     assert events[-1] == {
         "kind": "LOG",
+        "entityType": "log",
         "runId": told,
+        "taskSlug": "task",
         "parentId": "b" * 16,
         "message": "hello",
-        "startTime": "2025-11-24T16:00:00.000Z",
+        "startTime": "1764000000000000000",
         "isError": False,
         "isPartial": False,
         "isCancelled": False,

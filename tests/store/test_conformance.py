@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pytest
 
 from trigger_core.errors import NumberOutOfRangeError, StoreError
 from trigger_platform.store.database import Database, Tx
-from trigger_platform.store.rows import PayloadRow, ProjectRow
+from trigger_platform.store.rows import EventRow, PayloadRow, ProjectRow, as_params
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,11 @@ class _Wrong:
     id: str
     name: str
     ref: str
+
+
+class _Taken(NamedTuple):
+    environment_id: str
+    subject_id: str
 
 
 def _insert(tx: Tx, ref: str) -> None:
@@ -187,6 +193,28 @@ def test_a_blocking_caller_is_answered_after_the_commit(db: Database) -> None:
     db.submit(lambda tx: _insert(tx, "b")).result(timeout=5)
 
     assert db.submit(lambda tx: _exists(tx, "b")).result(timeout=5)
+
+
+@pytest.mark.parametrize("put", ["many", "later"])
+async def test_rows_are_the_same_as_mappings_with_their_fields(db: Database, put: str) -> None:
+    """Whatever order a mapping has; a row type with ordered fields goes by their position."""
+    events = [EventRow("env", "run.changed", f"run_{n}", n, 7) for n in range(3)]
+    payloads = [PayloadRow(f"run_{n}", "application/json", None) for n in range(3)]
+    reversed_ = [dict(reversed(as_params(row).items())) for row in events]
+
+    def write(tx: Tx) -> None:
+        for rows in (events, reversed_):
+            getattr(tx, put)("outbox_insert", rows)
+        getattr(tx, put)("payload_insert", payloads)
+
+    def read(tx: Tx) -> list[PayloadRow]:
+        return tx.all("payloads_of", PayloadRow, ids='["run_0", "run_1", "run_2"]')
+
+    await db.write(write)
+    taken = await db.write(lambda tx: tx.all("outbox_take", _Taken, limit=10))
+
+    assert sorted(taken) == sorted(2 * [_Taken("env", f"run_{n}") for n in range(3)])
+    assert sorted(await db.read(read), key=lambda row: row.run_id) == payloads
 
 
 @pytest.mark.parametrize("db", ["sqlite-file", "sqlite-dev", "postgres"], indirect=True)

@@ -15,6 +15,7 @@ from support import keys
 from support.http import PROJECT, Platform
 from trigger_core.clock import VirtualClock
 from trigger_platform.app import build, open_server
+from trigger_platform.http.connection import Gate, protocol
 from trigger_platform.settings import Settings
 from trigger_platform.store.opening import open_database
 from trigger_platform.store.sqlite import MEMORY
@@ -33,7 +34,12 @@ async def listening(address: str = MEMORY, **settings: Any) -> AsyncIterator[Pla
     listener = socket.create_server(("127.0.0.1", 0))
     server.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     running = uvicorn.Server(
-        uvicorn.Config(build(server), log_config=None, timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            build(server),
+            http=protocol(Gate(most=1_000, head_s=30, body_s=30)),
+            log_config=None,
+            timeout_graceful_shutdown=1,
+        )
     )
     serving = asyncio.create_task(running.serve(sockets=[listener]))
     headers = {"authorization": f"Bearer {server.secret_key_of(server.local.environment)}"}

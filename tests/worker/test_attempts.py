@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from support.dev import until
+from trigger_core.api.calls import runs as run_calls
+from trigger_core.api.client import Client
+from trigger_core.errors import AuthenticationError
 from worker.harness import Pair
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("attempts")]
@@ -110,6 +113,24 @@ def looks_around() -> list:
 def data_limit() -> list:
     import resource
     return [os.getpid(), resource.getrlimit(resource.RLIMIT_DATA)[0]]
+
+ASKS = '''
+import json, os, urllib.request
+run, token = os.environ["TRIGGER_RUN_ID"], os.environ["TRIGGER_JWT"]
+address = os.environ["TRIGGER_API_URL"] + "/api/v3/runs/" + run
+asked = urllib.request.Request(address, headers={"authorization": "Bearer " + token})
+with urllib.request.urlopen(asked) as answer:
+    print(json.load(answer)["id"], token)
+'''
+
+@task(isolation="reuse", retry=Retry(max_attempts=2, min_delay="1ms"))
+def asks_for_itself(ctx: Context) -> list:
+    command = [sys.executable, "-c", ASKS]
+    told = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()
+    if ctx.attempt.number == 1:
+        print(told[1])
+        raise ValueError("once more")
+    return told
 
 @task(retry=ONCE)
 def chatters() -> None:
@@ -324,3 +345,21 @@ def test_two_thousand_runs_leave_no_descriptor_open(tmp_path: Path) -> None:
         )
     finally:
         made.close()
+
+
+def test_what_a_task_starts_speaks_for_its_run_while_the_attempt_lasts(pair: Pair) -> None:
+    """Each attempt has another ``TRIGGER_JWT``, in the same process too, and it ends with the attempt."""
+    runs = [pair.run("asks-for-itself") for _ in range(2)]
+    tokens = []
+    for run in runs:
+        [told, second] = run.output
+        [first] = pair.messages(run.id)
+        assert told == run.id
+        tokens += [first, second]
+    assert len(set(tokens)) == 4
+
+    for run, token in zip([run for run in runs for _ in range(2)], tokens, strict=True):
+        stranger = Client(pair.ready["url"], token)
+        with pytest.raises(AuthenticationError):
+            stranger.send(run_calls.retrieve(run.id))
+        stranger.close()

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from support.dev import until
+from support.traces import outline, spans
 from worker.harness import Pair
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("spans")]
@@ -54,6 +55,14 @@ def triggers() -> str:
     with tracer.start_as_current_span("asks") as span:
         again.trigger_sync()
         return format(span.get_span_context().span_id, "016x")
+
+@task
+async def waiting_within() -> None:
+    with tracer.start_as_current_span("outer"):
+        with logger.span("inner", n=1, order={"id": 7}):
+            await again.trigger_and_wait()
+        await batch.trigger_and_wait([again.item(), again.item()])
+        await batch.trigger([again.item(), again.item()])
 
 @task
 def from_a_thread() -> None:
@@ -130,7 +139,7 @@ def test_spans_hang_below_their_attempt(pair: Pair) -> None:
     assert found["bank"]["parentId"] == found["charge"]["spanId"]
     assert found["charging"]["parentId"] == found["charge"]["spanId"]
     assert found["charge"]["properties"] == {"amount": 7}
-    assert found["charge"]["durationMs"] >= found["bank"]["durationMs"]
+    assert found["charge"]["duration"] >= found["bank"]["duration"]
     trace_id = _get(pair, f"/api/v1/runs/{run.id}/trace")["trace"]["traceId"]
     assert run.output == f"00-{trace_id}-{attempt['spanId']}-01"
     span = _get(pair, f"/api/v1/runs/{run.id}/spans/{found['charge']['spanId']}")
@@ -155,7 +164,7 @@ def test_a_process_that_serves_several_runs_tells_each_ones_spans_apart(pair: Pa
         spans = [
             one
             for one in _get(pair, f"/api/v1/runs/{run.id}/events")["events"]
-            if one["kind"] == "SPAN"
+            if one["entityType"] == "span"
         ]
         assert [one["message"] for one in spans] == ["work"]
         assert found["in the span"]["parentId"] == found["work"]["spanId"]
@@ -183,6 +192,23 @@ def test_a_run_that_a_task_triggers_is_linked_to_its_span(pair: Pair) -> None:
 
     assert span["links"] == [{"traceId": trace_id, "spanId": asker.output}]
     assert root["traceId"] != trace_id
+
+
+def test_what_is_triggered_within_a_span_hangs_below_it(pair: Pair) -> None:
+    """Whether OpenTelemetry opened it or the SDK's logger, which is one of its tracers then."""
+    run = pair.run("waiting-within")
+    assert run.status == "COMPLETED"
+    _with(pair, run.id, "outer", "inner")
+    root = _get(pair, f"/api/v1/runs/{run.id}/trace")["trace"]["rootSpan"]
+
+    assert sorted(outline(root, "outer", "inner", "again")) == [
+        "outer",
+        *["outer > again"] * 4,
+        "outer > inner",
+        "outer > inner > again",
+    ]
+    [inner] = [one for one in spans(root) if one["data"]["message"] == "inner"]
+    assert inner["data"]["properties"] == {"n": 1, "order": "{'id': 7}"}
 
 
 def test_the_projects_own_provider_keeps_its_exporters(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.trigger import IdempotencyKeyOptions, Key, TriggerOptions
@@ -21,6 +21,7 @@ __all__ = [
     "CreateBatch",
     "ItemsAdded",
     "RunResult",
+    "RunUsage",
     "StreamedItem",
 ]
 
@@ -29,6 +30,10 @@ BatchStatus: TypeAlias = Literal["PENDING", "PROCESSING", "COMPLETED", "PARTIAL_
 
 class CreateBatch(WireModel):
     """The body of ``POST /api/v3/batches``."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"runCount": 3, "taskIdentifiers": ["send-email"]}]}
+    )
 
     run_count: Annotated[int, Field(ge=1)]
     task_identifiers: list[str] = []
@@ -107,6 +112,12 @@ class BatchDetailV1(_Batch):
     errors: list[BatchItemError] | None = None
 
 
+class RunUsage(WireModel):
+    """What a run used: the time it executed, without its waits."""
+
+    duration_ms: int
+
+
 class RunResult(WireModel):
     """How a run ended, as a packet or an error of the union of protocol 0.11."""
 
@@ -116,6 +127,7 @@ class RunResult(WireModel):
     output: str | None = None
     output_type: str | None = None
     error: TaskError | None = None
+    usage: RunUsage
 
 
 class BatchResults(WireModel):

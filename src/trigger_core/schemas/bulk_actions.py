@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
+from trigger_core.machines import MachineName
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.runs import Page
 
@@ -45,12 +46,18 @@ class BulkFilter(WireModel):
     is_test: bool | None = None
     batch: str | None = None
     queue: BulkQueue | list[BulkQueue] | None = None
-    machine: Texts | None = None
+    machine: MachineName | list[MachineName] | None = None
     region: Texts | None = None
 
 
 class CreateBulkAction(WireModel):
     """The body of ``POST /api/v1/bulk-actions``: exactly one of ``filter`` and ``runIds``."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"action": "replay", "filter": {"status": "FAILED", "period": "1d"}}]
+        }
+    )
 
     action: Literal["cancel", "replay"]
     filter: BulkFilter | None = None
@@ -62,9 +69,16 @@ class CreateBulkAction(WireModel):
     def _exactly_one(self) -> CreateBulkAction:
         if (self.filter is None) == (self.run_ids is None):
             raise ValueError("give either filter or runIds")
-        if self.filter is not None and not self.filter.to_wire():
+        if self.filter is not None and not _says(list(self.filter.to_wire().values())):
             raise ValueError("an empty filter would choose every run: say which")
         return self
+
+
+def _says(value: object) -> bool:
+    """Whether a part of a filter narrows anything down: empty lists and texts do not."""
+    if isinstance(value, list):
+        return any(map(_says, value))
+    return bool(value.strip()) if isinstance(value, str) else value is not None
 
 
 class BulkActionId(WireModel):

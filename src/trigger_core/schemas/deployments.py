@@ -147,8 +147,8 @@ class DeploymentItem(WireModel):
     created_at: str
     short_code: str
     version: str
-    runtime: str | None = None
-    runtime_version: str | None = None
+    runtime: str | None
+    runtime_version: str | None
     status: Literal[
         "PENDING", "BUILDING", "DEPLOYING", "DEPLOYED", "FAILED", "CANCELED", "TIMED_OUT"
     ]

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from trigger_core.schemas.base import WireModel
 
-__all__ = ["ErrorBody"]
+__all__ = ["ErrorBody", "ErrorDetail"]
+
+
+class ErrorDetail(WireModel):
+    """One thing that is wrong with a request, and where."""
+
+    code: str
+    message: str
+    path: list[str] | None = None
 
 
 class ErrorBody(WireModel):
@@ -15,3 +23,4 @@ class ErrorBody(WireModel):
     because: str | None = None
     fix: str | None = None
     docs: str | None = None
+    details: list[ErrorDetail] | None = None

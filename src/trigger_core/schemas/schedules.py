@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from trigger_core.schemas.base import WireModel
 
@@ -61,6 +61,19 @@ class UpdateSchedule(_When):
 class CreateSchedule(UpdateSchedule):
     """The body of ``POST /api/v1/schedules``; with a key that is known the schedule is updated."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "task": "nightly",
+                    "cron": "0 3 * * *",
+                    "timezone": "Europe/Berlin",
+                    "deduplicationKey": "nightly",
+                }
+            ]
+        }
+    )
+
     deduplication_key: Key | None = None
 
 
@@ -73,10 +86,11 @@ class ScheduleGenerator(WireModel):
 
 
 class ScheduleEnvironment(WireModel):
-    """An environment the schedule fires in."""
+    """An environment the schedule fires in; ``userName`` is whose it is, if it is one of development."""
 
     id: str
     type: str
+    user_name: str | None = None
 
 
 class SkippedTick(WireModel):

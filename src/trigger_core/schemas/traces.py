@@ -67,21 +67,27 @@ class RunTrace(WireModel):
 
 
 class RunEvent(WireModel):
-    """A span of a run, or a line it wrote (``kind`` is ``LOG``, and there is no duration)."""
+    """A span of a run, or a line it wrote (``kind`` is ``LOG``, and there is no duration).
 
-    kind: Literal["RUN", "ATTEMPT", "PHASE", "SPAN", "LOG"]
+    ``entityType``, an addition of ours, says what a span stands for.
+    """
+
+    kind: Literal["SERVER", "INTERNAL", "LOG"]
+    entity_type: Literal["run", "attempt", "phase", "span", "log"]
     run_id: str
+    task_slug: str
     span_id: str | None = None
     parent_id: str | None = None
     message: str
-    start_time: str
-    duration_ms: float | None = None
+    start_time: str = Field(description="Nanoseconds since the epoch, as a text.")
+    duration: int | None = Field(default=None, description="In nanoseconds.")
     is_error: bool
     is_partial: bool
     is_cancelled: bool
     level: TraceLevel
     attempt_number: int | None = None
     properties: dict[str, Any] | None = None
+    events: list[dict[str, Any]] | None = None
 
 
 class RunEvents(WireModel):
@@ -104,7 +110,7 @@ class SpanDetail(WireModel):
     """The answer of ``GET /api/v1/runs/{id}/spans/{spanId}``; ``parentId`` is always sent."""
 
     span_id: str
-    parent_id: str | None = Field(default=None, description="Null for the run's own span.")
+    parent_id: str | None = Field(description="Null for the run's own span.")
     run_id: str
     message: str
     is_error: bool

@@ -140,6 +140,15 @@ class Connected(WireModel):
     lease_ms: int
 
 
+IsRepeated = Annotated[
+    bool,
+    Field(
+        description="It was sent before and no answer came: runs that were handed out and have not begun are"
+        " handed out again, under the lease they have."
+    ),
+]
+
+
 class Poll(WireModel):
     """The body of ``POST /engine/v1/worker/poll``; answered when there is something, or after ``wait_ms``.
 
@@ -151,6 +160,7 @@ class Poll(WireModel):
     workers: list[str]
     limit: Annotated[int, Field(ge=0, le=500)]
     wait_ms: Annotated[int, Field(ge=0, le=30_000)] = 10_000
+    is_repeated: IsRepeated = False
 
 
 class Checkpoint(WireModel):
@@ -232,9 +242,10 @@ class Signal(WireModel):
 
 
 class Polled(WireModel):
-    """The answer to a poll."""
+    """The answer to a poll; ``run_tokens`` holds by run what its attempt may show (``TRIGGER_JWT``)."""
 
     runs: list[Assignment] = []
+    run_tokens: dict[str, str] = {}
     signals: list[Signal] = []
 
 
@@ -333,6 +344,10 @@ class TriggerAndWait(WireModel):
     ref: str
     items: Annotated[list[BatchItem], Field(min_length=1)]
     is_batch: bool = False
+    traceparent: str | None = Field(
+        default=None,
+        description="The span of the code that triggers (W3C); else it is the attempt.",
+    )
 
 
 class GivenUp(WireModel):
@@ -423,6 +438,7 @@ class Report(WireModel):
         False
     )
     workers: list[str] = []
+    is_repeated: IsRepeated = False
 
 
 class Verdict(WireModel):
@@ -474,11 +490,12 @@ class WaitStarted(WireModel):
 
 
 class Reported(WireModel):
-    """The answer to a report; ``runs`` holds started retries and newly claimed runs."""
+    """The answer to a report; ``runs`` holds started retries and newly claimed runs, with their tokens."""
 
     verdicts: list[Verdict] = []
     waits: list[WaitStarted] = []
     metadata: list[MetadataFlushed] = []
     suspensions: list[SuspendVerdict] = []
     runs: list[Assignment] = []
+    run_tokens: dict[str, str] = {}
     signals: list[Signal] = []

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 
 from trigger_core import ids
 from trigger_core.errors import ConflictError, NotFoundError, UnprocessableError
-from trigger_platform.engine import block, idempotency, waitpoint
+from trigger_platform.engine import block, idempotency, trace, waitpoint
 from trigger_platform.engine.block import Wait
+from trigger_platform.engine.trace import Caller
 from trigger_platform.engine.unit import Unit
 from trigger_platform.engine.waitpoint import Completion
 from trigger_platform.store.rows import BatchItemRow, BatchRow, EnvironmentRow, RunRow, WaitpointRow
@@ -67,13 +68,18 @@ def open_batch(
     run_count: int,
     *,
     parent: RunRow | None = None,
+    triggered_by: str | None = None,
+    caller: Caller | None = None,
     key: str | None = None,
     max_items: int = MAX_ITEMS,
 ) -> Opened:
     """Create a batch that its items will follow into; a parent that waits for it waits from now on.
 
+    The run that is ``triggered_by`` is the parent of its runs too, and goes on.
+
     A key finds a batch that is there, and a parent then waits for that one: perhaps a later attempt of the
-    run that made it. It is told to send items that have not all come, as if the batch were new.
+    run that made it. Whoever finds one is told to send its items while they have not all come, as if the
+    batch were new: the one who began it may have died meanwhile.
 
     Raises:
         UnprocessableError: too many items, or the parent executes nothing that could wait.
@@ -90,8 +96,17 @@ def open_batch(
     if known is not None:
         if parent is not None:
             _wait_anew(u, environment, known, parent)
-        return Opened(known, is_cached=parent is None or known.sealed_at is not None)
-    made = insert(u, environment, run_count, parent=parent, key=key)
+        is_other = parent is None and known.run_count != run_count
+        return Opened(known, is_cached=is_other or known.sealed_at is not None)
+    made = insert(
+        u,
+        environment,
+        run_count,
+        parent=parent,
+        triggered_by=triggered_by,
+        caller=caller,
+        key=key,
+    )
     if parent is not None:
         _let_wait(u, environment, made, parent)
     return Opened(made, is_cached=False)
@@ -103,6 +118,8 @@ def insert(
     run_count: int,
     *,
     parent: RunRow | None = None,
+    triggered_by: str | None = None,
+    caller: Caller | None = None,
     key: str | None = None,
 ) -> BatchRow:
     """Write a batch whose items are yet to come; one with a parent must be sealed in time."""
@@ -122,6 +139,8 @@ def insert(
         sealed_at=None,
         created_at=u.now,
         completed_at=None,
+        triggered_by=triggered_by,
+        caller=trace.kept(caller),
     )
     u.insert("batch_insert", [made])
     u.expect(made.seal_due_at)

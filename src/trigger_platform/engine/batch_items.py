@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from trigger_core.errors import TriggerError, UnprocessableError
 from trigger_core.schemas.trigger import BatchItem, TriggerOptions
 from trigger_core.schemas.workers import TaskError
-from trigger_platform.engine import batch, block, new_run, trigger, waitpoint
+from trigger_platform.engine import batch, block, new_run, trace, trigger, waitpoint
 from trigger_platform.engine.block import Wait
 from trigger_platform.engine.new_run import NewRun, Origin
 from trigger_platform.engine.states import ExecutionStatus, RunStatus
@@ -53,6 +53,8 @@ def stream(
 ) -> Added:
     """Add items to a batch that was opened before; a parent that waits, waits for their runs too.
 
+    Parent and trace are those of whoever opened it, unless the request itself names a trace.
+
     Raises:
         NotFoundError: there is no such batch.
         UnprocessableError: a position is beyond the end of the batch, or the batch was given up.
@@ -65,8 +67,15 @@ def stream(
     if row.sealed_at is not None:
         return Added(row, accepted=0, repeated=len(items))
     parent = _parent(u, row)
-    blocks = parent is not None
-    return add(u, environment, row, items, parent=parent, blocks=blocks, caller=caller)
+    return add(
+        u,
+        environment,
+        row,
+        [(position, _of_opener(row, item)) for position, item in items],
+        parent=parent,
+        blocks=parent is not None,
+        caller=caller or trace.recalled(row.caller),
+    )
 
 
 def add(
@@ -116,6 +125,14 @@ def created(u: Unit, row: BatchRow) -> list[Created]:
     return [
         Created(runs[item.run_id], is_cached=bool(item.is_cached)) for item in items if item.run_id
     ]
+
+
+def _of_opener(row: BatchRow, item: BatchItem | Refused) -> BatchItem | Refused:
+    """Return an item as one that the run triggers whose code opened the batch."""
+    if row.triggered_by is None or isinstance(item, Refused) or item.options.parent_run_id:
+        return item
+    options = item.options.model_copy(update={"parent_run_id": row.triggered_by})
+    return item.model_copy(update={"options": options})
 
 
 def _refuse_beyond(row: BatchRow, items: Sequence[tuple[int, BatchItem | Refused]]) -> None:

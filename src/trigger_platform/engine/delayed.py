@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trigger_core import duration
-from trigger_core.errors import NotFoundError, UnprocessableError
+from trigger_core.errors import InvalidDurationError, RunNotFoundError, UnprocessableError
 from trigger_platform.engine import debounce, execution_snapshot
 from trigger_platform.engine.states import ExecutionStatus, RunStatus, is_delayed
 from trigger_platform.engine.unit import Unit
@@ -38,18 +38,26 @@ def reschedule(u: Unit, environment: EnvironmentRow, run_id: str, delay: str) ->
     """
     run = u.tx.maybe("run_by_id_locked", RunRow, id=run_id, environment_id=environment.id)
     if run is None:
-        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
-    moment = duration.resolve_delay(delay, u.now)
+        raise RunNotFoundError(run_id)
+    moment = _moment(delay, u.now)
     if moment <= u.now:
-        raise UnprocessableError(f"{delay!r} has passed", status=422, code="DELAY_PASSED")
+        raise UnprocessableError(f"{delay!r} has passed", status=400, code="DELAY_PASSED")
     if not is_delayed(run.execution_status, run.delay_until, u.now):
         raise UnprocessableError(
             f"run {run_id} is not delayed any more",
-            status=422,
+            status=400,
             code="RUN_NOT_DELAYED",
             because=f"it is {run.status}",
         )
     return _move(u, run, moment)
+
+
+def _moment(delay: str, now: int) -> int:
+    try:
+        return duration.resolve_delay(delay, now)
+    except InvalidDurationError as error:
+        error.status = 400  # what clients of this call are told, whatever is wrong
+        raise
 
 
 def _move(u: Unit, run: RunRow, moment: int) -> RunRow:

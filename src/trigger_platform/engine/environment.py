@@ -16,6 +16,7 @@ from trigger_platform.store.rows import EnvironmentRow, ProjectRow, SealedRow, a
 
 __all__ = [
     "GRACE_MS",
+    "SLUGS",
     "TYPES",
     "branch_of",
     "by_retired_key",
@@ -36,6 +37,9 @@ __all__ = [
 
 TYPES = {"dev": "DEVELOPMENT", "staging": "STAGING", "prod": "PRODUCTION", "preview": "PREVIEW"}
 """The types of environments by the word that a path calls them."""
+
+SLUGS = {"stg": "staging"}
+"""Words that older data has for some of them."""
 
 _KEY_WORDS = {"dev": "dev", "staging": "stg", "prod": "prod", "preview": "preview"}
 GRACE_MS = 24 * 3600 * 1000

@@ -21,6 +21,8 @@ _MIN_DURATION_S = 5
 _INT32 = 2**31 - 1
 _US = 1000
 _LONGEST_PATH = 1_000
+_KINDS = {"SCHEDULE": "SCHEDULED"}
+"""What runs call the kind of their task, where its declaration calls it otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def make(
         nominal_at=ticked.nominal_at if ticked else None,
         external_deployment_id=None,
         checkpoint_id=None,
-        annotations=_annotations(origin, options),
+        annotations=_annotations(origin, options, task),
         is_test=1 if options.test else 0,
         tags=_tags(options),
         seed_metadata=seed,
@@ -168,7 +170,7 @@ def _due_at(u: Unit, delay_until: int | None, ttl_ms: int | None) -> int | None:
     return None if ttl_ms is None else u.now + ttl_ms
 
 
-def _annotations(origin: Origin, options: TriggerOptions) -> str:
+def _annotations(origin: Origin, options: TriggerOptions, task: TaskRow | None) -> str:
     """Record the origin; what began the whole tree is inherited (behaviour 7)."""
     inherited: dict[str, Any] = {}
     if origin.parent is not None and origin.parent.annotations:
@@ -183,6 +185,8 @@ def _annotations(origin: Origin, options: TriggerOptions) -> str:
         mine["rootScheduleId"] = inherited["rootScheduleId"]
     if origin.waits:
         mine["waits"] = True
+    if task is not None and task.trigger_source != "STANDARD":
+        mine["taskKind"] = _KINDS.get(task.trigger_source, task.trigger_source)
     if options.debounce is not None:
         mine["debounceKey"] = options.debounce.key
     if origin.caller is not None or origin.waits:

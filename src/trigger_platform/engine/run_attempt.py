@@ -18,13 +18,14 @@ from trigger_platform.engine.execution_snapshot import Move
 from trigger_platform.engine.failure import Final, Retry
 from trigger_platform.engine.states import (
     EXECUTING_STATES,
+    LEASED_STATES,
     ExecutionStatus,
     RunStatus,
 )
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import RunRow
 
-__all__ = ["begin", "complete", "fail", "owns", "retry", "runs_by_id", "verdict_of"]
+__all__ = ["begin", "complete", "fail", "lasts", "owns", "retry", "runs_by_id", "verdict_of"]
 
 _KEPT_AFTER_CANCEL = "Canceled; the attempt had returned, its output is kept"
 
@@ -40,6 +41,24 @@ class _Outcome:
 def owns(run: RunRow, boot_id: str, lease: int) -> bool:
     """Tell whether a worker instance still holds the run under this lease."""
     return run.boot_id == boot_id and run.lease == lease
+
+
+def lasts(u: Unit, run: RunRow, attempt: int, lease: int) -> bool:
+    """Tell whether an attempt that was handed out under a lease goes on.
+
+    It outlives the lease when it was suspended and restored under another one; then it is the step it began
+    with that tells it from an attempt of the same number that was handed out earlier and never began.
+    """
+    if run.execution_status not in LEASED_STATES or _pausing(run):
+        return False
+    is_handed_out = run.execution_status == ExecutionStatus.PENDING_EXECUTING
+    has_begun = not is_handed_out or run.checkpoint_id is not None
+    if attempt != (run.attempt if has_begun else run.attempt + 1):
+        return False
+    if lease == run.lease:
+        return True
+    began: int | None = u.tx.scalar("attempt_began", run_id=run.id, attempt=attempt)
+    return began is not None and lease in {began - 1, began}
 
 
 def runs_by_id(u: Unit, environment_id: str, run_ids: Sequence[str]) -> dict[str, RunRow]:

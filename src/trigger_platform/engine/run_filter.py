@@ -18,7 +18,7 @@ class RunFilter:
     """Which runs; statuses in the internal vocabulary, empty means any.
 
     ``created_from`` and ``created_to`` are moments (ms), both inclusive; ``tags`` match runs that have any.
-    No run has a region yet, so one that is asked for matches none.
+    No run has a region yet, and errors are not grouped: one that is asked for matches none.
     """
 
     statuses: Sequence[str] = ()
@@ -31,6 +31,7 @@ class RunFilter:
     batch: str = ""
     schedule: str = ""
     bulk_action: str = ""
+    error: str = ""
     is_test: bool | None = None
     is_root: bool = False
     created_from: int | None = None
@@ -55,7 +56,7 @@ class RunFilter:
 
     def window(self) -> tuple[str, str]:
         """Return ids below and above every run that was created in time: ids sort by creation."""
-        if self.regions:
+        if self.regions or self.error:
             return ids.AFTER_RUNS, ids.BEFORE_RUNS
         start, end = self.created_from, self.created_to
         oldest = ids.before_runs_of(max(0, start)) if start is not None else ids.BEFORE_RUNS

@@ -1,8 +1,10 @@
 """What the code of runs exports over OpenTelemetry: spans and log lines, each written once, within limits.
 
-With a key, a record counts that names a run of the key's environment. Without one, only a record that names a
-run together with its environment, and only while such a record can be expected: the environment is one of
-development, an attempt has begun, and the run goes on or has ended a moment ago.
+With a key, a record counts that names a run of the key's environment. With the proof that is part of an
+address, one that names a run the proof is for (:mod:`~trigger_platform.engine.export_proof`). With neither,
+only a record that names a run together with its environment, if that is one of development. Without a key
+records count only while they can be expected: an attempt has begun, and the run goes on or has ended a moment
+ago.
 """
 
 from __future__ import annotations
@@ -15,11 +17,15 @@ from dataclasses import dataclass, replace
 from trigger_core import ids
 from trigger_core.redaction import Redactor
 from trigger_platform.engine import hiding, run_log
+from trigger_platform.engine.export_proof import ExportProof
 from trigger_platform.engine.unit import Unit
 from trigger_platform.otlp.offered import Offer, Offered
 from trigger_platform.store.rows import LogRow, SpanRow, TelemetryRow
 
-__all__ = ["Taken", "refuse", "take"]
+__all__ = ["Taken", "Teller", "refuse", "take"]
+
+Teller = str | ExportProof | None
+"""Who tells: the environment of a key, what an address proves, or nobody known."""
 
 _RECORDS = 20_000
 _BYTES = 32 * 1024 * 1024
@@ -41,11 +47,12 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class _Teller:
-    """A run, and how much it has told."""
+class _Told:
+    """A run, and how much was told of it."""
 
     id: str
     environment_id: str
+    worker_id: str | None
     environment_type: str
     parent_id: str | None
     secrets_version: int
@@ -68,9 +75,9 @@ class _KnownLine:
     number: int
 
 
-def take(u: Unit, environment_id: str | None, request: Offered) -> Taken:
-    """Write what is offered; ``environment_id`` is that of the key, ``None`` without one."""
-    work = _Work(u, environment_id, request)
+def take(u: Unit, teller: Teller, request: Offered) -> Taken:
+    """Write what is offered, as far as the teller may tell it."""
+    work = _Work(u, teller, request)
     spans = work.fresh([offer.row for offer in work.admitted if isinstance(offer.row, SpanRow)])
     lines = work.unwritten([offer.row for offer in work.admitted if isinstance(offer.row, LogRow)])
     work.write(
@@ -98,28 +105,39 @@ def _taken(refused: Counter[str]) -> Taken:
 class _Work:
     """The records of one request: sorted out, then written in a few statements."""
 
-    def __init__(self, u: Unit, key: str | None, request: Offered) -> None:
+    def __init__(self, u: Unit, teller: Teller, request: Offered) -> None:
         self._u = u
-        self._key = key
-        self._tellers = _tellers(u, request.offers)
+        self._teller = teller
+        self._runs = _runs(u, request.offers)
         self._refused_of: Counter[str] = Counter()
         self.admitted = [offer for offer in request.offers if self._may_tell(offer)]
         self.refused = _hopeless(request)
         self.refused[_STRANGER] += len(request.offers) - len(self.admitted)
 
     def _may_tell(self, offer: Offer) -> bool:
-        run = self._tellers.get(offer.row.run_id)
+        run = self._runs.get(offer.row.run_id)
         if run is None:
             return False
-        if self._key is not None:
-            return run.environment_id == self._key
+        match self._teller:
+            case str(environment_id):
+                return run.environment_id == environment_id
+            case ExportProof() as proof:
+                return self._covers(proof, run) and self._is_expected(run)
+            case None:
+                is_named = run.environment_id == offer.environment_id
+                is_open = run.environment_type == "DEVELOPMENT"
+                return is_named and is_open and self._is_expected(run)
+
+    def _covers(self, proof: ExportProof, run: _Told) -> bool:
+        """A process that is kept executes runs of one version, and has the address of the first."""
+        if run.environment_id != proof.environment_id:
+            return False
+        is_sibling = run.worker_id == proof.worker_id and self._u.now < proof.until
+        return run.id == proof.run_id or is_sibling
+
+    def _is_expected(self, run: _Told) -> bool:
         ended = run.completed_at
-        return (
-            run.environment_id == offer.environment_id
-            and run.environment_type == "DEVELOPMENT"
-            and run.attempt > 0
-            and (ended is None or self._u.now - ended <= _LATE_MS)
-        )
+        return run.attempt > 0 and (ended is None or self._u.now - ended <= _LATE_MS)
 
     def fresh(self, rows: Sequence[SpanRow]) -> list[SpanRow]:
         """Leave out the spans that are there in this form or a later one; of two the ended one counts."""
@@ -163,17 +181,17 @@ class _Work:
 
     def has_room(self, run_id: str, size: int) -> bool:
         """Count a record; one that is too much for its run is refused."""
-        run = self._tellers[run_id]
+        run = self._runs[run_id]
         if run.records >= _RECORDS or run.bytes + size > _BYTES:
             self.refused[_TOO_MANY] += 1
             self._refused_of[run_id] += 1
             return False
-        self._tellers[run_id] = replace(run, records=run.records + 1, bytes=run.bytes + size)
+        self._runs[run_id] = replace(run, records=run.records + 1, bytes=run.bytes + size)
         return True
 
     def completed(self, row: LogRow) -> LogRow:
         """A line that names no attempt belongs to the present one; its time may not lie far ahead."""
-        attempt = row.attempt or self._tellers[row.run_id].attempt
+        attempt = row.attempt or self._runs[row.run_id].attempt
         return replace(row, attempt=attempt, time=run_log.moment(self._u, row.time))
 
     def write(self, spans: Sequence[SpanRow], lines: Sequence[LogRow]) -> None:
@@ -193,17 +211,17 @@ class _Work:
             [TelemetryRow(id_, records[id_], size[id_], self._refused_of[id_]) for id_ in touched],
         )
         for run_id in touched:
-            self._u.emit(self._tellers[run_id].environment_id, "run.logged", run_id, 0)
+            self._u.emit(self._runs[run_id].environment_id, "run.logged", run_id, 0)
 
     def _hide(self, run_id: str) -> Redactor:
-        run = self._tellers[run_id]
+        run = self._runs[run_id]
         return hiding.redactor(self._u, run.environment_id, run.parent_id, run.secrets_version)
 
 
-def _tellers(u: Unit, offers: Sequence[Offer]) -> dict[str, _Teller]:
+def _runs(u: Unit, offers: Sequence[Offer]) -> dict[str, _Told]:
     named = {offer.row.run_id for offer in offers}
     wanted = json.dumps(sorted(name for name in named if ids.is_run_id(name)))
-    return {run.id: run for run in u.tx.all("runs_telling", _Teller, ids=wanted)}
+    return {run.id: run for run in u.tx.all("runs_telling", _Told, ids=wanted)}
 
 
 def _size(row: LogRow) -> int:

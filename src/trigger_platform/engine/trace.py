@@ -9,16 +9,18 @@ run's id stands in its annotations, so that no statement is spent on it.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from trigger_core import trace_context
 from trigger_core.trace_context import SpanContext
 from trigger_platform.store.rows import RunRow, TraceRunRow
 
-__all__ = ["Caller", "Trace", "attempt_context", "notes", "of_run"]
+__all__ = ["Caller", "Trace", "attempt_context", "kept", "notes", "of_run", "recalled"]
 
 _LONGEST_STATE = 512
+_PARENT = 55
+"""What later versions of the header may append to this is not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,19 @@ def of_run(run: RunRow | TraceRunRow) -> Trace:
     )
 
 
+def kept(caller: Caller | None) -> str | None:
+    """Return what is kept of a caller until it is known what it triggers; none that names no span."""
+    if caller is None or trace_context.parse(caller.traceparent) is None:
+        return None
+    state = caller.tracestate[:_LONGEST_STATE]
+    return json.dumps(asdict(replace(caller, traceparent=_header(caller), tracestate=state)))
+
+
+def recalled(text: str | None) -> Caller | None:
+    """Return the caller of whom that was kept."""
+    return None if text is None else Caller(**json.loads(text))
+
+
 def attempt_context(run: RunRow, attempt: int) -> SpanContext:
     """Return the span of an attempt; what its code does belongs below it."""
     inherits = run.annotations is not None and '"traceparent"' in run.annotations
@@ -99,7 +114,8 @@ def _from_caller(caller: Caller, context: SpanContext) -> dict[str, Any]:
     if caller.is_worker:
         return {"link" if caller.as_link else "traceparent": context.traceparent}
     state = caller.tracestate[:_LONGEST_STATE]
-    return {
-        "external": {"traceparent": caller.traceparent.strip()}
-        | ({"tracestate": state} if state else {})
-    }
+    return {"external": {"traceparent": _header(caller)} | ({"tracestate": state} if state else {})}
+
+
+def _header(caller: Caller) -> str:
+    return caller.traceparent.strip()[:_PARENT]

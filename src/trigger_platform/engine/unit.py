@@ -16,7 +16,7 @@ from trigger_core.redaction import Redactor
 from trigger_platform.key_ring import KeyRing
 from trigger_platform.store.database import Database, Tx
 from trigger_platform.store.notice import Notice
-from trigger_platform.store.rows import EventRow, as_params
+from trigger_platform.store.rows import EventRow
 
 __all__ = ["Notice", "Unit", "Units"]
 
@@ -61,14 +61,14 @@ class Unit:
         self.events.append(event)
 
     def insert(self, statement: str, rows: Sequence[Any]) -> None:
-        """Write rows: dataclasses whose fields are the statement's parameters."""
+        """Write rows of one row type, whose fields are the statement's parameters."""
         if rows:
-            self.tx.many(statement, [as_params(row) for row in rows])
+            self.tx.many(statement, rows)
 
     def record(self, statement: str, rows: Sequence[Any]) -> None:
         """Write rows like :meth:`insert`, where nothing in this unit depends on when before its commit."""
         if rows:
-            self.tx.later(statement, [as_params(row) for row in rows])
+            self.tx.later(statement, rows)
 
     def expect(self, due_at: int | None) -> None:
         """Note a deadline, so that the timers wake in time."""

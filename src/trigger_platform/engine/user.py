@@ -13,6 +13,7 @@ __all__ = [
     "become_admin",
     "by_email",
     "by_id",
+    "called",
     "create",
     "set_password",
 ]
@@ -42,6 +43,12 @@ def create(
 def by_id(u: Unit, user_id: str) -> UserRow | None:
     """Return a user, if there is one of this id."""
     return u.tx.maybe("user_by_id", UserRow, id=user_id)
+
+
+def called(u: Unit, user_id: str | None) -> str | None:
+    """Return what a user is called: by name, else by address."""
+    found = by_id(u, user_id) if user_id else None
+    return (found.name or found.email) if found is not None else None
 
 
 def by_email(u: Unit, email: str) -> UserRow | None:

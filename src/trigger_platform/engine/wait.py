@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trigger_core.errors import NotFoundError
-from trigger_core.schemas.trigger import BatchItem
-from trigger_core.schemas.workers import Awaited, WaitStarted
+from trigger_core.schemas.workers import Awaited, TriggerAndWait, WaitStarted
 from trigger_platform.engine import batch, batch_items, block, signals, waitpoint
 from trigger_platform.engine.block import Wait
+from trigger_platform.engine.trace import Caller
 from trigger_platform.engine.trigger import Created, Triggering
 from trigger_platform.engine.unit import Unit
 from trigger_platform.engine.waitpoint import Completion
@@ -56,15 +56,7 @@ def for_token(u: Unit, run: RunRow, ref: str, waitpoint_id: str) -> WaitStarted:
     return WaitStarted(run_id=run.id, ref=ref, sequence=run.sequence, awaited=awaited)
 
 
-def runs(
-    u: Unit,
-    environment: EnvironmentRow,
-    run: RunRow,
-    ref: str,
-    items: Sequence[BatchItem],
-    *,
-    is_batch: bool,
-) -> WaitStarted:
+def runs(u: Unit, environment: EnvironmentRow, run: RunRow, request: TriggerAndWait) -> WaitStarted:
     """Trigger children of an attempt and let it wait for all of them.
 
     They are locked to the parent's version. A single child that is refused is an error of the call; an item
@@ -73,16 +65,20 @@ def runs(
     Raises:
         TriggerError: the single child is refused; nothing is written.
     """
+    ref, items = request.ref, request.items
     known = _known(u, run, ref)
     if known is not None:
         return known
-    if not is_batch:
-        triggering = Triggering(u, environment, waiting=run, source="sdk")
+    place = request.traceparent
+    caller = None if place is None else Caller(place, is_worker=True)
+    if not request.is_batch:
+        triggering = Triggering(u, environment, waiting=run, source="sdk", caller=caller)
         created = [triggering.add(item) for item in items]
         triggering.write()
         return _wait_for(u, run, ref, created, batch_id=None)
     row = batch.insert(u, environment, len(items), parent=run)
-    row = batch_items.add(u, environment, row, list(enumerate(items)), parent=run).batch
+    numbered = list(enumerate(items))
+    row = batch_items.add(u, environment, row, numbered, parent=run, caller=caller).batch
     batch.seal(u, row)
     created = batch_items.created(u, row)
     return _wait_for(u, run, ref, created, batch_id=row.id)

@@ -9,6 +9,9 @@ list is refused.
 - An environment's key acts in its own environment, and finds no other in a path.
 - A browser acts for who is logged in, in the environment that was chosen. Under ``trigger dev`` nobody has to
   log in: the server is reached from this machine alone.
+- A run's token speaks for the run ``{run_id}`` alone, while its attempt lasts, and for none of its relatives
+  (``{target}``).
+- The proof in an export address opens the routes below that address, and says whose telemetry they take.
 - What has scopes (public tokens, restricted keys) gets in where the row has a ``need``, and only so far.
 """
 
@@ -27,9 +30,11 @@ class Credential(Enum):
 
     KEY = "an environment's secret key"
     PUBLIC_TOKEN = "a public token"  # noqa: S105 - a name
+    RUN_TOKEN = "the token of a run's attempt"  # noqa: S105
     USER_TOKEN = "a personal access token"  # noqa: S105
     ORGANIZATION_TOKEN = "an organisation's access token"  # noqa: S105
     WORKER_TOKEN = "a worker group's token"  # noqa: S105
+    EXPORT_PROOF = "the proof in the address at which a run exports"
     METRICS_TOKEN = "the token for metrics; where none is set, nothing on this machine"  # noqa: S105
     BROWSER = "a browser"
 
@@ -43,12 +48,14 @@ class Need:
         type: to what.
         parameter: what names the thing, in the path or the query; without it it is the whole collection.
         is_narrowed: whether the query narrows it to tasks or tags, which a scope may name instead.
+        is_packet: whether the parameter names a packet, for which a run that has it will do.
     """
 
     action: str
     type: str
     parameter: str | None = None
     is_narrowed: bool = False
+    is_packet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,7 @@ class Rule:
 
 _KEY = frozenset({Credential.KEY})
 _SCOPED = _KEY | {Credential.PUBLIC_TOKEN}
+_ITSELF = frozenset({Credential.RUN_TOKEN})
 _PERSON = frozenset({Credential.USER_TOKEN})
 _TOKEN = _PERSON | {Credential.ORGANIZATION_TOKEN}
 _BROWSER = frozenset({Credential.BROWSER})
@@ -94,18 +102,44 @@ class Access(Enum):
     DASHBOARD_WRITER = Rule("a developer who is logged in", _BROWSER, Role.DEVELOPER)
 
     ENVIRONMENT = Rule("an environment's secret key", _KEY)
-    RUN_READER = Rule("who may read the run", _SCOPED, need=Need("read", "runs", "run_id"))
+    RUN_READER = Rule(
+        "who may read the run, or the run itself",
+        _SCOPED | _ITSELF,
+        need=Need("read", "runs", "run_id"),
+    )
     RUN_WRITER = Rule("who may write the run", _SCOPED, need=Need("write", "runs", "run_id"))
     RUNS_READER = Rule("who may read runs", _SCOPED, need=Need("read", "runs", is_narrowed=True))
     TASK_TRIGGER = Rule(
         "who may trigger the task", _SCOPED, need=Need("trigger", "tasks", "task_id")
     )
     RUN_EDITOR = Rule("a key that may write the run", _KEY, need=Need("write", "runs", "run_id"))
+    RUN_CHANGER = Rule(
+        "a key that may write the run, or the run itself",
+        _KEY | _ITSELF,
+        need=Need("write", "runs", "run_id"),
+    )
+    RUN_WAITER = Rule("an environment's secret key, or the run itself", _KEY | _ITSELF)
+    STREAM_READER = Rule(
+        "a key that may read all runs, or the run itself", _KEY | _ITSELF, need=Need("read", "runs")
+    )
+    STREAM_WRITER = Rule(
+        "a key that may write all runs, or the run itself",
+        _KEY | _ITSELF,
+        need=Need("write", "runs"),
+    )
     ALL_RUNS_READER = Rule("a key that may read all runs", _KEY, need=Need("read", "runs"))
     ALL_RUNS_EDITOR = Rule("a key that may write all runs", _KEY, need=Need("write", "runs"))
+    PACKET_READER = Rule(
+        "who may read a run that has the packet",
+        _SCOPED,
+        need=Need("read", "runs", "name", is_packet=True),
+    )
+    KEY_RESETTER = Rule("who may write all runs", _SCOPED, need=Need("write", "runs"))
     PAYLOAD_WRITER = Rule("a key that may trigger all tasks", _KEY, need=Need("trigger", "tasks"))
     INPUT_READER = Rule(
-        "a key that may read the run's input", _KEY, need=Need("read", "inputStreams", "run_id")
+        "a key that may read the run's input, or the run itself",
+        _KEY | _ITSELF,
+        need=Need("read", "inputStreams", "run_id"),
     )
     SCHEDULE_READER = Rule("who may read schedules", _KEY, need=Need("read", "schedules"))
     SCHEDULE_WRITER = Rule("who may change schedules", _KEY, need=Need("write", "schedules"))
@@ -120,7 +154,9 @@ class Access(Enum):
         "who may read runs, or one of the tags", _SCOPED, need=Need("read", "tags", "tags")
     )
     INPUT_SENDER = Rule(
-        "who may write the run's input", _SCOPED, need=Need("write", "inputStreams", "run_id")
+        "who may write the run's input, or the run itself",
+        _SCOPED | _ITSELF,
+        need=Need("write", "inputStreams", "run_id"),
     )
     WAITPOINT_COMPLETER = Rule(
         "who may complete the token", _SCOPED, need=Need("write", "waitpoints", "token_id")
@@ -148,6 +184,9 @@ class Access(Enum):
     )
     TOKEN_MINTER = Rule("an environment's secret key, within its scopes", _KEY, is_asked_later=True)
 
+    EXPORTER = Rule(
+        "code of a deployed run, at the address it was given", frozenset({Credential.EXPORT_PROOF})
+    )
     METRICS = Rule("who has the token for metrics", frozenset({Credential.METRICS_TOKEN}))
 
     USER = Rule("a user, or an organisation", _TOKEN)

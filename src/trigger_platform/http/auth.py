@@ -17,16 +17,19 @@ from trigger_core.errors import (
 from trigger_platform.engine import (
     access_token,
     additional_key,
+    blob,
     environment,
+    export_proof,
     organization,
     project,
+    revocation,
     secret_key,
     user,
     worker_group,
 )
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import browser, public_token
+from trigger_platform.http import browser, public_token, query_list, run_token
 from trigger_platform.http.access import Access, Credential, Need, Rule
 from trigger_platform.http.known_keys import Opened
 from trigger_platform.http.principal import Principal, forbidden
@@ -66,7 +69,7 @@ class _Asked:
             token=headers.get("authorization", "").removeprefix("Bearer ").strip(),
             branch="" if branch == "default" else branch,
             ref=path.get("project_ref"),
-            word=path.get("env"),
+            word=environment.SLUGS.get(path.get("env", ""), path.get("env")),
             home=path.get("organization"),
         )
 
@@ -84,6 +87,8 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
         return Principal()
     if Credential.BROWSER in rule.takes:
         return await _by_browser(server, access, request)
+    if Credential.EXPORT_PROOF in rule.takes:
+        return await _by_export_proof(server, str(request.path_params["proof"]))
     asked = _Asked.of(request)
     if Credential.METRICS_TOKEN in rule.takes:
         _may_read_metrics(server, asked.token)
@@ -108,11 +113,19 @@ async def _by_browser(server: Server, access: Access, request: Request) -> Princ
     return replace(caller, placed=seats[0].environment, role=seats[0].role)
 
 
+async def _by_export_proof(server: Server, shown: str) -> Principal:
+    signers = await server.units.read(environment.signers, export_proof.environment_of(shown))
+    proof = export_proof.verify(server.units.keys, signers, shown)
+    return Principal(signers[0], export=proof)
+
+
 async def _by_credential(server: Server, rule: Rule, asked: _Asked, request: Request) -> Principal:
     if asked.token.startswith(("tr_pat_", "tr_oat_")):
         return await _by_token(server, rule, asked)
     if asked.token.startswith("tr_wgt_") or Credential.WORKER_TOKEN in rule.takes:
         return await _by_worker_token(server, rule, asked)
+    if run_token.is_one(asked.token) and Credential.RUN_TOKEN in rule.takes:
+        return await _by_run_token(server, asked, request)
     if asked.token.count(".") == 2 and Credential.PUBLIC_TOKEN in rule.takes:
         return await _by_public_token(server, rule, asked, request)
     return await _by_key(server, rule, asked, request)
@@ -203,8 +216,28 @@ async def _by_public_token(
         raise AuthenticationError("Invalid or Missing API Key", status=401, hint=_FIX)
     now = server.units.clock.now()
     public = public_token.verify(server.units.keys, asked.token, signers, now)
-    caller = Principal(signers[0], public=public, scopes=public.scopes)
+    here = signers[0]
+    if here.revoking_until > now and await server.units.read(
+        revocation.is_revoked, here, public.named
+    ):
+        raise AuthenticationError("the public access token has been revoked", status=401)
+    caller = Principal(here, public=public, scopes=public.scopes)
     return await _within_scopes(server, rule, caller, request)
+
+
+async def _by_run_token(server: Server, asked: _Asked, request: Request) -> Principal:
+    """Let a run in to itself: the scopes say the same, should a handler ask for them."""
+    given = server.run_tokens.read(asked.token, server.units.clock.now())
+    here = await server.units.read(run_token.lasting, given)
+    path = request.path_params
+    if path.get("run_id") != given.run_id or path.get("target", "self") != "self":
+        raise forbidden()
+    scopes = tuple(
+        f"{action}:{kind}:{given.run_id}"
+        for action in ("read", "write")
+        for kind in ("runs", "inputStreams")
+    )
+    return Principal(here, scopes=scopes, run_token=given)
 
 
 async def _within_scopes(
@@ -220,24 +253,37 @@ async def _within_scopes(
         )
     groups = await server.units.read(_resources, caller.environment, need, request)
     if not any(all(caller.allows(need.action, [one]) for one in group) for group in groups):
-        raise forbidden()
+        named = "" if need.is_packet else _subject(need, request).partition(",")[0]
+        scope = ":".join(filter(None, (need.action, need.type, named)))
+        raise forbidden(f"no scope of the credential allows it: {scope} would")
     return caller
+
+
+def _subject(need: Need, request: Request) -> str:
+    """Return what the path or the query says that is asked for."""
+    name = need.parameter
+    if name is None:
+        return ""
+    return str(request.path_params.get(name) or request.query_params.get(name, ""))
 
 
 def _resources(u: Unit, found: EnvironmentRow, need: Need, request: Request) -> Groups:
     """Return what a scope may name to reach what is asked for."""
     if need.parameter is None:
         return _collection(need, request)
-    named = need.parameter
-    subject = str(request.path_params.get(named) or request.query_params.get(named, ""))
+    subject = _subject(need, request)
     if need.type == "tags":
         some = [[Resource("tags", tag)] for tag in subject.split(",")]
         return [[Resource("runs")], [Resource("tags")], *some]
+    if need.is_packet:
+        runs = blob.runs_that_have(u, found, subject)
+        return [[Resource("runs")], *([way] for run in runs for way in _ways_to(run))]
     ways = [Resource(need.type, subject)]
     if need.type == "batch":
         ways.append(Resource("runs"))
     if need.type == "runs":
-        ways += _ways_to_run(u, found, subject)
+        run = u.tx.maybe("run_by_id", RunRow, id=subject, environment_id=found.id)
+        ways += _ways_to(run) if run else []
     return [[way] for way in ways]
 
 
@@ -246,19 +292,17 @@ def _collection(need: Need, request: Request) -> Groups:
     groups = [[Resource(need.type)]]
     if need.is_narrowed:
         for kind, name in (("tasks", "filter[taskIdentifier]"), ("tags", "filter[tag]")):
-            given = [one for one in request.query_params.get(name, "").split(",") if one]
+            given = query_list.parts(request, name)
             groups += [[Resource(kind, one) for one in given]] if given else []
     return groups
 
 
-def _ways_to_run(u: Unit, found: EnvironmentRow, run_id: str) -> list[Resource]:
+def _ways_to(run: RunRow) -> list[Resource]:
     """A run is reached by its task, its tags and its batch too."""
-    run = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=found.id)
-    if run is None:
-        return []
     tags: list[str] = json.loads(run.tags) if run.tags else []
     batch = [Resource("batch", run.batch_id)] if run.batch_id else []
-    return [Resource("tasks", run.task), *(Resource("tags", tag) for tag in tags), *batch]
+    by_tags = (Resource("tags", tag) for tag in tags)
+    return [Resource("runs", run.id), Resource("tasks", run.task), *by_tags, *batch]
 
 
 async def _by_worker_token(server: Server, rule: Rule, asked: _Asked) -> Principal:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from trigger_core.redaction import MASK, without_keys
 from trigger_platform.log_lines import request_id
 
 __all__ = ["Envelope"]
@@ -30,6 +31,8 @@ _STRICT = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 _SET_BY_PAGES = frozenset(name for name, _ in _STRICT)
+_SECRETS = ("hash", "link")
+"""Parameters of paths that open what the path names."""
 _TLS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 
 
@@ -82,6 +85,9 @@ class Envelope:
 
 
 def _note(scope: Scope, status: int, seconds: float) -> None:
-    """Log a request: the path without its query, in which there may be secrets."""
+    """Log a request: the path without its query and without the secrets that are part of it."""
     level = logging.WARNING if status >= 500 else logging.INFO
-    _log.log(level, "%s %s %d in %d ms", scope["method"], scope["path"], status, seconds * 1000)
+    path = without_keys(scope["path"])
+    for value in filter(None, map(scope.get("path_params", {}).get, _SECRETS)):
+        path = path.replace(value, MASK)
+    _log.log(level, "%s %s %d in %d ms", scope["method"], path, status, seconds * 1000)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from trigger_platform.engine import export_proof
+from trigger_platform.engine.snapshot_channel import Attempt
+from trigger_platform.http import run_token
 from trigger_platform.http.endpoint import Incoming
 from trigger_platform.store.rows import EnvironmentRow
 
-__all__ = ["of"]
+__all__ = ["of", "of_attempt"]
 
 
 def of(call: Incoming[Any], here: EnvironmentRow, organization_id: str) -> dict[str, str]:
@@ -26,3 +29,29 @@ def of(call: Incoming[Any], here: EnvironmentRow, organization_id: str) -> dict[
         given["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"{url}/otel"
         given["TRIGGER_ORG_ID"] = organization_id
     return given
+
+
+def of_attempt(call: Incoming[Any], here: EnvironmentRow, attempt: Attempt) -> dict[str, str]:
+    """Return the same for an attempt, with the token of its run.
+
+    Deployed, it exports to an address that proves which run it executes. The official worker reads the
+    address when its first attempt begins, after these variables have taken the place of what its container
+    was given, and keeps it as long as its process lives.
+    """
+    organization_id = attempt.home.organization.id
+    given = of(call, here, organization_id) | {"TRIGGER_JWT": _token(call, here, attempt)}
+    if here.word == "dev":
+        return given
+    proof = export_proof.written(call.server.units.keys, here, export_proof.of_run(attempt.run))
+    address = f"{given['TRIGGER_API_URL']}/otel/{proof}"
+    return given | {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": address,
+        "TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT": address,
+        "TRIGGER_OTEL_BATCH_PROCESSING_ENABLED": "1",
+    }
+
+
+def _token(call: Incoming[Any], here: EnvironmentRow, attempt: Attempt) -> str:
+    minter, run = call.server.run_tokens, attempt.run
+    minter.learn(here, attempt.home.organization.id)
+    return minter.mint(run_token.of_run(run), run.machine, call.server.units.clock.now())

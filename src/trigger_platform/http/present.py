@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast, get_args
 
 from trigger_core import clock, ids, packet
 from trigger_core.duration import describe
@@ -16,6 +16,7 @@ from trigger_core.schemas.batches import (
     BatchProcessing,
     BatchStatus,
     RunResult,
+    RunUsage,
 )
 from trigger_core.schemas.queues import PageNumbers, QueueConcurrency, QueueDetail
 from trigger_core.schemas.runs import (
@@ -44,6 +45,7 @@ from trigger_platform.reads.runs import FullRun, LogRow, RunPageRows, SnapshotRo
 from trigger_platform.store.rows import EnvironmentRow, RunRow, WaitpointRow
 
 __all__ = [
+    "KNOWN_STATUSES",
     "batch",
     "batch_v1",
     "detail",
@@ -78,6 +80,9 @@ _INTERNAL = {
     "INTERRUPTED": ["INTERRUPTED"],
 }
 """What a word of the current or the older vocabulary means; other words mean themselves (protocol H.1)."""
+
+KNOWN_STATUSES = tuple(dict.fromkeys((*get_args(RunStatus), *_INTERNAL)))
+"""The words that filters know for statuses, of both vocabularies."""
 
 
 def _nowhere(_path: str) -> None:
@@ -161,7 +166,7 @@ def queue(view: View) -> QueueDetail:
 
 def run_page(rows: RunPageRows, environment: EnvironmentRow, *, is_legacy: bool = False) -> RunPage:
     """Return a page of an environment's runs."""
-    env = RunEnvironment(id=environment.id, name=environment.word)
+    env = RunEnvironment(id=environment.id, name=environment.word, user=rows.user)
     return RunPage(
         data=[
             summary(run, is_legacy=is_legacy).model_copy(update={"env": env}) for run in rows.runs
@@ -270,6 +275,7 @@ def result(ended: Ended) -> RunResult:
         output=ended.output if ok else None,
         output_type=(run.output_type or packet.JSON) if ok else None,
         error=None if ok else TaskError.model_validate_json(stored),
+        usage=RunUsage(duration_ms=run.usage_ms),
     )
 
 
@@ -313,6 +319,7 @@ def error_of(stored: str | None) -> RunError | None:
 
 def _summary(run: RunRow, *, is_legacy: bool = False) -> dict[str, Any]:
     status = cast("RunStatus", public_status(run.status))
+    noted: dict[str, Any] = json.loads(run.annotations) if run.annotations else {}
     is_completed = states.is_final(run.status)
     is_success = status == "COMPLETED"
     return {
@@ -343,14 +350,14 @@ def _summary(run: RunRow, *, is_legacy: bool = False) -> dict[str, Any]:
         "duration_ms": run.usage_ms,
         "metadata": json.loads(run.metadata) if run.metadata else None,
         "depth": run.depth,
-        "trigger_function": _trigger_function(run),
+        "task_kind": noted.get("taskKind", "STANDARD"),
+        "trigger_function": _trigger_function(run, waits=noted.get("waits", False)),
         "batch_id": run.batch_id,
         "queue": run.queue,
     }
 
 
-def _trigger_function(run: RunRow) -> str:
-    waits = json.loads(run.annotations or "{}").get("waits", False)
+def _trigger_function(run: RunRow, *, waits: bool) -> str:
     return ("batchTrigger" if run.batch_id else "trigger") + ("AndWait" if waits else "")
 
 
@@ -360,16 +367,19 @@ def _attempts(snapshots: list[SnapshotRow]) -> list[AttemptDetail]:
     for row in snapshots:
         if row.attempt == 0:
             continue
+        at = clock.to_iso(row.created_at)
         attempt = found.setdefault(
             row.attempt,
             {
+                "id": f"attempt_{row.attempt}",
                 "number": row.attempt,
                 "status": "EXECUTING",
-                "started_at": clock.to_iso(row.created_at),
+                "created_at": at,
+                "started_at": at,
             },
         )
         if attempt["status"] == "EXECUTING":
-            attempt |= _ending(row)
+            attempt |= {"updated_at": at} | _ending(row)
     return [AttemptDetail.model_validate(attempt) for attempt in found.values()]
 
 

@@ -33,7 +33,9 @@ def schedule(found: FullSchedule) -> ScheduleDetail:
         "timezone": row.timezone,
         "window": row.spread,
         "catch_up": row.catch_up,
-        "environments": [{"id": one.id, "type": one.type} for one in found.environments],
+        "environments": [
+            {"id": one.id, "type": one.type, "user_name": user} for one, user in found.environments
+        ],
     }
     if found.instance is not None:
         fields |= _standing(found.instance, is_active=bool(row.active))

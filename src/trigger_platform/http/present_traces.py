@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from operator import itemgetter
 from typing import Any, TypeAlias
 
 from trigger_core import clock
@@ -53,7 +52,8 @@ def events(found: Tree, run_id: str) -> Json:
         if node.run.id == run_id
         for event in _events(found, node)
     ]
-    return {"events": sorted(mine, key=itemgetter("startTime"))} | _truncated(found)
+    mine.sort(key=lambda event: int(event["startTime"]))
+    return {"events": mine} | _truncated(found)
 
 
 def detail(found: Tree, node: Node, stored: SpanRow | None) -> SpanDetail:
@@ -76,7 +76,7 @@ def detail(found: Tree, node: Node, stored: SpanRow | None) -> SpanDetail:
         is_cancelled=node.is_cancelled,
         level="TRACE",
         start_time=_iso(node.started_ns),
-        duration_ms=_duration(found, node),
+        duration_ms=_duration(found, node) / _NS,
         properties=_shown(properties) or None,
         events=happened or None,
         links=links,
@@ -88,7 +88,11 @@ def detail(found: Tree, node: Node, stored: SpanRow | None) -> SpanDetail:
 
 def _data(found: Tree, node: Node) -> Json:
     run = node.run
-    data = _common(node) | {"duration": _duration(found, node), "taskSlug": run.task}
+    data = _common(node) | {
+        "startTime": _iso(node.started_ns),
+        "duration": _duration(found, node) / _NS,
+        "taskSlug": run.task,
+    }
     happened = _happened(node)
     if happened:
         data["events"] = happened
@@ -102,7 +106,6 @@ def _common(node: Node) -> Json:
     """Return what every form of a span says."""
     data: Json = {
         "message": node.message,
-        "startTime": _iso(node.started_ns),
         "isError": node.is_error,
         "isPartial": node.ended_ns is None,
         "isCancelled": node.is_cancelled,
@@ -118,11 +121,16 @@ def _common(node: Node) -> Json:
 
 def _events(found: Tree, node: Node) -> Iterator[Json]:
     event = _common(node) | {
-        "kind": node.kind.upper(),
+        "kind": "SERVER" if node.kind == "run" else "INTERNAL",
+        "entityType": node.kind,
         "runId": node.run.id,
+        "taskSlug": node.run.task,
         "spanId": node.span_id,
-        "durationMs": _duration(found, node),
+        "startTime": str(node.started_ns),
+        "duration": _duration(found, node),
     }
+    if node.events:
+        event["events"] = [_moment(one) for one in node.events]
     parent_id = _parent_id(found, node)
     yield event | ({"parentId": parent_id} if parent_id is not None else {})
     for line in node.lines:
@@ -132,10 +140,12 @@ def _events(found: Tree, node: Node) -> Iterator[Json]:
 def _line_event(node: Node, line: LineRow) -> Json:
     event: Json = {
         "kind": "LOG",
+        "entityType": "log",
         "runId": line.run_id,
+        "taskSlug": node.run.task,
         "parentId": node.span_id,
         "message": line.message,
-        "startTime": clock.to_iso(line.time),
+        "startTime": str(line.time * _NS),
         "isError": line.level in {"ERROR", "CRITICAL"},
         "isPartial": False,
         "isCancelled": False,
@@ -194,13 +204,13 @@ def _parent_id(found: Tree, node: Node) -> str | None:
     return node.parent.span_id if node.parent is not None else found.above
 
 
-def _duration(found: Tree, node: Node) -> float:
-    """Return how long a span took in ms; one that goes on, until now or until its run ended."""
+def _duration(found: Tree, node: Node) -> int:
+    """Return how long a span took in ns; one that goes on, until now or until its run ended."""
     ended = node.ended_ns
     if ended is None:
         over = node.run.completed_at
         ended = found.now_ns if over is None else over * _NS
-    return max(0, ended - node.started_ns) / _NS
+    return max(0, ended - node.started_ns)
 
 
 def _iso(ns: int) -> str:

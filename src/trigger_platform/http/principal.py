@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from trigger_core.errors import PermissionDeniedError
 from trigger_platform.engine import organization
+from trigger_platform.engine.export_proof import ExportProof
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import scopes
 from trigger_platform.http.public_token import PublicToken
+from trigger_platform.http.run_token import RunToken
 from trigger_platform.http.scopes import Resource
 from trigger_platform.store.rows import (
     EnvironmentRow,
@@ -35,7 +37,9 @@ class Principal:
         role: what a user or an organisation's token may do in what the path names.
         scopes: what the credential is restricted to; ``None`` for nothing.
         public: there when a public token calls.
+        run_token: there when the token of a run's attempt calls.
         worker_group: there when a supervisor calls.
+        export: there when the code of a deployed run exports.
         session: the token of a browser's session, where one had to log in.
     """
 
@@ -47,7 +51,9 @@ class Principal:
     role: Role | None = None
     scopes: tuple[str, ...] | None = None
     public: PublicToken | None = None
+    run_token: RunToken | None = None
     worker_group: WorkerGroupRow | None = None
+    export: ExportProof | None = None
     session: str | None = None
 
     @property
@@ -93,6 +99,6 @@ class Principal:
             raise forbidden()
 
 
-def forbidden() -> PermissionDeniedError:
+def forbidden(because: str | None = None) -> PermissionDeniedError:
     """Return the refusal of a caller who is known and may not."""
-    return PermissionDeniedError("Unauthorized", status=403, code="unauthorized")
+    return PermissionDeniedError("Unauthorized", status=403, code="unauthorized", because=because)

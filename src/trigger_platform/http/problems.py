@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from trigger_core.errors import StoreError, TriggerError
-from trigger_core.schemas.errors import ErrorBody
+from trigger_core.schemas.errors import ErrorBody, ErrorDetail
 from trigger_platform.log_lines import request_id
 
 __all__ = ["answer", "invalid_body", "nested_too_deeply", "of", "told", "unexpected"]
 
+_MOST_DETAILS = 20
 _log = logging.getLogger(__name__)
 
 
@@ -36,12 +37,17 @@ def of(error: TriggerError) -> Response:
         because=error.because,
         fix=error.hint,
         docs=error.docs,
+        details=_of_query(error) if error.code == "INVALID_QUERY" else None,
     )
     status = error.status
     headers = None
     if status in {404, 409}:
         headers = {"x-should-retry": "true" if error.retryable else "false"}
     return answer(status, body, headers)
+
+
+def _of_query(error: TriggerError) -> list[ErrorDetail]:
+    return [ErrorDetail(code="custom", message=error.what.removeprefix("Query Error: "))]
 
 
 def told(error: TriggerError) -> TriggerError:
@@ -58,14 +64,19 @@ def told(error: TriggerError) -> TriggerError:
 
 def invalid_body(error: ValidationError) -> Response:
     """Return the answer for a body of the wrong shape, in one sentence."""
-    first = error.errors(include_url=False, include_context=False)[0]
+    found = error.errors(include_url=False, include_context=False)
+    first = found[0]
     if first["type"] == "json_invalid":
         return answer(
             400, ErrorBody(error="Invalid JSON", code="INVALID_JSON", because=first["msg"])
         )
     place = ".".join(str(part) for part in first["loc"]) or "body"
     text = f'Validation error: {first["msg"]} at "{place}"'
-    return answer(400, ErrorBody(error=text, code="INVALID_BODY"))
+    details = [
+        ErrorDetail(code=one["type"], message=one["msg"], path=[str(part) for part in one["loc"]])
+        for one in found[:_MOST_DETAILS]
+    ]
+    return answer(400, ErrorBody(error=text, code="INVALID_BODY", details=details))
 
 
 def nested_too_deeply() -> Response:

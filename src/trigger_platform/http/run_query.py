@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from trigger_core.machines import PRESETS
 from trigger_core.schemas.bulk_actions import BulkFilter, BulkQueue
 from trigger_platform.engine import queue_name
 from trigger_platform.engine.run_filter import RunFilter
 from trigger_platform.http import present, query
 from trigger_platform.http.endpoint import Incoming
+from trigger_platform.http.parameter import Parameter, flag, texts, words
 from trigger_platform.reads.runs import Filters
 
 __all__ = ["NAMES", "of_body", "of_query"]
 
 NAMES = (
     *query.CURSOR,
-    "filter[status]",
-    "filter[taskIdentifier]",
-    "filter[version]",
-    "filter[tag]",
-    "filter[queue]",
-    "filter[machine]",
-    "filter[region]",
-    "filter[batch]",
-    "filter[schedule]",
-    "filter[bulkAction]",
-    "filter[isTest]",
-    "filter[rootOnly]",
-    "filter[createdAt][period]",
-    "filter[createdAt][from]",
-    "filter[createdAt][to]",
+    words("filter[status]", present.KNOWN_STATUSES, says="In either vocabulary."),
+    texts("filter[taskIdentifier]"),
+    texts("filter[version]"),
+    texts("filter[tag]", says="Runs that have any of them."),
+    texts("filter[queue]", says="`task/<task id>` for the own queue of a task."),
+    words("filter[machine]", PRESETS),
+    texts("filter[region]"),
+    Parameter("filter[batch]"),
+    Parameter("filter[schedule]"),
+    Parameter("filter[bulkAction]"),
+    Parameter("filter[error]"),
+    flag("filter[isTest]"),
+    flag("filter[rootOnly]", says="An addition of ours: only runs that no run triggered."),
+    *query.CREATED,
 )
 """The parameters of a list of runs."""
 
@@ -46,11 +48,12 @@ def of_query(call: Incoming[Any]) -> Filters:
         versions=query.texts(call, "filter[version]"),
         tags=query.texts(call, "filter[tag]"),
         queues=query.texts(call, "filter[queue]"),
-        machines=query.texts(call, "filter[machine]"),
+        machines=query.words(call, "filter[machine]", PRESETS),
         regions=query.texts(call, "filter[region]"),
         batch=call.query("filter[batch]"),
         schedule=call.query("filter[schedule]"),
         bulk_action=call.query("filter[bulkAction]"),
+        error=call.query("filter[error]"),
         is_test=query.flag(call, "filter[isTest]"),
         is_root=query.flag(call, "filter[rootOnly]") is True,
         created_from=query.since(call, "filter[createdAt][period]", "filter[createdAt][from]"),
@@ -91,8 +94,8 @@ def _queue(one: BulkQueue) -> str:
     return queue_name.of_task(one.name) if one.type == "task" else one.name
 
 
-def _list(given: str | list[str] | None) -> list[str]:
-    return [given] if isinstance(given, str) else given or []
+def _list(given: str | Sequence[str] | None) -> list[str]:
+    return [given] if isinstance(given, str) else list(given or [])
 
 
 def _text(given: str | int | None) -> str:

@@ -12,7 +12,7 @@ from trigger_platform.engine.project import Ensured
 from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.http.known_keys import KnownKeys
 from trigger_platform.http.rate_limit import RateLimits
-from trigger_platform.http.throttle import Throttle
+from trigger_platform.http.run_token import RunTokens
 from trigger_platform.metrics import Metrics
 from trigger_platform.openid import OpenIdProvider
 from trigger_platform.realtime.feeds import Feeds
@@ -52,14 +52,14 @@ class Server:
     metrics: Metrics = field(default_factory=Metrics)
     keys: KnownKeys = field(default_factory=KnownKeys)
     rates: RateLimits = field(init=False)
-    failed_emails: Throttle = field(default_factory=lambda: Throttle(5))
-    failed_addresses: Throttle = field(default_factory=lambda: Throttle(50))
+    run_tokens: RunTokens = field(init=False)
     setup_url: str | None = None
     provider: OpenIdProvider | None = None
 
     def __post_init__(self) -> None:
-        """Begin to count calls."""
+        """Begin to count calls and to sign."""
         self.rates = RateLimits(self.settings)
+        self.run_tokens = RunTokens(self.units.keys)
 
     def secret_key_of(self, environment: EnvironmentRow) -> str:
         """Return an environment's secret key."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -21,7 +21,9 @@ _LARGEST = 128 * 1024
 _LONGEST_LINE = 64 * 1024
 _NS = 1_000_000
 _LEVELS = ("DEBUG", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_HIDDEN = ("ctx.", "$trigger")
+_ABOUT = "$metadata."
+"""What the official worker puts before whatever says whose a record is."""
+_HIDDEN = ("ctx.", "$trigger", _ABOUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def offered(exported: Sequence[Exported], now: int) -> Offered:
 def _records(exported: Sequence[Exported]) -> Iterator[tuple[_Place, Span | Line]]:
     for one in exported:
         for span in one.spans:
-            yield _place(one.resource, span.attributes), span
+            yield _place(one.resource, span.attributes), _meant(span)
         for line in one.lines:
             yield _place(one.resource, line.attributes), _announced(line) or line
 
@@ -78,13 +80,23 @@ def _place(resource: Mapping[str, Any], attributes: Mapping[str, Any]) -> _Place
     """A record's own attributes come before those of its resource: a process may serve several runs."""
 
     def find(name: str) -> Any:
-        return attributes.get(name, resource.get(name))
+        return attributes.get(_ABOUT + name, attributes.get(name, resource.get(name)))
 
     attempt = find("ctx.attempt.number")
     return _Place(
         environment_id=str(find("ctx.environment.id") or ""),
         run_id=str(find("ctx.run.id") or ""),
         attempt=attempt if isinstance(attempt, int) and 0 < attempt < 2**31 else 0,
+    )
+
+
+def _meant(span: Span) -> Span:
+    """Return the span that is meant: one that announces another has an id of its own (protocol D.10)."""
+    if span.attributes.get("$span.partial") is not True:
+        return span
+    span_id = span.attributes.get("$span.span_id")
+    return replace(
+        span, span_id=span_id if isinstance(span_id, str) else span.span_id, ended_ns=None
     )
 
 
@@ -119,7 +131,6 @@ def _span_row(place: _Place, span: Span, now: int) -> SpanRow:
     attributes = _plain(span.attributes)
     events = _small_json(span.events)
     links = _small_json(span.links)
-    is_partial = span.attributes.get("$span.partial") is True
     return SpanRow(
         run_id=place.run_id,
         span_id=span.span_id,
@@ -127,7 +138,7 @@ def _span_row(place: _Place, span: Span, now: int) -> SpanRow:
         parent_id=span.parent_id if is_id(span.parent_id or "", 16) else None,
         name=span.name,
         started_ns=span.started_ns,
-        ended_ns=None if is_partial else span.ended_ns,
+        ended_ns=span.ended_ns,
         is_error=int(span.is_error),
         message=span.message,
         attributes=attributes,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from trigger_core.errors import NotFoundError
+from trigger_core.errors import NotFoundError, RunNotFoundError
 from trigger_platform.engine import states
+from trigger_platform.engine import user as owner
 from trigger_platform.engine.run_filter import RunFilter
 from trigger_platform.engine.unit import Unit
 from trigger_platform.reads import batches
@@ -70,11 +71,12 @@ class Filters(RunFilter):
 
 @dataclass(frozen=True, slots=True)
 class RunPageRows:
-    """A page, newest first, and the cursors to its neighbours."""
+    """A page, newest first, and the cursors to its neighbours; ``user`` is whose environment it is."""
 
     runs: list[RunRow]
-    next: str | None
-    previous: str | None
+    next: str | None = None
+    previous: str | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,7 @@ def one(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
     """
     run = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=environment.id)
     if run is None:
-        raise NotFoundError(
-            f"there is no run {run_id}",
-            status=404,
-            code="RUN_NOT_FOUND",
-            hint="`trigger runs list` shows the runs of this environment",
-        )
+        raise RunNotFoundError(run_id)
     return run
 
 
@@ -138,6 +135,7 @@ def result(u: Unit, environment: EnvironmentRow, run_id: str) -> Ended:
 def page(u: Unit, environment: EnvironmentRow, filters: Filters) -> RunPageRows:
     """Return a page of runs, newest first. Ids sort by creation, so a time window is a range of ids."""
     source, only = _narrowest(filters)
+    user = owner.called(u, environment.owner_id)
     params = filters.params() | {"environment_id": environment.id, "limit": filters.size + 1} | only
     oldest, newest = filters.window()
     if filters.before:
@@ -145,12 +143,12 @@ def page(u: Unit, environment: EnvironmentRow, filters: Filters) -> RunPageRows:
         found = u.tx.all(f"{source}_newer", RunRow, lower=lower, upper=newest, **params)
         runs = found[: filters.size][::-1]
         previous = runs[0].id if len(found) > filters.size else None
-        return RunPageRows(runs, next=runs[-1].id if runs else None, previous=previous)
+        return RunPageRows(runs, runs[-1].id if runs else None, previous, user)
     upper = min(newest, filters.after or newest)
     found = u.tx.all(source, RunRow, lower=oldest, upper=upper, **params)
     runs = found[: filters.size]
     more = runs[-1].id if len(found) > filters.size else None
-    return RunPageRows(runs, next=more, previous=runs[0].id if filters.after and runs else None)
+    return RunPageRows(runs, more, runs[0].id if filters.after and runs else None, user)
 
 
 def _narrowest(filters: Filters) -> tuple[str, dict[str, str]]:

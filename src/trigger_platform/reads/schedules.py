@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trigger_platform.engine import schedule, tick
+from trigger_platform.engine import schedule, tick, user
 from trigger_platform.engine.tick import Tick
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, ScheduleInstanceRow, ScheduleRow
@@ -14,11 +14,11 @@ __all__ = ["FullSchedule", "SchedulePageRows", "full", "one", "page", "upcoming"
 
 @dataclass(frozen=True, slots=True)
 class FullSchedule:
-    """A schedule, as it stands in one environment, and all the environments it fires in."""
+    """A schedule as it stands in one environment, and all that it fires in, each with whose it is."""
 
     schedule: ScheduleRow
     instance: ScheduleInstanceRow | None
-    environments: list[EnvironmentRow]
+    environments: list[tuple[EnvironmentRow, str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ def full(u: Unit, environment: EnvironmentRow, row: ScheduleRow) -> FullSchedule
     environments = [
         u.tx.one("environment_by_id", EnvironmentRow, id=one.environment_id) for one in instances
     ]
-    return FullSchedule(row, here[0] if here else None, environments)
+    owned = [(one, user.called(u, one.owner_id)) for one in environments]
+    return FullSchedule(row, here[0] if here else None, owned)
 
 
 def page(u: Unit, environment: EnvironmentRow, number: int, size: int) -> SchedulePageRows:

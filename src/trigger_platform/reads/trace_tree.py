@@ -261,9 +261,13 @@ class _RunSpans:
 
 
 def _hang(own: Mapping[str, _RunSpans], by_id: Mapping[str, Node], run: TraceRunRow) -> None:
-    """Put a child below the span that triggered it, else below the attempt in which it was triggered."""
+    """Put a child below the span that triggered it, else below the attempt in which it was triggered.
+
+    One that was not waited for has a trace of its own, and is shown below the span that it is linked to.
+    """
     mine, place = own[run.id].root, trace.of_run(run)
-    parent = by_id.get(place.parent or "")
+    above = place.parent if place.link is None else place.link.span_id
+    parent = by_id.get(above or "")
     if parent is None or parent.run.id == run.id:
         parent = own[run.parent_id or ""].at(mine.started_ns)
     parent.adopt(mine)

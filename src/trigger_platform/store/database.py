@@ -6,7 +6,7 @@ that raises leaves nothing behind and does not disturb its neighbours. A caller 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
@@ -47,11 +47,14 @@ class Tx(Protocol):
         """Execute a statement; return how many rows it touched."""
         ...
 
-    def many(self, name: str, rows: Sequence[Mapping[str, Any]], /) -> int:
-        """Execute a statement once per row; return how many rows were touched in all."""
+    def many(self, name: str, rows: Sequence[Any], /) -> int:
+        """Execute a statement once per row; return how many rows were touched in all.
+
+        The rows are mappings by parameter, or all of one row type whose fields are the parameters.
+        """
         ...
 
-    def later(self, name: str, rows: Sequence[Mapping[str, Any]], /) -> None:
+    def later(self, name: str, rows: Sequence[Any], /) -> None:
         """Write rows before this commits, perhaps with those of other writes; who reads them finds them."""
         ...
 

@@ -20,6 +20,7 @@ from trigger_core.errors import NumberOutOfRangeError, StoreError, TriggerError
 from trigger_platform.store import behind, migrate, statements
 from trigger_platform.store.group_writer import GroupWriter, Job, Tally
 from trigger_platform.store.notice import Notice
+from trigger_platform.store.positional import Positional, positional
 from trigger_platform.store.rows import columns
 from trigger_platform.store.statements import Dialect
 
@@ -51,6 +52,7 @@ class SqliteTx:
         self._connection = connection
         self._named = named
         self._checked: set[tuple[str, type]] = set()
+        self._positional: dict[str, Positional] = {}
 
     def one(self, name: str, row: type[R], /, **params: Any) -> R:
         """Return the only row; raise ``LookupError`` when there is none."""
@@ -71,7 +73,8 @@ class SqliteTx:
         """Return every row."""
         cursor = self._connection.execute(self._named[name], params)
         self._check(name, row, cursor)
-        return [row(*values) for values in cursor]
+        make = getattr(row, "_make", None)  # a named tuple takes a tuple as it is
+        return [row(*values) for values in cursor] if make is None else list(map(make, cursor))
 
     def scalar(self, name: str, /, **params: Any) -> Any:
         """Return the first column of the first row, or ``None``."""
@@ -82,13 +85,16 @@ class SqliteTx:
         """Execute a statement; return how many rows it touched."""
         return self._connection.execute(self._named[name], params).rowcount
 
-    def many(self, name: str, rows: Sequence[Mapping[str, Any]], /) -> int:
+    def many(self, name: str, rows: Sequence[Any], /) -> int:
         """Execute a statement once per row; return how many rows were touched in all."""
         if not rows:
             return 0
-        return self._connection.executemany(self._named[name], rows).rowcount
+        statement = self._positional.get(name)
+        if statement is None:
+            statement = self._positional[name] = positional(self._named[name])
+        return self._connection.executemany(statement.text, statement.values(rows)).rowcount
 
-    def later(self, name: str, rows: Sequence[Mapping[str, Any]], /) -> None:
+    def later(self, name: str, rows: Sequence[Any], /) -> None:
         """Write rows now: a statement costs no round trip."""
         self.many(name, rows)
 

@@ -30,6 +30,7 @@ from trigger_core.schemas.trigger import (
 )
 from trigger_platform.engine import batch, batch_items, one_time, trigger
 from trigger_platform.engine.batch_items import Added, Refused
+from trigger_platform.engine.trace import Caller
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import ndjson, present, public_token
 from trigger_platform.http.auth import Access
@@ -75,10 +76,9 @@ async def create_batch(call: Incoming[CreateBatch]) -> Reply:
     """Create a batch that its items will be streamed into; a parent that waits, waits from now on."""
     tasks = call.body.task_identifiers
     _permit(call, tasks, [call.body.parent_run_id])
-    created = await call.once(BatchCreated, _open, call.body, call.principal.public)
-    environment, units = call.principal.environment, call.server.units
-    headers = public_token.headers_for_batch(units.keys, environment, created.id, units.clock.now())
-    return Reply(created, headers, 200 if created.is_cached else 202)
+    caller = caller_of(call.request)
+    created = await call.once(BatchCreated, _open, call.body, call.principal.public, caller)
+    return Reply(created, _tokens(call, created.id), 200 if created.is_cached else 202)
 
 
 @endpoint(
@@ -148,15 +148,13 @@ async def trigger_batch(call: Incoming[TriggerBatch]) -> Reply:
 async def trigger_small_batch(call: Incoming[TriggerBatch]) -> Reply:
     """Create runs at once, all or none, and answer with their number (older clients)."""
     made = await _create(call)
-    environment, units = call.principal.environment, call.server.units
     created = BatchCreated(id=made.id, run_count=len(made.runs))
-    headers = public_token.headers_for_batch(units.keys, environment, made.id, units.clock.now())
-    return Reply(created, headers, 202)
+    return Reply(created, _tokens(call, made.id), 202)
 
 
 @endpoint(
     "POST",
-    "/api/v1/tasks/{task_id}/batch",
+    "/api/v1/tasks/{task_id:path}/batch",
     access=Access.BATCH_TRIGGER,
     body=TriggerTaskBatch,
     returns=TaskBatchTriggered,
@@ -173,6 +171,7 @@ async def trigger_task_batch(call: Incoming[TriggerTaskBatch]) -> TaskBatchTrigg
         call.environment_id,
         TriggerBatch(items=items),
         key=call.request_key(),
+        caller=caller_of(call.request),
     )
     return TaskBatchTriggered(batch_id=made.id, runs=[run.id for run in made.runs])
 
@@ -228,6 +227,17 @@ def _permit(call: Incoming[Any], tasks: Iterable[str], parents: Iterable[str | N
         call.principal.require("write", [Resource("runs", parent)])
 
 
+def _tokens(call: Incoming[Any], batch_id: str) -> dict[str, str]:
+    units = call.server.units
+    return public_token.headers_for_batch(
+        units.keys,
+        call.principal.environment,
+        batch_id,
+        units.clock.now(),
+        is_browser=call.request.headers.get("x-trigger-client") == "browser",
+    )
+
+
 def _permit_at_once(call: Incoming[Any], items: Sequence[BatchItem]) -> None:
     """Ask for a batch that comes whole; tokens for one use are for batches in two phases."""
     tasks = {item.task for item in items}
@@ -251,13 +261,24 @@ async def _create(call: Incoming[TriggerBatch]) -> BatchTriggered:
 
 
 def _open(
-    u: Unit, environment: EnvironmentRow, request: CreateBatch, public: PublicToken | None
+    u: Unit,
+    environment: EnvironmentRow,
+    request: CreateBatch,
+    public: PublicToken | None,
+    caller: Caller | None,
 ) -> BatchCreated:
     if public is not None and public.once is not None:
         one_time.use(u, public.once, public.expires_at)
     parent = _parent(u, environment, request)
+    waits = request.resume_parent_on_completion
     opened = batch.open_batch(
-        u, environment, request.run_count, parent=parent, key=request.idempotency_key
+        u,
+        environment,
+        request.run_count,
+        parent=parent if waits else None,
+        triggered_by=parent.id if parent is not None and not waits else None,
+        caller=caller,
+        key=request.idempotency_key,
     )
     return BatchCreated(
         id=opened.batch.id,
@@ -268,13 +289,14 @@ def _open(
 
 
 def _parent(u: Unit, environment: EnvironmentRow, request: CreateBatch) -> RunRow | None:
-    if not request.resume_parent_on_completion:
-        return None
-    if request.parent_run_id is None:
+    waits = request.resume_parent_on_completion
+    if request.parent_run_id is not None:
+        return trigger.find_parent(u, environment, request.parent_run_id, waits=waits)
+    if waits:
         raise UnprocessableError(
             "resumeParentOnCompletion needs a parentRunId", status=422, code="PARENT_MISSING"
         )
-    return trigger.find_parent(u, environment, request.parent_run_id, waits=True)
+    return None
 
 
 def _seal(u: Unit, environment: EnvironmentRow, batch_id: str) -> tuple[BatchRow, bool]:

@@ -1,7 +1,8 @@
 """Taking what OpenTelemetry exporters send (protocol D.10); answers are those of OTLP over HTTP.
 
-The official worker sends no key: such a request is let in, and what counts of it is decided for each record
-(:mod:`trigger_platform.engine.telemetry`). Data points of metrics are counted and refused: nobody keeps them.
+The official worker sends no key. Deployed, it is given an address with a proof in it. In development such a
+request is let in. What counts of it is decided for each record (:mod:`trigger_platform.engine.telemetry`).
+Data points of metrics are counted and refused: nobody keeps them.
 """
 
 from __future__ import annotations
@@ -13,14 +14,21 @@ from starlette.responses import Response
 
 from trigger_core.errors import TriggerError, UsageError
 from trigger_platform.engine import telemetry
-from trigger_platform.engine.telemetry import Taken
+from trigger_platform.engine.telemetry import Taken, Teller
 from trigger_platform.http import problems
 from trigger_platform.http.auth import Access, identify
 from trigger_platform.http.endpoint import Incoming, endpoint
 from trigger_platform.otlp import body, from_json
 from trigger_platform.otlp.offered import Offered, offered
 
-__all__ = ["export_logs", "export_metrics", "export_traces"]
+__all__ = [
+    "export_logs",
+    "export_metrics",
+    "export_proven_logs",
+    "export_proven_metrics",
+    "export_proven_traces",
+    "export_traces",
+]
 
 _JSON = "application/json"
 _PROTOBUF = "application/x-protobuf"
@@ -49,13 +57,31 @@ async def export_metrics(call: Incoming[None]) -> Response:
     return await _export(call, "metrics")
 
 
+@endpoint("POST", "/otel/{proof}/v1/traces", access=Access.EXPORTER)
+async def export_proven_traces(call: Incoming[None]) -> Response:
+    """Take spans of the runs that the address is for."""
+    return await _export(call, "traces")
+
+
+@endpoint("POST", "/otel/{proof}/v1/logs", access=Access.EXPORTER)
+async def export_proven_logs(call: Incoming[None]) -> Response:
+    """Take log lines of the runs that the address is for."""
+    return await _export(call, "logs")
+
+
+@endpoint("POST", "/otel/{proof}/v1/metrics", access=Access.EXPORTER)
+async def export_proven_metrics(call: Incoming[None]) -> Response:
+    """Count data points of metrics likewise."""
+    return await _export(call, "metrics")
+
+
 async def _export(call: Incoming[None], signal: str) -> Response:
     kind = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
-        environment_id = await _environment(call)
+        teller = await _teller(call)
         request = await _read(call, kind, signal)
         if request.offers:
-            taken = await call.server.units.write(telemetry.take, environment_id, request)
+            taken = await call.server.units.write(telemetry.take, teller, request)
         else:
             taken = telemetry.refuse(request)
     except TriggerError as error:
@@ -63,8 +89,10 @@ async def _export(call: Incoming[None], signal: str) -> Response:
     return _success(kind, signal, taken)
 
 
-async def _environment(call: Incoming[None]) -> str | None:
-    """Return the environment of the key, if there is one; a wrong key is refused, not ignored."""
+async def _teller(call: Incoming[None]) -> Teller:
+    """Return who tells; a wrong key is refused, not ignored."""
+    if call.principal.export is not None:
+        return call.principal.export
     if not call.request.headers.get("authorization", "").strip():
         return None
     return (await identify(call.server, Access.ENVIRONMENT, call.request)).environment.id

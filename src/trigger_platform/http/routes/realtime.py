@@ -66,8 +66,7 @@ async def _follow(call: Incoming[None], shape: Shape) -> Response:
     offset = Offset.parse(call.query("offset"))
     if offset is None:
         raise UsageError("Query Error: offset must be one that was given", code="INVALID_QUERY")
-    hold_s = _HOLD_S if call.query("live") == "true" else 0.0
-    answer = await feeds.go_on(shape, view, _handle(call), offset, hold_s)
+    answer = await feeds.go_on(shape, view, _handle(call), offset, _hold_s(call))
     if answer is None:
         return Response(
             texts.must_refetch(),
@@ -76,6 +75,16 @@ async def _follow(call: Incoming[None], shape: Shape) -> Response:
             media_type="application/json",
         )
     return _answer(call, view, answer)
+
+
+def _hold_s(call: Incoming[None]) -> float:
+    """Hold a request for as long as its token is good, so that the next one says that it is not any more."""
+    if call.query("live") != "true":
+        return 0.0
+    public = call.principal.public
+    if public is None:
+        return _HOLD_S
+    return min(_HOLD_S, (public.expires_at - call.server.units.clock.now()) / 1000)
 
 
 def _is_first(call: Incoming[None]) -> bool:

@@ -31,6 +31,8 @@ from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present, query, run_query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.http.parameter import integer, words
+from trigger_platform.http.principal import forbidden
 from trigger_platform.reads import runs as reads
 from trigger_platform.store.rows import EnvironmentRow, ProjectRow
 
@@ -53,9 +55,8 @@ __all__ = [
 
 _CURRENT_API = "2025-07-16"
 _LOOK_AGAIN_S = 5.0
+_AFTER = (integer("after", low=0, says="The id of the last line that is known."),)
 _METADATA_LIMIT = 2 * 1024 * 1024
-_WORDS = {"stg": "staging"}
-"""Slugs of environments that paths call otherwise."""
 
 
 @endpoint("GET", "/api/v3/runs/{run_id}", access=Access.RUN_READER, returns=RunDetail)
@@ -87,13 +88,22 @@ async def list_runs(call: Incoming[None]) -> RunPage:
     "/api/v1/projects/{project_ref}/runs",
     access=Access.PROJECT_VIEWER,
     returns=RunPage,
-    query=(*run_query.NAMES, "filter[env]"),
+    query=(*run_query.NAMES, words("filter[env]", (*environment.TYPES, *environment.SLUGS))),
 )
 async def list_project_runs(call: Incoming[None]) -> RunPage:
     """List runs of the first environment of a project that ``filter[env]`` names."""
-    wanted = query.texts(call, "filter[env]")
+    wanted = [environment.SLUGS.get(one, one) for one in query.texts(call, "filter[env]")]
+    if not set(wanted) & set(environment.TYPES):
+        raise UnprocessableError(
+            "Query Error: filter[env] must name an environment of the project",
+            status=422,
+            code="ENVIRONMENT_NOT_FOUND",
+            hint="such as filter[env]=prod or filter[env]=dev,stg",
+        )
     user_id = call.principal.user_id
     found = await call.server.units.read(_first_of, call.project, wanted, user_id)
+    if found is None:
+        return RunPage(data=[])
     page = await call.server.read(reads.page, found.id, run_query.of_query(call))
     return present.run_page(page, found, is_legacy=_is_legacy(call))
 
@@ -142,7 +152,7 @@ async def reschedule_run(call: Incoming[Reschedule]) -> RunDetail:
 @endpoint(
     "POST",
     "/api/v1/runs/{run_id}/tags",
-    access=Access.RUN_EDITOR,
+    access=Access.RUN_CHANGER,
     body=AddTags,
     returns=TagsAdded,
 )
@@ -165,21 +175,33 @@ async def read_metadata(call: Incoming[None]) -> RunMetadata:
 @endpoint(
     "PUT",
     "/api/v1/runs/{run_id}/metadata",
-    access=Access.RUN_EDITOR,
+    access=Access.RUN_CHANGER,
     body=MetadataUpdate,
     returns=RunMetadata,
     body_limit=_METADATA_LIMIT,
 )
 async def update_metadata(call: Incoming[MetadataUpdate]) -> RunMetadata:
     """Change the metadata of a run, and of its parent and root."""
+    _may_change_relatives(call)
     after = await call.server.write(
         metadata.update, call.environment_id, call.path("run_id"), call.body, key=call.request_key()
     )
     return RunMetadata(metadata=after)
 
 
+def _may_change_relatives(call: Incoming[MetadataUpdate]) -> None:
+    """A run's token speaks for no other run.
+
+    Raises:
+        PermissionDeniedError: it is one, and the update is for the parent or the root too.
+    """
+    given = call.body.parent_operations or call.body.root_operations
+    if given and call.principal.run_token is not None:
+        raise forbidden()
+
+
 @endpoint(
-    "GET", "/api/v1/runs/{run_id}/logs", access=Access.RUN_READER, returns=LogPage, query=("after",)
+    "GET", "/api/v1/runs/{run_id}/logs", access=Access.RUN_READER, returns=LogPage, query=_AFTER
 )
 async def read_logs(call: Incoming[None]) -> LogPage:
     """Read lines a run wrote, after a line."""
@@ -203,7 +225,13 @@ async def explain_run(call: Incoming[None]) -> RunWhy:
     return await call.server.read(why.explain, call.environment_id, call.path("run_id"))
 
 
-@endpoint("GET", "/api/v1/runs/{run_id}/follow", access=Access.RUN_READER, query=("after",))
+@endpoint(
+    "GET",
+    "/api/v1/runs/{run_id}/follow",
+    access=Access.RUN_READER,
+    query=_AFTER,
+    media="text/event-stream",
+)
 async def follow_run(call: Incoming[None]) -> StreamingResponse:
     """Follow a run: events ``log`` and ``run`` as they happen, until it is over."""
     run_id = call.path("run_id")
@@ -244,22 +272,16 @@ def _is_legacy(call: Incoming[Any]) -> bool:
 
 def _first_of(
     u: Unit, named: ProjectRow, wanted: Sequence[str], user_id: str | None
-) -> EnvironmentRow:
+) -> EnvironmentRow | None:
     """Return the first of the environments that there is; ``dev`` is the caller's own."""
-    for slug in wanted:
-        word = _WORDS.get(slug, slug)
+    for word in wanted:
         if word == "dev":
             found = environment.find_developers(u, named, user_id) if user_id else None
         else:
             found = environment.find_shared(u, named, word) if word in environment.TYPES else None
         if found is not None:
             return found
-    raise UnprocessableError(
-        "Query Error: filter[env] must name an environment of the project",
-        status=422,
-        code="ENVIRONMENT_NOT_FOUND",
-        hint="such as filter[env]=prod or filter[env]=dev,stg",
-    )
+    return None
 
 
 def _replay(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -10,13 +11,13 @@ from typing import Any, Final, cast, get_args
 
 from starlette.responses import Response, StreamingResponse
 
-from trigger_core.errors import ApiError, PayloadTooLargeError, UsageError
+from trigger_core.errors import ApiError, PayloadTooLargeError, TriggerError, UsageError
 from trigger_core.schemas.streams import SendInput, StreamDeclared, StreamWritten
 from trigger_platform.engine import states, stream
 from trigger_platform.engine.stream import MAX_CHUNK_BYTES, MAX_NAME, Target, Writer
 from trigger_platform.engine.unit import Unit
-from trigger_platform.http import ndjson
-from trigger_platform.http.auth import Access
+from trigger_platform.http import connection, ndjson
+from trigger_platform.http.auth import Access, Principal, identify
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 from trigger_platform.http.ndjson import Line
 from trigger_platform.http.server import Server
@@ -33,7 +34,9 @@ __all__ = [
     "write_stream",
 ]
 
+_EVENTS: Final = "text/event-stream"
 _PING_S: Final = 10.0
+_LEAVE_S: Final = 10.0
 _IDLE_S: Final = 60
 _LONGEST_IDLE_S: Final = 600
 _PAGE: Final = 200
@@ -44,7 +47,7 @@ _INPUT_LIMIT: Final = 1024 * 1024
 @endpoint(
     "PUT",
     "/realtime/v1/streams/{run_id}/{target}/{name}",
-    access=Access.ALL_RUNS_EDITOR,
+    access=Access.STREAM_WRITER,
     returns=StreamDeclared,
     statuses=(202,),
 )
@@ -73,7 +76,7 @@ async def send_input(call: Incoming[SendInput]) -> StreamWritten:
     return StreamWritten()
 
 
-@endpoint("POST", "/realtime/v1/streams/{run_id}/{target}/{name}", access=Access.ALL_RUNS_EDITOR)
+@endpoint("POST", "/realtime/v1/streams/{run_id}/{target}/{name}", access=Access.STREAM_WRITER)
 async def write_stream(call: Incoming[None]) -> Response:
     """Send values, one a line, as they come; a writer that names itself may resume later."""
     client_id = call.request.headers.get("x-client-id", "")
@@ -94,7 +97,7 @@ async def write_stream(call: Incoming[None]) -> Response:
 @endpoint(
     "POST",
     "/realtime/v1/streams/{run_id}/{target}/{name}/append",
-    access=Access.ALL_RUNS_EDITOR,
+    access=Access.STREAM_WRITER,
     returns=StreamWritten,
 )
 async def append_part(call: Incoming[None]) -> StreamWritten:
@@ -111,7 +114,7 @@ async def append_part(call: Incoming[None]) -> StreamWritten:
     return StreamWritten()
 
 
-@endpoint("HEAD", "/realtime/v1/streams/{run_id}/{target}/{name}", access=Access.ALL_RUNS_READER)
+@endpoint("HEAD", "/realtime/v1/streams/{run_id}/{target}/{name}", access=Access.STREAM_READER)
 async def last_chunk(call: Incoming[None]) -> Response:
     """Tell a writer which of its values was the last to arrive."""
 
@@ -124,48 +127,78 @@ async def last_chunk(call: Incoming[None]) -> Response:
     return Response(headers={"x-last-chunk-index": str(last)})
 
 
-@endpoint("GET", "/realtime/v1/streams/{run_id}/input/{name}", access=Access.INPUT_READER)
+@endpoint(
+    "GET", "/realtime/v1/streams/{run_id}/input/{name}", access=Access.INPUT_READER, media=_EVENTS
+)
 async def read_input(call: Incoming[None]) -> Response:
     """Follow what a run is sent."""
     run = await call.server.read(stream.find_run, call.environment_id, call.path("run_id"))
     name = stream.input_name(_name(call))
-    return await _events(call, run, name, _record, {"x-stream-version": "v2"})
+    followed = await _followed(call, run, name)
+    return _events(call, followed, _record, {"x-stream-version": "v2"})
 
 
-@endpoint("GET", "/realtime/v1/streams/{run_id}/{name}", access=Access.RUN_READER)
+@endpoint("GET", "/realtime/v1/streams/{run_id}/{name}", access=Access.RUN_READER, media=_EVENTS)
 async def read_stream(call: Incoming[None]) -> Response:
     """Follow a stream of a run until the run is over."""
     run = await call.server.read(stream.find_run, call.environment_id, call.path("run_id"))
-    return await _events(call, run, _name(call), _event, {})
+    return _events(call, await _followed(call, run, _name(call)), _event)
 
 
-@endpoint("GET", "/realtime/v1/streams/{run_id}/{target}/{name}", access=Access.ALL_RUNS_READER)
+@endpoint(
+    "GET",
+    "/realtime/v1/streams/{run_id}/{target}/{name}",
+    access=Access.STREAM_READER,
+    media=_EVENTS,
+)
 async def read_target(call: Incoming[None]) -> Response:
     """Follow a stream of a run, its parent or its root."""
     run = await call.server.read(
         stream.find_run, call.environment_id, call.path("run_id"), _target(call)
     )
-    return await _events(call, run, _name(call), _event, {})
+    return _events(call, await _followed(call, run, _name(call)), _event)
+
+
+@dataclass(slots=True)
+class _Leave:
+    """A reader's leave to read; it is asked for anew now and then, so that no token outlives itself."""
+
+    call: Incoming[None]
+    until: float
+
+    @classmethod
+    def of(cls, call: Incoming[None]) -> _Leave:
+        """Begin with what let the reader in."""
+        now = asyncio.get_running_loop().time()
+        return cls(call, now + _leave_s(call.server, call.principal))
+
+    async def holds(self) -> bool:
+        """Tell whether the reader may go on; when the server ends, it may not here."""
+        server, now = self.call.server, asyncio.get_running_loop().time()
+        if server.hub.closed.is_set():
+            return False
+        if now < self.until:
+            return True
+        try:
+            principal = await identify(server, self.call.access, self.call.request)
+        except TriggerError:
+            return False
+        self.until = now + _leave_s(server, principal)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
-class _Following:
-    """What one reader follows, and from where."""
+class _Followed:
+    """What one reader follows, from where, and how long."""
 
     run: RunRow
     name: str
     position: int
     idle_s: float
-    show: Callable[[StreamChunkRow], str]
+    leave: _Leave
 
 
-async def _events(
-    call: Incoming[None],
-    run: RunRow,
-    name: str,
-    show: Callable[[StreamChunkRow], str],
-    headers: Mapping[str, str],
-) -> Response:
+async def _followed(call: Incoming[None], run: RunRow, name: str) -> _Followed:
     idle_s = _number(call, "timeout-seconds", _IDLE_S)
     if not 1 <= idle_s <= _LONGEST_IDLE_S:
         raise UsageError(
@@ -173,11 +206,28 @@ async def _events(
             code="INVALID_QUERY",
         )
     position = await _position(call, run, name)
-    following = _Following(run, name, position, idle_s, show)
+    return _Followed(run, name, position, idle_s, _Leave.of(call))
+
+
+def _leave_s(server: Server, principal: Principal) -> float:
+    public = principal.public
+    if public is None:
+        return _LEAVE_S
+    return min(_LEAVE_S, (public.expires_at - server.units.clock.now()) / 1000)
+
+
+def _events(
+    call: Incoming[None],
+    followed: _Followed,
+    show: Callable[[StreamChunkRow], str],
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    cut = functools.partial(connection.cut, call.request.scope)
     return StreamingResponse(
-        _follow(call.server, following),
-        media_type="text/event-stream",
-        headers={"cache-control": "no-cache, no-transform", "x-accel-buffering": "no", **headers},
+        _follow(call.server, followed, show, cut),
+        media_type=_EVENTS,
+        headers={"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
+        | dict(headers or {}),
     )
 
 
@@ -191,26 +241,37 @@ async def _position(call: Incoming[None], run: RunRow, name: str) -> int:
     return 0
 
 
-async def _follow(server: Server, following: _Following) -> AsyncIterator[str]:
-    """Yield what is there, then what comes; nobody asks the database while nothing does."""
+async def _follow(
+    server: Server,
+    followed: _Followed,
+    show: Callable[[StreamChunkRow], str],
+    cut: Callable[[], None],
+) -> AsyncIterator[str]:
+    """Yield what is there, then what comes; nobody looks for values while none come.
+
+    Readers take an end for the end of the stream. Where there may be more, they are cut off, and come back.
+    """
     clock = asyncio.get_running_loop().time
-    run, name, position = following.run, following.name, following.position
-    quiet_since = clock()
+    run, name, position, leave = followed.run, followed.name, followed.position, followed.leave
+    idle_at = clock() + followed.idle_s
     async with server.hub.subscribed(run.environment_id, run.id, name) as subscription:
-        while not server.hub.closed.is_set():
+        while await leave.holds():
             chunks, is_over = await server.units.read(_look, run.id, name, position)
             if chunks:
-                yield "".join(map(following.show, chunks))
-                position, quiet_since = chunks[-1].position + 1, clock()
+                yield "".join(map(show, chunks))
+                position, idle_at = chunks[-1].position + 1, clock() + followed.idle_s
                 continue
-            left = following.idle_s - (clock() - quiet_since)
-            if is_over or left <= 0:
+            if is_over:
                 return
-            while not await subscription.wait(min(_PING_S, left)):
+            while not await subscription.wait(
+                min(_PING_S, idle_at - clock(), leave.until - clock())
+            ):
+                if clock() >= idle_at:
+                    return
                 yield ": ping\n\n"
-                left = following.idle_s - (clock() - quiet_since)
-                if left <= 0:
+                if not await leave.holds():
                     break
+    cut()
 
 
 def _look(u: Unit, run_id: str, name: str, position: int) -> tuple[list[StreamChunkRow], bool]:

@@ -163,7 +163,7 @@ async def start_managed_attempt(call: Incoming[StartAttempt]) -> AttemptStarted:
 
     environment, attempt = await _write(call, work)
     begun = snapshot_channel.begun(attempt, snapshot)
-    given = given_variables.of(call, environment, begun.home.organization.id)
+    given = given_variables.of_attempt(call, environment, begun)
     return present_execution.started(begun, environment, given)
 
 
@@ -258,7 +258,7 @@ async def snapshots_since(call: Incoming[None]) -> LaterSnapshots:
     return LaterSnapshots(snapshots=present_execution.since(found))
 
 
-@endpoint("POST", f"{_RUN}/logs/debug", access=Access.WORKER_GROUP, body=DebugLog)
+@endpoint("POST", f"{_RUN}/logs/debug", access=Access.WORKER_GROUP, body=DebugLog, statuses=(204,))
 async def debug_managed_run(call: Incoming[DebugLog]) -> Response:
     """Hear what a runner remarks about itself; nothing is kept."""
     _group(call)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 from starlette.requests import Request
 
 from trigger_core import clock, duration, packet
-from trigger_core.errors import ApiError, InvalidDurationError, NotFoundError, UnprocessableError
+from trigger_core.errors import (
+    ApiError,
+    InvalidDurationError,
+    NotFoundError,
+    RunNotFoundError,
+    UnprocessableError,
+)
 from trigger_core.schemas.runs import Page
 from trigger_core.schemas.streams import AwaitInput, InputAwaited
 from trigger_core.schemas.tokens import (
@@ -18,6 +24,7 @@ from trigger_core.schemas.tokens import (
     TokenCreated,
     TokenDetail,
     TokenPage,
+    TokenStatus,
     WaitFor,
     WaitForStarted,
     WaitpointId,
@@ -28,6 +35,7 @@ from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present, public_token, query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
+from trigger_platform.http.parameter import texts, words
 from trigger_platform.reads import tokens as reads
 from trigger_platform.store.rows import EnvironmentRow, RunRow, WaitpointRow
 
@@ -53,6 +61,7 @@ _MAX_TAGS = 10
     body=CreateToken,
     returns=TokenCreated,
     body_limit=_LIMIT,
+    is_body_optional=True,
 )
 async def create_token(call: Incoming[CreateToken]) -> Reply:
     """Create a token that somebody completes later, or find the one a key made."""
@@ -75,18 +84,16 @@ async def create_token(call: Incoming[CreateToken]) -> Reply:
     returns=TokenPage,
     query=(
         *query.CURSOR,
-        "filter[status]",
-        "filter[tags]",
+        words("filter[status]", get_args(TokenStatus)),
+        texts("filter[tags]"),
         "filter[idempotencyKey]",
-        "filter[createdAt][period]",
-        "filter[createdAt][from]",
-        "filter[createdAt][to]",
+        *query.CREATED,
     ),
 )
 async def list_tokens(call: Incoming[None]) -> TokenPage:
     """List tokens, newest first."""
     filters = reads.Filters(
-        statuses=query.texts(call, "filter[status]"),
+        statuses=query.words(call, "filter[status]", get_args(TokenStatus)),
         tags=query.texts(call, "filter[tags]"),
         key=call.query("filter[idempotencyKey]"),
         created_from=query.since(call, "filter[createdAt][period]", "filter[createdAt][from]"),
@@ -120,6 +127,7 @@ async def read_token(call: Incoming[None]) -> TokenDetail:
     access=Access.WAITPOINT_COMPLETER,
     body=CompleteToken,
     returns=Done,
+    is_body_optional=True,
 )
 async def complete_token(call: Incoming[CompleteToken]) -> Done:
     """Complete a token; runs that wait for it go on with the data."""
@@ -147,7 +155,7 @@ async def call_back(call: Incoming[None]) -> Done:
 @endpoint(
     "POST",
     "/engine/v1/runs/{run_id}/wait/duration",
-    access=Access.ENVIRONMENT,
+    access=Access.RUN_WAITER,
     body=WaitFor,
     returns=WaitForStarted,
 )
@@ -164,7 +172,7 @@ async def wait_for_duration(call: Incoming[WaitFor]) -> WaitForStarted:
 @endpoint(
     "POST",
     "/engine/v1/runs/{run_id}/waitpoints/tokens/{token_id}/wait",
-    access=Access.ENVIRONMENT,
+    access=Access.RUN_WAITER,
     returns=Done,
 )
 async def wait_for_token(call: Incoming[None]) -> Done:
@@ -178,7 +186,7 @@ async def wait_for_token(call: Incoming[None]) -> Done:
 @endpoint(
     "POST",
     "/api/v1/runs/{run_id}/input-streams/wait",
-    access=Access.ENVIRONMENT,
+    access=Access.RUN_WAITER,
     body=AwaitInput,
     returns=InputAwaited,
     body_limit=_LIMIT,
@@ -255,7 +263,7 @@ def _wait_for_token(u: Unit, environment: EnvironmentRow, run_id: str, token_id:
 def _run(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
     found = u.tx.maybe("run_by_id_locked", RunRow, id=run_id, environment_id=environment.id)
     if found is None:
-        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+        raise RunNotFoundError(run_id)
     return found
 
 

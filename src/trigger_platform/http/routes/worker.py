@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from trigger_core.schemas.workers import (
+    Assignment,
     Connect,
     Connected,
     Poll,
@@ -12,7 +16,7 @@ from trigger_core.schemas.workers import (
     Report,
     Reported,
 )
-from trigger_platform.engine import channel, worker_version
+from trigger_platform.engine import channel, snapshot_channel, worker_version
 from trigger_platform.http import long_poll
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
@@ -27,7 +31,7 @@ _REPORT_LIMIT = 256 * 1024 * 1024
 async def poll_runs(call: Incoming[Poll]) -> Polled:
     """Wait for runs and signals."""
     body = call.body
-    return await long_poll.until_found(
+    polled = await long_poll.until_found(
         call,
         body.boot_id,
         lambda: call.server.write(channel.poll, call.environment_id, body),
@@ -35,6 +39,10 @@ async def poll_runs(call: Incoming[Poll]) -> Polled:
         wait_ms=body.wait_ms,
         wants_work=body.limit > 0,
     )
+    if not polled.runs:
+        return polled
+    tokens = await _tokens(call, polled.runs)
+    return Polled.model_construct(runs=polled.runs, run_tokens=tokens, signals=polled.signals)
 
 
 @endpoint(
@@ -50,7 +58,18 @@ async def report_runs(call: Incoming[Report]) -> Reported:
     reported = await call.server.write(channel.report, call.environment_id, call.body)
     if call.body.repoll:
         call.server.hub.end_polls(call.environment_id, call.body.boot_id)
-    return reported
+    if not reported.runs:
+        return reported
+    return reported.model_copy(update={"run_tokens": await _tokens(call, reported.runs)})
+
+
+async def _tokens(call: Incoming[Any], runs: Sequence[Assignment]) -> dict[str, str]:
+    """Sign the tokens of attempts that were handed out, when that is committed."""
+    here, minter = call.principal.environment, call.server.run_tokens
+    if not minter.knows(here):
+        home = await call.server.units.read(snapshot_channel.home, here)
+        minter.learn(here, home.organization.id)
+    return minter.of_assignments(here, runs, call.server.units.clock.now())
 
 
 @endpoint(

@@ -13,7 +13,9 @@ from pydantic_core import to_json
 
 from trigger_platform.store import statements
 from trigger_platform.store.notice import Notice
+from trigger_platform.store.positional import PARAMETER
 from trigger_platform.store.postgres.connection import Connection
+from trigger_platform.store.rows import as_params
 from trigger_platform.store.rows import columns as columns_of
 from trigger_platform.store.statements import Dialect
 
@@ -32,7 +34,6 @@ DIALECT = Dialect(
     clustered="",
     text='text collate "C"',
 )
-_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 _NUL = "\0"
@@ -113,10 +114,11 @@ class PostgresTx:
             return self.many(name, [params])
         return self._execute(name, params).rowcount
 
-    def many(self, name: str, rows: Sequence[Mapping[str, Any]], /) -> int:
+    def many(self, name: str, rows: Sequence[Any], /) -> int:
         """Write rows, in one statement if there is such a text; return how many rows were touched in all."""
         if not rows:
             return 0
+        rows = _named(rows)
         statement = self._named[name]
         self.wrote = True
         if statement.is_set:
@@ -124,9 +126,9 @@ class PostgresTx:
         self._cursor.executemany(statement.text, [_storable(row) for row in rows])
         return self._cursor.rowcount
 
-    def later(self, name: str, rows: Sequence[Mapping[str, Any]], /) -> None:
+    def later(self, name: str, rows: Sequence[Any], /) -> None:
         """Write rows before this commits, with those of the other writes of the group."""
-        self._later.setdefault(name, []).extend(rows)
+        self._later.setdefault(name, []).extend(_named(rows))
         self._later_tables.add(self._named[name].target)
 
     def mark(self) -> dict[str, int]:
@@ -180,11 +182,16 @@ class PostgresTx:
 def _statement(text: str) -> Statement:
     body = _COMMENT.sub("", text)
     return Statement(
-        text=_PARAMETER.sub(r"%(\1)s", body.replace("%", "%%")),
+        text=PARAMETER.sub(r"%(\1)s", body.replace("%", "%%")),
         is_set=":rows" in body,
         writes=not body.startswith("select"),
         words=frozenset(_WORD.findall(body)),
     )
+
+
+def _named(rows: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+    """Return rows as mappings: all are, or none is."""
+    return rows if rows and isinstance(rows[0], Mapping) else [as_params(row) for row in rows]
 
 
 def _as_json(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -11,3 +11,7 @@ where run_id = :run_id and sequence > :sequence order by sequence;
 -- The steps of a run, without words.
 select sequence, execution_status, run_status, attempt from execution_snapshot
 where run_id = :run_id order by sequence;
+
+-- name: attempt_began
+-- The step that an attempt began with.
+select min(sequence) from execution_snapshot where run_id = :run_id and attempt = :attempt;

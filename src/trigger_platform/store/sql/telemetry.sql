@@ -1,6 +1,6 @@
 -- name: runs_telling
 -- Runs that records name, with their environments and how much they have told.
-select r.id, r.environment_id, e.type as environment_type, e.parent_id, e.secrets_version,
+select r.id, r.environment_id, r.worker_id, e.type as environment_type, e.parent_id, e.secrets_version,
     r.attempt, r.completed_at,
     coalesce(t.records, 0) as records, coalesce(t.bytes, 0) as bytes
 from run r

@@ -1,4 +1,4 @@
-import { AbortTaskRunError, batch, idempotencyKeys, metadata, queue, runs, schedules, tags, task, tasks, wait } from "@trigger.dev/sdk";
+import { AbortTaskRunError, batch, idempotencyKeys, logger, metadata, queue, runs, schedules, tags, task, tasks, wait } from "@trigger.dev/sdk";
 
 export const VERSION = "one";
 
@@ -114,6 +114,24 @@ export const foreign = task({
   run: async ({ task, payload }: { task: string; payload: unknown }) => {
     const answer = await tasks.triggerAndWait<any>(task, payload as any);
     return answer.ok ? { ok: true, output: answer.output } : { ok: false, error: (answer.error as Error).message };
+  },
+});
+
+/** Triggers in every way from within spans. */
+export const within = task({
+  id: "ts-within",
+  run: async ({ n }: { n: number }) => {
+    await logger.trace("outer", async (span) => {
+      span.setAttribute("n", n);
+      logger.info("a line", { n });
+      console.log("printed");
+      await logger.trace("inner", () => double.triggerAndWait({ n }));
+      await double.batchTriggerAndWait([{ payload: { n } }]);
+      await tasks.triggerAndWait<any>("py-double", n as any);
+      await double.trigger({ n });
+      await double.batchTrigger([{ payload: { n } }, { payload: { n } }]);
+    });
+    await double.triggerAndWait({ n });
   },
 });
 
