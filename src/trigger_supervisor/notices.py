@@ -80,15 +80,15 @@ class Notices:
             await self._say("run:subscribe", sorted(self._runs))
             for run_id in list(self._runs):
                 self._tell(run_id)
-            while (frame := await _frame(socket)) is not None:
-                self._heed(frame)
+            while True:
+                self._heed(await _frame(socket))
         finally:
             with suppress(ConnectionClosed):
                 await socket.close()
 
     async def _expect(self, socket: AioClient, beginning: str) -> None:
         frame = await _frame(socket)
-        if frame is None or not frame.startswith(beginning):
+        if not frame.startswith(beginning):
             raise ValueError(f"the platform answers {frame!r}")
 
     def _heed(self, frame: str) -> None:
@@ -107,8 +107,15 @@ class Notices:
             await self._socket.send(f"42{_NAMESPACE},{json.dumps(said, separators=(',', ':'))}")
 
 
-async def _frame(socket: AioClient) -> str | None:
-    """Return the next frame, ``None`` when nothing came for too long; questions are answered."""
-    while (text := await socket.receive(timeout=_QUIET_S)) == "2":
+async def _frame(socket: AioClient) -> str:
+    """Return the next frame; questions are answered.
+
+    Raises:
+        TimeoutError: nothing came for too long. (The library's own time limit may swallow a cancellation.)
+    """
+    while True:
+        async with asyncio.timeout(_QUIET_S):
+            text = await socket.receive()
+        if text != "2":
+            return str(text)
         await socket.send("3")
-    return None if text is None else str(text)
