@@ -13,18 +13,23 @@ from trigger_core.schemas.projects import (
     ProjectName,
     Projects,
 )
+from trigger_core.schemas.runtimes import ProjectRuntimes
 from trigger_platform.engine import project
 from trigger_platform.engine.project import View
 from trigger_platform.engine.unit import Unit
+from trigger_platform.http import present_deployments
 from trigger_platform.http import present_identity as present
 from trigger_platform.http.auth import Access, Principal
 from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.reads import deployments
+from trigger_platform.reads.deployments import InProduction
 
 __all__ = [
     "delete_project",
     "initialize_project",
     "list_environments",
     "list_projects",
+    "list_runtimes",
     "read_environment",
     "rename_project",
     "retrieve_project",
@@ -38,6 +43,13 @@ async def list_projects(call: Incoming[None]) -> Projects:
     """List the projects that the caller may see, oldest first."""
     found = await call.server.units.read(_seen, call.principal)
     return Projects([present.project(one) for one in found])
+
+
+@endpoint("GET", "/api/v1/projects/runtimes", access=Access.USER, returns=ProjectRuntimes)
+async def list_runtimes(call: Incoming[None]) -> ProjectRuntimes:
+    """List what the caller's projects run on in production."""
+    found = await call.server.units.read(_in_production, call.principal)
+    return ProjectRuntimes([present_deployments.runtime(one) for one in found])
 
 
 @endpoint("GET", _ONE, access=Access.PROJECT_VIEWER, returns=ProjectDetail)
@@ -86,6 +98,10 @@ async def read_environment(call: Incoming[None]) -> ProjectEnvironment:
         api_url=call.server.url,
         project_id=call.project.id,
     )
+
+
+def _in_production(u: Unit, caller: Principal) -> list[InProduction]:
+    return deployments.in_production(u, _seen(u, caller))
 
 
 def _seen(u: Unit, caller: Principal) -> list[View]:
