@@ -309,7 +309,9 @@ def build(server: Server) -> Starlette:
             "outbox": Outbox(server.units),
             "feeds": server.feeds,
             "reconciler": Reconciler(server.units),
-            "retention": Retention(server.units, server.settings.periods, server.blobs),
+            "retention": Retention(
+                server.units, server.settings.periods, server.blobs, server.settings.blob_limit
+            ),
         }
         loops = [asyncio.create_task(loop.run()) for loop in server.loops.values()]
         try:

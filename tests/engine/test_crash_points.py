@@ -486,8 +486,12 @@ def _upload(engine: Engine) -> None:
 
 def _uploaded(engine: Engine) -> int | None:
     engine.call(blob.uploaded, engine.environment, "p", "text/plain", 3)
+    return _found(engine).size
+
+
+def _found(engine: Engine) -> BlobRow:
     found: BlobRow = engine.call(blob.find, engine.environment, "p")
-    return found.size
+    return found
 
 
 def _unused(engine: Engine) -> list[BlobRow]:
@@ -584,6 +588,16 @@ CASES = [
     ),
     Case("blob.expect", lambda e, _: _upload(e)),
     Case("blob.uploaded", lambda e, _: _uploaded(e), _upload),
+    Case(
+        "blob.measured",
+        lambda e, row: e.call(blob.measured, row, 3, 10),
+        lambda e: (_upload(e), e.clock.advance(blob.UPLOAD_MS + 1), _found(e))[-1],
+    ),
+    Case(
+        "blob.measured, too large",
+        lambda e, row: e.call(blob.measured, row, 11, 10),
+        lambda e: (_upload(e), _found(e))[-1],
+    ),
     Case("blob.forget", lambda e, gone: e.call(blob.forget, gone), _unused),
     Case(
         "batch.open_batch",
