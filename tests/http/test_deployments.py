@@ -266,40 +266,6 @@ async def test_deployments_of_others_are_not_there(prod: Platform) -> None:
     assert await _read(prod, made["id"]) == before
 
 
-<<<<<<< HEAD
-async def test_a_person_sees_what_projects_run_on_in_production(prod: Platform) -> None:
-    """Nothing before the first promotion; of one's own projects only."""
-    person = {"authorization": f"Bearer {prod.server.local.access_token}"}
-    path = "/api/v1/projects/runtimes"
-    [before] = (await prod.http.get(path, headers=person)).json()
-    assert (before["project"]["externalRef"], before["deployment"]) == (PROJECT, None)
-
-    made = await deploy(prod, "a")
-    [now] = (await prod.http.get(path, headers=person)).json()
-    assert now["organization"] == {"title": "Local", "slug": "local"}
-    assert now["environment"] == {"slug": "prod"}
-    assert now["deployment"] == {
-        "runtime": "node-22",
-        "runtimeVersion": "22.13.0",
-        "nodeMajor": 22,
-        "deployedAt": "2025-11-24T16:00:00.000Z",
-        "shortCode": made["shortCode"],
-    }
-    assert (await prod.http.get(path)).status_code == 401
-
-
-async def test_nobody_builds_images_for_this_platform(prod: Platform) -> None:
-    """Which is what a client reports whose build failed elsewhere."""
-    path = "/api/v1/remote-build-provider-status"
-    answer = await prod.http.get(path, headers={"authorization": ""})
-    assert answer.json()["status"] == "unknown"
-
-
-async def test_an_external_id_is_short(prod: Platform) -> None:
-    """It is a name, not a document."""
-    answer = await prod.http.post(ALL, json={"contentHash": "h", "externalId": "x" * 129})
-    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_BODY")
-=======
 async def test_productions_say_what_they_run_on(prod: Platform) -> None:
     """One line for each project of the caller, by name; ``null`` where nothing is current yet."""
     server = prod.server
@@ -331,4 +297,16 @@ async def test_productions_say_what_they_run_on(prod: Platform) -> None:
     [theirs] = await read(acme.owner)
     assert (theirs["organization"]["title"], theirs["deployment"]) == ("acme", None)
     assert (await prod.http.get("/api/v1/projects/runtimes")).status_code == 401
->>>>>>> main
+
+
+async def test_nobody_builds_images_for_this_platform(prod: Platform) -> None:
+    """Which is what a client reports whose build failed elsewhere."""
+    path = "/api/v1/remote-build-provider-status"
+    answer = await prod.http.get(path, headers={"authorization": ""})
+    assert answer.json()["status"] == "unknown"
+
+
+async def test_an_external_id_is_short(prod: Platform) -> None:
+    """It is a name, not a document."""
+    answer = await prod.http.post(ALL, json={"contentHash": "h", "externalId": "x" * 129})
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_BODY")

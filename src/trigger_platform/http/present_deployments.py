@@ -28,25 +28,9 @@ from trigger_core.schemas.projects import (
     TitledOrganization,
 )
 from trigger_core.schemas.runs import Page
-from trigger_core.schemas.runtimes import (
-    CurrentRuntime,
-    ProjectRuntime,
-    RuntimeEnvironment,
-    RuntimeOrganization,
-    RuntimeProject,
-)
 from trigger_platform.engine.deployment import Initialized
-<<<<<<< HEAD
-from trigger_platform.reads.deployments import (
-    DeploymentPageRows,
-    FullDeployment,
-    FullVersion,
-    InProduction,
-)
-=======
 from trigger_platform.reads.deployments import DeploymentPageRows, FullDeployment, FullVersion
 from trigger_platform.reads.project_runtimes import Production
->>>>>>> main
 from trigger_platform.store.rows import DeploymentRow, TaskRow
 
 __all__ = ["detail", "initialized", "item", "page", "production", "promoted", "version"]
@@ -151,29 +135,6 @@ def page(rows: DeploymentPageRows) -> DeploymentPage:
     return DeploymentPage(
         data=[item(one) for one in rows.deployments],
         pagination=Page(next=rows.next, previous=rows.previous),
-    )
-
-
-def runtime(found: InProduction) -> ProjectRuntime:
-    """Return what a project runs on in production."""
-    home, named = found.view.organization, found.view.project
-    return ProjectRuntime(
-        organization=RuntimeOrganization(title=home.title, slug=home.slug),
-        project=RuntimeProject(name=named.name, slug=named.slug, external_ref=named.ref),
-        environment=RuntimeEnvironment(slug="prod"),
-        deployment=None if found.deployment is None else _current(item(found.deployment)),
-    )
-
-
-def _current(shown: DeploymentItem) -> CurrentRuntime:
-    is_node = shown.runtime is not None and shown.runtime.startswith("node")
-    major = (shown.runtime_version or "").partition(".")[0]
-    return CurrentRuntime(
-        runtime=shown.runtime,
-        runtime_version=shown.runtime_version,
-        node_major=int(major) if is_node and major.isdecimal() and int(major) else None,
-        deployed_at=shown.deployed_at,
-        short_code=shown.short_code,
     )
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trigger_core.errors import NotFoundError
-from trigger_platform.engine import deployment, environment
-from trigger_platform.engine.project import View
+from trigger_platform.engine import deployment
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import DeploymentRow, EnvironmentRow, TaskRow, VersionRow
 
@@ -17,9 +16,7 @@ __all__ = [
     "Filters",
     "FullDeployment",
     "FullVersion",
-    "InProduction",
     "current",
-    "in_production",
     "latest",
     "one",
     "page",
@@ -58,14 +55,6 @@ class FullDeployment:
 
 
 @dataclass(frozen=True, slots=True)
-class InProduction:
-    """A project, and the deployment that is current in production, if one is."""
-
-    view: View
-    deployment: FullDeployment | None
-
-
-@dataclass(frozen=True, slots=True)
 class DeploymentPageRows:
     """A page, newest first, and the cursors to its neighbours; versions without their tasks."""
 
@@ -93,17 +82,6 @@ def current(u: Unit, environment: EnvironmentRow) -> FullDeployment:
     if found is None:
         raise _none("no deployment is current here")
     return _full(u, found)
-
-
-def in_production(u: Unit, projects: Iterable[View]) -> list[InProduction]:
-    """Return what is deployed of projects, of those that have been used in production."""
-    found: list[InProduction] = []
-    for view in projects:
-        prod = environment.find_shared(u, view.project, "prod")
-        if prod is not None:
-            row = deployment.current(u, prod)
-            found.append(InProduction(view, None if row is None else _full(u, row)))
-    return found
 
 
 def latest(u: Unit, environment: EnvironmentRow) -> FullDeployment:

@@ -14,7 +14,6 @@ from trigger_core.schemas.projects import (
     ProjectRuntimes,
     Projects,
 )
-from trigger_core.schemas.runtimes import ProjectRuntimes
 from trigger_platform.engine import project
 from trigger_platform.engine.project import View
 from trigger_platform.engine.unit import Unit
@@ -22,13 +21,8 @@ from trigger_platform.http import present_deployments
 from trigger_platform.http import present_identity as present
 from trigger_platform.http.auth import Access, Principal
 from trigger_platform.http.endpoint import Incoming, endpoint
-<<<<<<< HEAD
-from trigger_platform.reads import deployments
-from trigger_platform.reads.deployments import InProduction
-=======
 from trigger_platform.reads import project_runtimes
 from trigger_platform.reads.project_runtimes import Production
->>>>>>> main
 
 __all__ = [
     "delete_project",
@@ -53,15 +47,9 @@ async def list_projects(call: Incoming[None]) -> Projects:
 
 @endpoint("GET", "/api/v1/projects/runtimes", access=Access.USER, returns=ProjectRuntimes)
 async def list_runtimes(call: Incoming[None]) -> ProjectRuntimes:
-<<<<<<< HEAD
-    """List what the caller's projects run on in production."""
-    found = await call.server.units.read(_in_production, call.principal)
-    return ProjectRuntimes([present_deployments.runtime(one) for one in found])
-=======
     """List what the productions of the caller's projects run on."""
     found = await call.server.units.read(_productions, call.principal)
     return ProjectRuntimes([present_deployments.production(one) for one in found])
->>>>>>> main
 
 
 @endpoint("GET", _ONE, access=Access.PROJECT_VIEWER, returns=ProjectDetail)
@@ -112,13 +100,8 @@ async def read_environment(call: Incoming[None]) -> ProjectEnvironment:
     )
 
 
-<<<<<<< HEAD
-def _in_production(u: Unit, caller: Principal) -> list[InProduction]:
-    return deployments.in_production(u, _seen(u, caller))
-=======
 def _productions(u: Unit, caller: Principal) -> list[Production]:
     return project_runtimes.of(u, caller.organizations(u))
->>>>>>> main
 
 
 def _seen(u: Unit, caller: Principal) -> list[View]:
