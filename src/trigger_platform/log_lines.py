@@ -11,13 +11,14 @@ from typing import TextIO
 from trigger_core import clock
 from trigger_core.redaction import Hidden
 
-__all__ = ["Hiding", "JsonLines", "configure", "hide", "request_id"]
+__all__ = ["Hiding", "JsonLines", "TextLines", "configure", "hide", "request_id"]
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The number of the request that is being answered."""
 
 _TEXT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 _PLAIN = logging.Formatter()
+_SPELLED = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 
 class Hiding(logging.Filter):
@@ -34,6 +35,17 @@ class Hiding(logging.Filter):
             told = record.exc_text or _PLAIN.formatException(record.exc_info)
             record.exc_text = self._hidden.text(told)
         return True
+
+
+class TextLines(logging.Formatter):
+    """Formats a record for people; what somebody sent begins no line and moves no cursor."""
+
+    def __init__(self) -> None:
+        super().__init__(_TEXT)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        """Return the line, control characters in it spelled out."""
+        return super().formatMessage(record).translate(_SPELLED)
 
 
 class JsonLines(logging.Formatter):
@@ -58,7 +70,7 @@ class JsonLines(logging.Formatter):
 def configure(*, as_json: bool, stream: TextIO | None = None) -> None:
     """Write log lines to stderr from now on: as JSON, or as text for people."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonLines() if as_json else logging.Formatter(_TEXT))
+    handler.setFormatter(JsonLines() if as_json else TextLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 

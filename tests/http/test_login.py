@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
 from support.http import Platform, serving
+from support.login import ORIGIN, PASSWORD, csrf_of, log_in
 from support.tenants import Tenant, bearer, settle
 from trigger_platform import passwords
 from trigger_platform.engine import user
 from trigger_platform.engine.role import Role
 from trigger_platform.http import setup_link
-
-PASSWORD = "correct horse battery"
-ORIGIN = {"origin": "http://127.0.0.1:8030"}
-_CSRF = re.compile(r'name="csrf" value="(\w+)"')
 
 
 @pytest.fixture
@@ -36,23 +32,10 @@ async def acme(platform: Platform) -> Tenant:
     return tenant
 
 
-async def _log_in(
-    platform: Platform, email: str, password: str = PASSWORD, place: str = "/"
-) -> httpx.Response:
-    form = {"email": email, "password": password, "next": place, "csrf": ""}
-    return await platform.http.post("/login", data=form, headers=ORIGIN)
-
-
-async def _csrf(platform: Platform, path: str) -> str:
-    found = _CSRF.search((await platform.http.get(path)).text)
-    assert found is not None
-    return found[1]
-
-
 async def test_a_page_asks_to_log_in_and_comes_back(platform: Platform, acme: Tenant) -> None:
     """The cookie is out of reach of scripts and of other sites."""
     asked = await platform.http.get("/runs/run_x")
-    done = await _log_in(platform, "OWNER@acme.example", place="/environments")
+    done = await log_in(platform, "OWNER@acme.example", place="/environments")
     cookie = done.headers["set-cookie"]
 
     assert (asked.status_code, asked.headers["location"]) == (303, "/login?next=/runs/run_x")
@@ -67,7 +50,7 @@ async def test_a_page_asks_to_log_in_and_comes_back(platform: Platform, acme: Te
 @pytest.mark.parametrize("place", ["https://evil.example", "//evil.example", "/\\evil.example"])
 async def test_a_login_leads_to_no_other_site(platform: Platform, acme: Tenant, place: str) -> None:
     """Whatever the address said."""
-    assert (await _log_in(platform, "owner@acme.example", place=place)).headers["location"] == "/"
+    assert (await log_in(platform, "owner@acme.example", place=place)).headers["location"] == "/"
 
 
 async def test_a_public_servers_cookie_needs_encryption() -> None:
@@ -78,7 +61,7 @@ async def test_a_public_servers_cookie_needs_encryption() -> None:
         found = await platform.server.units.read(user.by_email, "owner@acme.example")
         assert found is not None
         await platform.server.units.write(user.set_password, found.id, kept)
-        done = await _log_in(platform, "owner@acme.example")
+        done = await log_in(platform, "owner@acme.example")
 
         assert "Secure" in done.headers["set-cookie"]
 
@@ -87,18 +70,18 @@ async def test_a_wrong_password_and_an_unknown_address_read_the_same(
     platform: Platform, acme: Tenant
 ) -> None:
     """And after five failures even the right one has to wait."""
-    wrong = await _log_in(platform, "owner@acme.example", "wrong wrong wrong")
-    unknown = await _log_in(platform, "nobody@acme.example", "wrong wrong wrong")
+    wrong = await log_in(platform, "owner@acme.example", "wrong wrong wrong")
+    unknown = await log_in(platform, "nobody@acme.example", "wrong wrong wrong")
 
     assert (wrong.status_code, unknown.status_code) == (401, 401)
     assert "set-cookie" not in wrong.headers
     assert wrong.text.replace("owner@", "nobody@") == unknown.text
     for _ in range(4):
-        await _log_in(platform, "owner@acme.example", "wrong wrong wrong")
-    assert (await _log_in(platform, "owner@acme.example")).status_code == 429
-    assert (await _log_in(platform, "admin@acme.example")).status_code == 303
+        await log_in(platform, "owner@acme.example", "wrong wrong wrong")
+    assert (await log_in(platform, "owner@acme.example")).status_code == 429
+    assert (await log_in(platform, "admin@acme.example")).status_code == 303
     platform.clock.advance(15 * 60_000)
-    assert (await _log_in(platform, "owner@acme.example")).status_code == 303
+    assert (await log_in(platform, "owner@acme.example")).status_code == 303
 
 
 async def test_a_session_ends_by_logging_out_by_time_and_by_a_new_password(
@@ -109,18 +92,18 @@ async def test_a_session_ends_by_logging_out_by_time_and_by_a_new_password(
     async def is_in() -> bool:
         return (await platform.http.get("/environments")).status_code == 200
 
-    await _log_in(platform, "owner@acme.example")
-    form = {"csrf": await _csrf(platform, "/environments")}
+    await log_in(platform, "owner@acme.example")
+    form = {"csrf": await csrf_of(platform, "/environments")}
     cookies = dict(platform.http.cookies)
     assert (await platform.http.post("/logout", data=form)).status_code == 303
     platform.http.cookies.update(cookies)
     assert not await is_in()
     platform.http.cookies.clear()
-    await _log_in(platform, "owner@acme.example")
+    await log_in(platform, "owner@acme.example")
     assert await is_in()
     platform.clock.advance(7 * 86_400_000)
     assert not await is_in()
-    await _log_in(platform, "owner@acme.example")
+    await log_in(platform, "owner@acme.example")
     kept = await passwords.hash_of(PASSWORD)
     await platform.server.units.write(user.set_password, acme.users[Role.OWNER], kept)
     assert not await is_in()
@@ -128,11 +111,11 @@ async def test_a_session_ends_by_logging_out_by_time_and_by_a_new_password(
 
 async def test_a_form_of_another_page_changes_nothing(platform: Platform, acme: Tenant) -> None:
     """Without the session's mark, with a wrong one, or sent from elsewhere."""
-    await _log_in(platform, "owner@acme.example")
+    await log_in(platform, "owner@acme.example")
     made = await platform.http.post("/api/v1/tasks/t/trigger", json={}, headers=bearer(acme.root))
     run_id = made.json()["id"]
     path = f"/runs/{run_id}"
-    csrf = await _csrf(platform, path)
+    csrf = await csrf_of(platform, path)
     cross = {"sec-fetch-site": "cross-site"}
     for data, headers in (({}, {}), ({"csrf": "x"}, {}), ({"csrf": csrf}, cross)):
         answer = await platform.http.post(f"{path}/cancel", data=data, headers=headers)
@@ -148,8 +131,8 @@ async def test_a_user_looks_at_what_he_may_see_alone(platform: Platform, acme: T
     """Another tenant's run is not there, and a viewer presses nothing."""
     other = await settle(platform, "other")
     made = await platform.http.post("/api/v1/tasks/t/trigger", json={}, headers=bearer(other.root))
-    await _log_in(platform, "viewer@acme.example")
-    form = {"csrf": await _csrf(platform, "/environments"), "environment": other.production.id}
+    await log_in(platform, "viewer@acme.example")
+    form = {"csrf": await csrf_of(platform, "/environments"), "environment": other.production.id}
     await platform.http.post("/environments", data=form, headers=ORIGIN)
 
     page = await platform.http.get("/")
@@ -199,7 +182,7 @@ async def test_a_member_who_is_new_chooses_a_password(platform: Platform, acme: 
     assert (await platform.http.post(url, data=form)).status_code == 303
     assert "acme&#39;s" in (await platform.http.get("/environments")).text
     assert (await platform.http.get(url)).status_code == 404
-    assert (await _log_in(platform, "new@example.com")).status_code == 303
+    assert (await log_in(platform, "new@example.com")).status_code == 303
 
 
 async def test_a_user_lets_a_command_line_in(platform: Platform, acme: Tenant) -> None:
@@ -213,11 +196,11 @@ async def test_a_user_lets_a_command_line_in(platform: Platform, acme: Tenant) -
 
     assert (await fetch()).json() == {"token": None}
     assert (await platform.http.get(path)).headers["location"] == f"/login?next={path}"
-    await _log_in(platform, "developer@acme.example")
+    await log_in(platform, "developer@acme.example")
     page = await platform.http.get(path)
     assert "127.0.0.1" in page.text
     assert (await fetch()).json() == {"token": None}
-    csrf = {"csrf": await _csrf(platform, path)}
+    csrf = {"csrf": await csrf_of(platform, path)}
     assert (await platform.http.post(path, data=csrf)).status_code == 200
     token = (await fetch()).json()["token"]
     who = await platform.http.get("/api/v2/whoami", headers=bearer(token["token"]))

@@ -137,9 +137,12 @@ async def test_who_is_not_invited_does_not_get_in(site: tuple[Platform, Provider
     assert await _is_out(platform)
 
 
+PASSWORD = "correct horse battery"
+
+
 async def _tenant_with_passwords(platform: Platform) -> Tenant:
     tenant = await settle(platform, "acme")
-    kept = await passwords.hash_of("correct horse battery")
+    kept = await passwords.hash_of(PASSWORD)
     for user_id in tenant.users.values():
         await platform.server.units.write(user.set_password, user_id, kept)
     return tenant
@@ -167,13 +170,35 @@ async def test_an_unverified_address_opens_no_account(
 async def test_a_member_logs_in_whatever_the_domain(site: tuple[Platform, Provider]) -> None:
     """With a verified address, which the provider may tell only when it is asked."""
     platform, provider = site
-    await _tenant_with_passwords(platform)
+    await settle(platform, "acme")
     provider.person = ANNA | {"email": "Owner@acme.example"}
     provider.tells_later = True
 
     assert (await _log_in(platform)).status_code == 303
     assert "acme&#39;s" in (await platform.http.get("/environments")).text
     assert "/userinfo" in provider.asked
+
+
+async def test_an_account_with_a_password_is_linked_by_who_knows_it(
+    site: tuple[Platform, Provider],
+) -> None:
+    """It may have been made by anybody in the name of the address; once linked, the provider will do."""
+    platform, provider = site
+    await _tenant_with_passwords(platform)
+    provider.person = ANNA | {"email": "owner@acme.example"}
+    refused = await _log_in(platform)
+    owner = await _user(platform, "owner@acme.example")
+    assert (refused.status_code, "has a password here" in refused.text) == (403, True)
+    assert owner is not None
+    assert owner.external_id is None
+    assert await _is_out(platform)
+
+    form = {"email": "owner@acme.example", "password": PASSWORD, "csrf": ""}
+    assert (await platform.http.post("/login", data=form)).status_code == 303
+    assert (await _log_in(platform)).status_code == 303
+    platform.http.cookies.clear()
+    assert (await _log_in(platform)).status_code == 303
+    assert not await _is_out(platform)
 
 
 async def test_who_logs_in_at_the_provider_needs_no_first_password(

@@ -33,7 +33,7 @@ PROTECTED = "/api/v1/runs"
 
 
 def _path(one: Endpoint) -> str:
-    return one.path.replace(":path}", "}").replace("{", "").replace("}", "")
+    return one.shown_path.replace("{", "").replace("}", "")
 
 
 # --- Auth coverage ---------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from trigger_platform.engine import (
     branch,
     environment,
     identity,
+    invitation,
+    login_attempt,
     login_session,
     one_time,
     organization,
@@ -71,9 +73,30 @@ def _in_environment(function: Callable[..., Any], *args: Any) -> Callable[..., b
 def _with_bob(engine: Engine) -> str:
     def work(u: Unit) -> str:
         home = organization.by_id(u, HOME)
-        return organization.add_member(u, home, BOB, Role.DEVELOPER, Role.OWNER).id
+        return organization.add_member(u, home, BOB, Role.DEVELOPER, Role.OWNER).person.id
 
     return str(engine.call(work))
+
+
+def _invited(engine: Engine) -> tuple[str, str]:
+    """Carol has an account, and is invited by another organisation than hers."""
+    carol = engine.call(user.create, "carol@example.com").id
+    return carol, str(engine.call(invitation.create, HOME, carol, Role.DEVELOPER))
+
+
+def _invite_again(engine: Engine, invited: tuple[str, str]) -> bool:
+    engine.call(invitation.create, HOME, invited[0], Role.ADMIN)
+    return True
+
+
+def _join(engine: Engine, invited: tuple[str, str]) -> None:
+    carol, token = invited
+    engine.call(organization.join, token, carol)
+    assert engine.call(organization.role_of, HOME, carol) is Role.DEVELOPER
+
+
+def _tried(engine: Engine) -> None:
+    engine.call(login_attempt.begin, "192.0.2.1", BOB)
 
 
 def _about_bob(function: Callable[..., Any], *args: Any) -> Callable[..., bool]:
@@ -245,6 +268,16 @@ CASES = [
         once(_about_bob(organization.dismiss, Role.OWNER), NotFoundError, "MEMBER_NOT_FOUND"),
         _with_bob,
     ),
+    Case("invitation.create", _invite_again, _invited, is_repeated=False),
+    Case("organization.join", once(_join, NotFoundError, "LINK_UNKNOWN"), _invited),
+    Case(
+        "invitation.withdraw",
+        lambda e, invited: e.call(invitation.withdraw, HOME, invited[0]) is not None,
+        _invited,
+    ),
+    Case("login_session.renew", _called(login_session.renew, "", LOCAL), is_repeated=False),
+    Case("login_attempt.begin", _called(login_attempt.begin, "192.0.2.1", BOB), is_repeated=False),
+    Case("login_attempt.succeeded", _called(login_attempt.succeeded, "192.0.2.1", BOB), _tried),
     Case("project.create", _called(project.create, HOME, "other"), is_repeated=False),
     Case("project.rename", _on_project(project.rename, "other"), _project),
     Case("project.initialize", _on_project(project.initialize), _project),

@@ -66,10 +66,15 @@ class AddMember(WireModel):
 
 
 class MemberAdded(WireModel):
-    """Somebody who was admitted; the address lets one who was not known here choose a password."""
+    """Somebody who was added.
+
+    The address is for the person alone: who was not known here chooses a password there, and who has an
+    account joins the organisation there and is no member before.
+    """
 
     user_id: str
     role: RoleName
+    is_member: bool
     invite_url: str | None = None
 
 

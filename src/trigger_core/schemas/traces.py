@@ -127,7 +127,7 @@ class SpanDetail(WireModel):
     """The answer of ``GET /api/v1/runs/{id}/spans/{spanId}``; ``parentId`` is always sent."""
 
     span_id: str
-    parent_id: str | None = Field(default=None, description="Null for the run's own span.")
+    parent_id: str | None = Field(description="Null for the run's own span.")
     run_id: str
     message: str
     is_error: bool

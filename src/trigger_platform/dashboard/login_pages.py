@@ -7,14 +7,14 @@ from starlette.responses import RedirectResponse, Response
 from trigger_core.errors import ApiError, AuthenticationError, TriggerError
 from trigger_platform import passwords
 from trigger_platform.dashboard.rendering import html
-from trigger_platform.engine import authorization_code, login_session, user
+from trigger_platform.engine import authorization_code, login_attempt, login_session, user
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import browser, setup_link
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Endpoint, Incoming, endpoint
 from trigger_platform.store.rows import UserRow
 
-__all__ = ["ENDPOINTS", "kept", "local", "page"]
+__all__ = ["ENDPOINTS", "client_of", "kept", "local", "page"]
 
 _FORM_LIMIT = 16 * 1024
 
@@ -134,6 +134,11 @@ def kept(
     return browser.keep(response, name, value, is_encrypted=is_encrypted, life_s=life_s)
 
 
+def client_of(call: Incoming[None]) -> str:
+    """Return the address that a request comes from."""
+    return call.request.client.host if call.request.client else ""
+
+
 def local(place: str) -> str:
     """Return a place on this server; an address elsewhere is none."""
     is_here = place.startswith("/") and not place.startswith("//") and "\\" not in place
@@ -142,27 +147,25 @@ def local(place: str) -> str:
 
 async def _checked(call: Incoming[None], email: str, password: str) -> UserRow:
     """Return who has the address and the password."""
-    server, now = call.server, call.server.units.clock.now()
-    client = call.request.client
-    keys = (f"email {email}", f"address {client.host if client else ''}")
-    for key, throttle in zip(keys, (server.failed_emails, server.failed_addresses), strict=True):
-        throttle.refuse(key, now)
-    person = await server.units.read(user.by_email, email)
-    if await passwords.is_right(password, person.password_hash if person else None) and person:
-        return person
-    for key, throttle in zip(keys, (server.failed_emails, server.failed_addresses), strict=True):
-        throttle.note(key, now)
-    raise AuthenticationError("the address or the password is wrong", status=401)
+    units, client = call.server.units, client_of(call)
+    await units.write(login_attempt.begin, client, email)
+    person = await units.read(user.by_email, email)
+    is_right = await passwords.is_right(password, person.password_hash if person else None)
+    if person is None or not is_right:
+        raise AuthenticationError("the address or the password is wrong", status=401)
+    await units.write(login_attempt.succeeded, client, email)
+    return person
 
 
 async def _logged_in(call: Incoming[None], user_id: str, place: str) -> Response:
-    token = await call.server.units.write(login_session.begin, user_id)
+    earlier = call.request.cookies.get(browser.COOKIE, "")
+    token = await call.server.units.write(login_session.renew, earlier, user_id)
     return kept(call, RedirectResponse(place, 303), browser.COOKIE, token)
 
 
 def _choose(u: Unit, link: str, email: str, kept: str) -> str:
     """Keep a first password; the link is looked at again, because it is good once."""
-    found = setup_link.invited(u, link)
+    found = setup_link.used(u, link)
     if found.user is None:
         return user.become_admin(u, email, kept).id
     user.set_password(u, found.user.id, kept)

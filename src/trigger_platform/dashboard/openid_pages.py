@@ -16,7 +16,7 @@ from trigger_core.errors import (
     TriggerError,
 )
 from trigger_platform.dashboard import login_pages
-from trigger_platform.engine import identity, login_session, one_time
+from trigger_platform.engine import identity, login_attempt, login_session, one_time
 from trigger_platform.engine.identity import Identity
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import browser
@@ -52,11 +52,16 @@ async def openid_callback(call: Incoming[None]) -> Response:
     provider, place = _provider(call), "/"
     try:
         attempt = _attempt(call)
-        place = attempt.place
+        place, client = attempt.place, login_pages.client_of(call)
+        await call.server.units.write(login_attempt.begin, client)
         who = await _who(call, provider, attempt)
         session = await call.server.units.write(
-            _enter, who, call.server.settings.oidc_allowed_domains
+            _enter,
+            who,
+            call.server.settings.oidc_allowed_domains,
+            call.request.cookies.get(browser.COOKIE, ""),
         )
+        await call.server.units.write(login_attempt.succeeded, client)
     except TriggerError as error:
         response = _failed(call, error, place)
     else:
@@ -102,8 +107,11 @@ async def _who(call: Incoming[None], provider: OpenIdProvider, attempt: Attempt)
     return await provider.identity(call.query("code"), attempt, _back(call))
 
 
-def _enter(u: Unit, who: Identity, domains: tuple[str, ...]) -> str:
-    return login_session.begin(u, identity.user_of(u, who, domains).id)
+def _enter(u: Unit, who: Identity, domains: tuple[str, ...], earlier: str) -> str:
+    """Begin a session, in the place of one that the browser has already."""
+    known = login_session.user_of(u, earlier) if earlier else None
+    person = identity.user_of(u, who, domains, known.id if known else None)
+    return login_session.renew(u, earlier, person.id)
 
 
 def _failed(call: Incoming[None], error: TriggerError, place: str) -> Response:

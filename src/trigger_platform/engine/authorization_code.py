@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 
 from trigger_core.errors import ApiError, ConflictError, NotFoundError
-from trigger_platform.engine import access_token
+from trigger_platform.engine import access_token, login_attempt
 from trigger_platform.engine.access_token import Made, hash_of
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import AuthorizationCodeRow, as_params
@@ -23,9 +23,10 @@ def create(u: Unit, asked_from: str) -> str:
     """Return a code that somebody may approve within ten minutes.
 
     Raises:
-        ApiError: a great many wait already.
+        ApiError: a great many wait already, or many were asked for from there.
     """
     u.tx.run("authorization_codes_prune", now=u.now)
+    login_attempt.ask_for_code(u, asked_from)
     if u.tx.scalar("authorization_codes_waiting") >= _TOO_MANY:
         raise ApiError("too many codes wait for approval", status=429, code="TOO_MANY_CODES")
     code = secrets.token_urlsafe(24)
@@ -71,10 +72,13 @@ def redeem(u: Unit, code: str) -> Made | None:
     try:
         found = find(u, code)
     except NotFoundError as error:
-        raise ApiError(
-            "Invalid authorization code, or code expired", status=400, code="CODE_UNKNOWN"
-        ) from error
+        raise _invalid() from error
     if found.user_id is None:
         return None
-    u.tx.run("authorization_code_delete", code_hash=found.code_hash)
+    if not u.tx.run("authorization_code_delete", code_hash=found.code_hash):
+        raise _invalid()  # another process was asked at the same moment
     return access_token.create(u, f"command line ({found.asked_from})", found.user_id)
+
+
+def _invalid() -> ApiError:
+    return ApiError("Invalid authorization code, or code expired", status=400, code="CODE_UNKNOWN")

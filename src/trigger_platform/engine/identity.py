@@ -34,13 +34,19 @@ class Identity:
         return f"{self.issuer} {self.subject}"
 
 
-def user_of(u: Unit, identity: Identity, domains: Collection[str]) -> UserRow:
+def user_of(
+    u: Unit, identity: Identity, domains: Collection[str], logged_in: str | None = None
+) -> UserRow:
     """Return the user somebody is: known by the subject, else by a verified address, else new.
+
+    An account with a password may have been made by anybody in the name of the address. So it becomes this
+    person's only when who comes back from the provider is logged in to it as well.
 
     Args:
         u: the unit of work.
         identity: who it is at the provider.
         domains: of addresses that become users without being invited.
+        logged_in: the user whom the browser is logged in as already.
 
     Raises:
         PermissionDeniedError: nobody here is this person, or the address is somebody else's.
@@ -57,6 +63,10 @@ def user_of(u: Unit, identity: Identity, domains: Collection[str]) -> UserRow:
         person = user.create(u, identity.email, identity.name)
     elif person.external_id is not None or person.id == user.LOCAL_USER:
         raise _refused(f"{identity.email} is somebody else here")
+    elif person.password_hash is not None and person.id != logged_in:
+        raise _refused(
+            f"{identity.email} has a password here: log in with it first, and then with single sign-on"
+        )
     u.tx.run("user_link", id=person.id, external_id=identity.external_id)
     return person
 

@@ -8,7 +8,7 @@ from trigger_platform.engine.access_token import hash_of
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import UserRow
 
-__all__ = ["LIFE_MS", "begin", "end", "user_of"]
+__all__ = ["LIFE_MS", "begin", "end", "renew", "user_of"]
 
 LIFE_MS = 7 * 24 * 3600 * 1000
 
@@ -25,6 +25,12 @@ def begin(u: Unit, user_id: str) -> str:
         now=u.now,
     )
     return token
+
+
+def renew(u: Unit, earlier: str, user_id: str) -> str:
+    """Begin a session in the place of the one that a browser had, if it had one."""
+    end(u, earlier)
+    return begin(u, user_id)
 
 
 def user_of(u: Unit, token: str) -> UserRow | None:

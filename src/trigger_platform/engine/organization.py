@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from trigger_core import ids
 from trigger_core.errors import ConflictError, NotFoundError, PermissionDeniedError
-from trigger_platform.engine import slug, user
+from trigger_platform.engine import invitation, slug, user
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import MemberRow, OrganizationRow, UserRow, as_params
 
 __all__ = [
+    "Added",
     "add_member",
     "admit",
     "by_id",
     "create",
     "dismiss",
     "find",
+    "join",
     "members",
     "of_user",
     "role_of",
     "set_role",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """Somebody who was added: a member at once, or invited by a link with this token."""
+
+    person: UserRow
+    token: str | None = None
 
 
 def create(
@@ -74,19 +84,34 @@ def members(u: Unit, organization_id: str) -> list[MemberRow]:
     return u.tx.all("members_of", MemberRow, organization_id=organization_id)
 
 
-def add_member(u: Unit, organization: OrganizationRow, email: str, role: Role, by: Role) -> UserRow:
-    """Admit somebody by the address; who is not known here becomes a user.
+def add_member(u: Unit, organization: OrganizationRow, email: str, role: Role, by: Role) -> Added:
+    """Admit somebody by the address: who is not known here becomes a user, who is known is invited.
 
     Raises:
         ConflictError: the user is a member already.
         PermissionDeniedError: the role is above that of who asks.
     """
     _require(by, role)
-    person = user.by_email(u, email) or user.create(u, email)
-    if role_of(u, organization.id, person.id) is not None:
+    _take(u, organization)
+    person = user.by_email(u, email)
+    if person is not None and role_of(u, organization.id, person.id) is not None:
         raise ConflictError(f"{email} is a member already", status=409, code="MEMBER_EXISTS")
+    if person is not None and invitation.is_somebody(u, person.id, organization.id):
+        return Added(person, invitation.create(u, organization.id, person.id, role))
+    person = person or user.create(u, email)
     admit(u, organization.id, person.id, role)
-    return person
+    return Added(person)
+
+
+def join(u: Unit, token: str, user_id: str) -> None:
+    """Become a member by an invitation.
+
+    Raises:
+        NotFoundError: it does not hold, or is somebody else's.
+    """
+    found = invitation.use(u, token, user_id)
+    if role_of(u, found.organization_id, user_id) is None:
+        admit(u, found.organization_id, user_id, Role[found.role])
 
 
 def set_role(
@@ -99,6 +124,7 @@ def set_role(
         PermissionDeniedError: one of the roles is above that of who asks.
         ConflictError: nobody would own the organisation any more.
     """
+    _take(u, organization)
     known = _member(u, organization, user_id)
     _require(by, role)
     _require(by, Role[known.role])
@@ -109,13 +135,16 @@ def set_role(
 
 
 def dismiss(u: Unit, organization: OrganizationRow, user_id: str, by: Role) -> None:
-    """Let a member go; the environment of development stays, out of service.
+    """Let a member go, or take an invitation back; the environment of development stays, out of service.
 
     Raises:
         NotFoundError: there is no such member.
         PermissionDeniedError: the member's role is above that of who asks.
         ConflictError: nobody would own the organisation any more.
     """
+    _take(u, organization)
+    if invitation.withdraw(u, organization.id, user_id):
+        return
     known = _member(u, organization, user_id)
     _require(by, Role[known.role])
     _keep_an_owner(u, organization, known)
@@ -127,6 +156,11 @@ def dismiss(u: Unit, organization: OrganizationRow, user_id: str, by: Role) -> N
         owner_id=user_id,
         now=u.now,
     )
+
+
+def _take(u: Unit, organization: OrganizationRow) -> None:
+    """Let who belongs to it be changed by one at a time: two owners must not remove each other."""
+    u.tx.scalar("organization_locked", id=organization.id)
 
 
 def _member(u: Unit, organization: OrganizationRow, user_id: str) -> MemberRow:

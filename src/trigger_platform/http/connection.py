@@ -1,7 +1,7 @@
-"""One connection: how many there may be, how slow its sender may be, and how it ends when the server does.
+"""One connection: how many there may be, how slow its other end may be, and how it ends when the server does.
 
-What an HTTP library leaves open: a sender that never finishes its request holds a connection for ever, and
-one that never finishes its headers fills the memory.
+What an HTTP library leaves open: a sender that never finishes its request holds a connection for ever, one
+that never finishes its headers fills the memory, and so does one that never reads its answer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Gate:
     Attributes:
         most: how many there may be at once.
         head_s: how long the headers of a request may take.
-        body_s: how long a body may send nothing.
+        body_s: how long a body may send nothing, and nothing be taken of an answer.
         is_draining: whether connections end with their next answer.
         heard_at: when the last request began, on the event loop's clock.
     """
@@ -49,6 +49,7 @@ class Connection(HttpToolsProtocol):
     _began = 0.0
     _heard = 0.0
     _watch: asyncio.TimerHandle | None = None
+    _stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Let it in, unless there are too many."""
@@ -62,7 +63,21 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Watch it no longer."""
         self._unwatch()
+        self._flows()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to watch whether the other end takes its answer."""
+        super().pause_writing()
+        self._flows()
+        self._stall = self.loop.call_later(
+            self.gate.body_s, self._see, self.transport.get_write_buffer_size()
+        )
+
+    def resume_writing(self) -> None:
+        """Go on: it does."""
+        self._flows()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of a request."""
@@ -98,6 +113,7 @@ class Connection(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Leave the connection to the protocol of web sockets."""
         self._unwatch()
+        self._flows()
         super().handle_websocket_upgrade()
 
     def end_with_answer(self) -> None:
@@ -125,6 +141,14 @@ class Connection(HttpToolsProtocol):
         else:
             self._watch = self.loop.call_later(left, self._look)
 
+    def _see(self, before: int) -> None:
+        """End the connection when nothing was taken of its answer since there were so many bytes of it."""
+        left = self.transport.get_write_buffer_size()
+        if left >= before:
+            self.transport.abort()
+        else:
+            self._stall = self.loop.call_later(self.gate.body_s, self._see, left)
+
     def _refuse(self, status: bytes, text: bytes) -> None:
         """End the connection; an answer that was begun stays as it is."""
         if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
@@ -144,6 +168,11 @@ class Connection(HttpToolsProtocol):
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+
+    def _flows(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
 
 def cut(scope: Scope) -> None:

@@ -8,6 +8,8 @@ needs no browser.
 
 from __future__ import annotations
 
+import re
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -19,6 +21,7 @@ __all__ = ["Guard"]
 
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _SIGNED = "/blobs/"
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{0,5})?")
 
 
 class Guard:
@@ -46,7 +49,8 @@ class Guard:
     def _refusal(self, scope: Scope, headers: Headers) -> str | None:
         host = headers.get("host", "")
         name = _name(host)
-        if name not in self._hosts and name != (scope.get("server") or ("",))[0]:
+        here = self._hosts | {(scope.get("server") or ("",))[0]}
+        if name is None or name not in here:
             return f"the Host header names {host!r}, which is no name of this server"
         origin = headers.get("origin")
         if origin is None or scope.get("method") in _SAFE:
@@ -64,8 +68,7 @@ def _shows_credential(headers: Headers) -> bool:
     return shown.startswith(("bearer ", "tr_"))
 
 
-def _name(host: str) -> str:
-    """Return the host without its port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].lower()
+def _name(host: str) -> str | None:
+    """Return the host without its port; ``None`` if it is not of this form."""
+    found = _HOST.fullmatch(host)
+    return found["name"].strip("[]").lower() if found else None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from trigger_core import clock, duration
 from trigger_core.errors import InvalidDurationError, UsageError
+from trigger_platform.http import query_list
 from trigger_platform.http.endpoint import Incoming
+from trigger_platform.http.parameter import Parameter, integer
 
 __all__ = [
+    "CREATED",
     "CURSOR",
     "NUMBERED",
     "flag",
@@ -21,16 +25,28 @@ __all__ = [
     "words",
 ]
 
-CURSOR = ("page[size]", "page[after]", "page[before]")
+CURSOR = (
+    integer("page[size]", low=1, high=100),
+    Parameter("page[after]", "The cursor `pagination.next` of the page before."),
+    Parameter("page[before]", "The cursor `pagination.previous` of the page after."),
+)
 """What a list takes that is read from item to item."""
-NUMBERED = ("page", "perPage")
+NUMBERED = (integer("page", low=1), integer("perPage", low=1, says="A hundred at most."))
 """What a list takes whose pages have numbers."""
+CREATED = (
+    Parameter("filter[createdAt][period]", "So long ago at most, such as `7d`."),
+    Parameter("filter[createdAt][from]", "A moment in ISO 8601, or in ms since the epoch."),
+    Parameter("filter[createdAt][to]", "Likewise; it belongs to the window."),
+)
+"""What a list takes that is narrowed down by when things were made."""
+
+
+_NUMBER = re.compile(r"[0-9]{1,18}\Z")
 
 
 def texts(call: Incoming[Any], name: str) -> list[str]:
     """Return the parts of a list, which is written with commas; some clients write each part alone."""
-    given = call.request.query_params.getlist(name)
-    return [text for part in given for text in part.split(",") if text]
+    return query_list.parts(call.request, name)
 
 
 def words(call: Incoming[Any], name: str, known: Iterable[str]) -> list[str]:
@@ -97,7 +113,7 @@ def read_moment(name: str, text: str) -> int | None:
     Raises:
         UsageError: it cannot be read.
     """
-    if not text or text.isdecimal():
+    if not text or _NUMBER.match(text):
         return int(text) if text else None
     try:
         return clock.from_iso(text)
@@ -106,4 +122,6 @@ def read_moment(name: str, text: str) -> int | None:
 
 
 def _bad(name: str, text: str, expected: str) -> UsageError:
-    return UsageError(f"Query Error: {name} must be {expected}, not {text!r}", code="INVALID_QUERY")
+    return UsageError(
+        f"Query Error: {name} must be {expected}, not {text[:40]!r}", code="INVALID_QUERY"
+    )

@@ -14,7 +14,6 @@ from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.http.known_keys import KnownKeys
 from trigger_platform.http.rate_limit import RateLimits
 from trigger_platform.http.run_token import RunTokens
-from trigger_platform.http.throttle import Throttle
 from trigger_platform.metrics import Metrics
 from trigger_platform.openid import OpenIdProvider
 from trigger_platform.realtime.feeds import Feeds
@@ -58,8 +57,6 @@ class Server:
     keys: KnownKeys = field(default_factory=KnownKeys)
     rates: RateLimits = field(init=False)
     run_tokens: RunTokens = field(init=False)
-    failed_emails: Throttle = field(default_factory=lambda: Throttle(5))
-    failed_addresses: Throttle = field(default_factory=lambda: Throttle(50))
     decoding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     strangers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(16))
     setup_url: str | None = None

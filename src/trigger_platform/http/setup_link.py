@@ -6,17 +6,18 @@ user can log in.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 
 from trigger_core.errors import EncryptionError, NotFoundError
-from trigger_platform.engine import user
+from trigger_platform.engine import one_time, user
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http.server import Server
 from trigger_platform.key_ring import KeyRing
 from trigger_platform.store.rows import UserRow
 
-__all__ = ["Invited", "address", "for_first_admin", "invited"]
+__all__ = ["Invited", "address", "for_first_admin", "invited", "used"]
 
 _PLACE = "link/setup"
 _LIFE_MS = 24 * 3600 * 1000
@@ -58,7 +59,22 @@ def invited(u: Unit, text: str) -> Invited:
     found = user.by_id(u, user_id)
     if found is None or found.password_hash is not None or found.external_id is not None:
         raise _unknown()
+    if found.id == user.LOCAL_USER:
+        raise _unknown()
     return Invited(found)
+
+
+def used(u: Unit, text: str) -> Invited:
+    """Return whom a link invites, and void it.
+
+    Raises:
+        NotFoundError: as :func:`invited`.
+    """
+    found = invited(u, text)
+    _, until = _content(u.keys, text)
+    if not one_time.spend(u, hashlib.sha256(text.encode()).hexdigest(), until):
+        raise _unknown()
+    return found
 
 
 def _has_admin(u: Unit) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +32,7 @@ MayWatch = Callable[[RunRow, EnvironmentRow], bool]
 """Tells whether a caller may watch a run of an environment."""
 
 _MOST_WATCHED = 5_000
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +87,22 @@ class Sockets:
         """Serve a connection."""
         if self._app is None:
             self._app = self._open()
-        await self._app(scope, receive, send)
+        try:
+            await self._app(scope, receive, send)
+        except ValueError as error:  # what came was no packet at all
+            _log.info("a web socket was closed: %s", error)
 
     def _open(self) -> ASGIApp:
         import socketio  # noqa: PLC0415 - most servers never see a worker that needs it
+
+        from trigger_platform.http.socket_packet import TextPacket  # noqa: PLC0415
 
         self._io = socketio.AsyncServer(
             async_mode="asgi",
             transports=["websocket"],
             namespaces=[one.name for one in self._namespaces],
             cors_allowed_origins=[],
+            serializer=TextPacket,
         )
         for namespace in self._namespaces:
             self._handle(namespace)

@@ -14,6 +14,7 @@ from trigger_core.schemas.organizations import (
 )
 from trigger_core.schemas.projects import CreateProject, ProjectDetail, Projects
 from trigger_platform.engine import organization, project
+from trigger_platform.engine.organization import Added
 from trigger_platform.engine.project import View
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
@@ -21,6 +22,7 @@ from trigger_platform.http import present_identity as present
 from trigger_platform.http import setup_link
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
+from trigger_platform.http.server import Server
 from trigger_platform.store.rows import OrganizationRow
 
 __all__ = [
@@ -54,10 +56,12 @@ async def list_organizations(call: Incoming[None]) -> Organizations:
 )
 async def create_organization(call: Incoming[CreateOrganization]) -> Reply:
     """Create an organisation that the caller owns."""
-    made = await call.server.units.write(
-        organization.create, call.body.title, call.principal.user_id or ""
-    )
-    return Reply(present.organization(made), status=201)
+    title, user_id = call.body.title, call.principal.user_id or ""
+
+    def work(u: Unit) -> OrganizationDetail:
+        return present.organization(organization.create(u, title, user_id))
+
+    return Reply(await call.once_for_caller(OrganizationDetail, work), status=201)
 
 
 @endpoint("GET", f"{_ONE}/projects", access=Access.ORGANIZATION_VIEWER, returns=Projects)
@@ -76,8 +80,12 @@ async def list_organizations_projects(call: Incoming[None]) -> Projects:
 )
 async def create_project(call: Incoming[CreateProject]) -> ProjectDetail:
     """Create a project of an organisation."""
-    made = await call.server.units.write(_create, call.organization, call.body.name)
-    return present.project(made)
+    home, name = call.organization, call.body.name
+
+    def work(u: Unit) -> ProjectDetail:
+        return present.project(View(project.create(u, home.id, name), home))
+
+    return await call.once_for_caller(ProjectDetail, work)
 
 
 @endpoint("GET", f"{_ONE}/members", access=Access.ORGANIZATION_VIEWER, returns=Members)
@@ -95,17 +103,19 @@ async def list_members(call: Incoming[None]) -> Members:
     returns=MemberAdded,
 )
 async def add_member(call: Incoming[AddMember]) -> MemberAdded:
-    """Admit somebody; who has no password yet gets an address to choose one at."""
-    body = call.body
-    person = await call.server.units.write(
-        organization.add_member, call.organization, body.email, Role[body.role], call.role
-    )
-    server = call.server
-    invited = None
-    if person.password_hash is None and person.external_id is None and server.settings.login:
-        now = server.units.clock.now()
-        invited = setup_link.address(server.units.keys, server.url, now, person.id)
-    return MemberAdded(user_id=person.id, role=body.role, invite_url=invited)
+    """Admit somebody, or invite who has an account; the person gets an address to go on at."""
+    body, home, role, server = call.body, call.organization, call.role, call.server
+
+    def work(u: Unit) -> MemberAdded:
+        added = organization.add_member(u, home, body.email, Role[body.role], role)
+        return MemberAdded(
+            user_id=added.person.id,
+            role=body.role,
+            is_member=added.token is None,
+            invite_url=_invite_url(u, server, added),
+        )
+
+    return await call.once_for_caller(MemberAdded, work, shows_secret=True)
 
 
 @endpoint(
@@ -138,8 +148,13 @@ async def remove_member(call: Incoming[None]) -> Members:
     return Members(members=stay)
 
 
-def _create(u: Unit, home: OrganizationRow, name: str) -> View:
-    return View(project.create(u, home.id, name), home)
+def _invite_url(u: Unit, server: Server, added: Added) -> str | None:
+    """Return where somebody who was added goes on; nobody has to log in on a platform of one's own."""
+    if added.token is not None:
+        return f"{server.url}/join/{added.token}"
+    if not server.settings.login:
+        return None
+    return setup_link.address(u.keys, server.url, u.now, added.person.id)
 
 
 def _dismiss(u: Unit, home: OrganizationRow, user_id: str, by: Role) -> list[Member]:

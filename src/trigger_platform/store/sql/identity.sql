@@ -10,6 +10,10 @@ select {OrganizationRow} from organization where id = :id;
 -- An organisation by its id or slug.
 select {OrganizationRow} from organization where id = :ref or slug = :ref;
 
+-- name: organization_locked
+-- An organisation, taken: its members change one after the other.
+select id from organization where id = :id{lock};
+
 -- name: organizations_of_user
 -- The organisations a user belongs to, oldest first.
 select {o.OrganizationRow} from organization o join member m on m.organization_id = o.id
@@ -193,6 +197,21 @@ where id = :id;
 -- Public tokens of an environment and its branches that were signed earlier are refused.
 update environment set tokens_since = :now where id = :id or parent_id = :id;
 
+-- name: revoked_token_put
+-- A public token is refused from now on, until it expires.
+insert into revoked_token (environment_id, name, expires_at) values (:environment_id, :name, :expires_at)
+on conflict (environment_id, name) do update set expires_at = excluded.expires_at
+where revoked_token.expires_at < excluded.expires_at;
+
+-- name: environment_revokes
+-- One of its public tokens is revoked, so they are looked up.
+update environment set revoking_until = :expires_at where id = :id and revoking_until < :expires_at;
+
+-- name: revoked_tokens_among
+-- Whether a public token is revoked, by either of its names.
+select 1 from revoked_token
+where environment_id = :environment_id and name in (:id, :digest) and expires_at > :now limit 1;
+
 -- name: used_token_insert
 -- A token for one use is used; the second time nothing is written.
 insert into used_token (token, expires_at) values (:token, :expires_at) on conflict do nothing;
@@ -266,6 +285,49 @@ delete from login_session where user_id = :user_id;
 -- name: login_sessions_prune
 -- Sessions whose time is over.
 delete from login_session where expires_at <= :now;
+
+-- name: login_attempt_count
+-- Another try to log in; the first one begins to count.
+insert into login_attempt (key_hash, attempts, expires_at) values (:key_hash, 1, :expires_at)
+on conflict (key_hash) do update set attempts = login_attempt.attempts + 1
+returning attempts;
+
+-- name: login_attempt_forget
+-- A try that was right counts for nothing.
+update login_attempt set attempts = attempts - 1 where key_hash = :key_hash and attempts > 0;
+
+-- name: login_attempts_prune
+-- Tries of long ago.
+delete from login_attempt where expires_at <= :now;
+
+-- name: invitation_put
+-- A user may join an organisation; an earlier invitation is good no more.
+insert into invitation ({InvitationRow}) values ({:InvitationRow})
+on conflict (organization_id, user_id) do update set
+    token_hash = excluded.token_hash, role = excluded.role,
+    expires_at = excluded.expires_at, created_at = excluded.created_at;
+
+-- name: invitation_by_hash
+-- An invitation that holds.
+select {InvitationRow} from invitation where token_hash = :token_hash and expires_at > :now;
+
+-- name: invitation_delete
+-- An invitation was accepted, or taken back.
+delete from invitation where organization_id = :organization_id and user_id = :user_id;
+
+-- name: invitations_prune
+-- Invitations whose time is over.
+delete from invitation where expires_at <= :now;
+
+-- name: user_is_somebody
+-- Whether an account can be used, was given anything, or is invited elsewhere.
+select count(*) from app_user p
+where p.id = :id and (
+    p.password_hash is not null or p.external_id is not null or p.is_admin = 1
+    or exists (select 1 from member m where m.user_id = p.id)
+    or exists (select 1 from access_token t where t.user_id = p.id)
+    or exists (select 1 from invitation i where i.user_id = p.id and i.organization_id <> :organization_id)
+);
 
 -- name: authorization_code_insert
 -- A command line asks to act for a user.
