@@ -180,6 +180,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     deployments.finalize_deployment_v2,
     deployments.finalize_deployment_v1,
     deployments.registry_credentials,
+    deployments.build_provider,
     deployments.promote_deployment,
     deployments.read_worker,
     otlp.export_traces,
