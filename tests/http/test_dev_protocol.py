@@ -89,7 +89,7 @@ async def test_the_session_is_told_how_to_ask(platform: Platform) -> None:
     config = answer.json()
     assert elsewhere.json()["engineUrl"] == "http://localhost:99"
     assert config["environmentId"] == platform.server.local.environment.id
-    assert config["engineUrl"] == platform.server.url
+    assert config["engineUrl"] == "http://127.0.0.1:8030"
     assert config["maxConcurrentRuns"] > 100
     assert config["dequeueIntervalWithRun"] < config["dequeueIntervalWithoutRun"]
 
