@@ -189,6 +189,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     deployments.finalize_deployment_v2,
     deployments.finalize_deployment_v1,
     deployments.registry_credentials,
+    deployments.build_provider,
     deployments.promote_deployment,
     deployments.read_worker,
     otlp.export_traces,
@@ -245,6 +246,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     branches.upsert_branch,
     branches.archive_branch,
     projects.list_projects,
+    projects.list_runtimes,
     projects.retrieve_project,
     projects.rename_project,
     projects.delete_project,
@@ -320,7 +322,9 @@ def build(server: Server) -> Starlette:
             "outbox": Outbox(server.units),
             "feeds": server.feeds,
             "reconciler": Reconciler(server.units),
-            "retention": Retention(server.units, server.settings.periods, server.blobs),
+            "retention": Retention(
+                server.units, server.settings.periods, server.blobs, server.settings.blob_limit
+            ),
         }
         loops = [asyncio.create_task(loop.run()) for loop in server.loops.values()]
         try:

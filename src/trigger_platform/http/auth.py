@@ -290,9 +290,13 @@ def _resources(u: Unit, found: EnvironmentRow, need: Need, request: Request) -> 
 
 
 def _collection(need: Need, request: Request) -> Groups:
-    """A list of runs may be reached by all the tasks, or all the tags, that it is narrowed to."""
+    """A list of runs may be reached by all the tasks, or all the tags, that it is narrowed to.
+
+    Every run is of some task: who may read all of those may read the whole list.
+    """
     groups = [[Resource(need.type)]]
     if need.is_narrowed:
+        groups.append([Resource("tasks")])
         for kind, name in (("tasks", "filter[taskIdentifier]"), ("tags", "filter[tag]")):
             given = query_list.parts(request, name)
             groups += [[Resource(kind, one) for one in given]] if given else []

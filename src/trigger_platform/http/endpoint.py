@@ -30,7 +30,7 @@ from trigger_platform.http.access import Credential
 from trigger_platform.http.auth import Access, Principal, identify
 from trigger_platform.http.cors import Origins
 from trigger_platform.http.parameter import Parameter
-from trigger_platform.http.rate_limit import Verdict
+from trigger_platform.http.rate_limit import Counted, Verdict
 from trigger_platform.http.server import Server
 from trigger_platform.store.rows import EnvironmentRow, OrganizationRow, ProjectRow
 
@@ -46,11 +46,22 @@ _UNLIMITED = (
     "/api/v1/auth/jwt/claims",
     "/api/v1/packets/",
     "/api/v2/packets/",
-    "/api/v1/deployments",
-    "/api/v2/deployments",
-    "/api/v3/deployments",
 )
 """What is asked in bursts and is cheap, or guards itself otherwise (protocol 0.8)."""
+
+_DEPLOYMENTS = ("/api/v1/deployments", "/api/v2/deployments", "/api/v3/deployments")
+_PROJECT = "/api/v1/projects/{project_ref}"
+_DEPLOYING = {
+    f"{_PROJECT}/{{env}}",
+    f"{_PROJECT}/envvars",
+    f"{_PROJECT}/envvars/{{env}}/import",
+    f"{_PROJECT}/branches",
+    f"{_PROJECT}/branches/archive",
+}
+"""What else a command line asks that deploys."""
+
+_CURRENT = "/api/v1/deployments/current"
+"""What running code asks."""
 
 B = TypeVar("B")
 M = TypeVar("M", bound=WireModel)
@@ -241,19 +252,23 @@ class Endpoint:
         return Credential.PUBLIC_TOKEN in self.access.value.takes or self.path.startswith("/blobs/")
 
     @property
-    def is_limited(self) -> bool:
-        """Whether calls are counted against the rate limit of who calls."""
+    def counted(self) -> Counted | None:
+        """In which bucket of who calls its calls are counted, if they are."""
         is_api = self.path.startswith("/api/") and not self.path.startswith(_UNLIMITED)
-        return is_api and bool(self.access.value.takes)
+        if not is_api or not self.access.value.takes:
+            return None
+        is_deployment = self.path.startswith(_DEPLOYMENTS) and self.path != _CURRENT
+        is_deploying = is_deployment or self.path in _DEPLOYING
+        return Counted.DEPLOYING if is_deploying else Counted.CALLS
 
     def route(self, server: Server, origins: Origins) -> Route:
         """Return the Starlette route."""
         observe = server.metrics.request
-        is_for_pages, is_limited, shown = self.is_for_pages, self.is_limited, self.shown_path
+        is_for_pages, counted, shown = self.is_for_pages, self.counted, self.shown_path
 
         async def serve(request: Request) -> Response:
             began = time.perf_counter()
-            response = await self._serve(server, request, is_limited=is_limited)
+            response = await self._serve(server, request, counted)
             if is_for_pages and (origin := request.headers.get("origin")) is not None:
                 response.headers.update(origins.answer(origin))
             seconds = time.perf_counter() - began
@@ -262,12 +277,12 @@ class Endpoint:
 
         return Route(self.path, serve, methods=[self.method])
 
-    async def _serve(self, server: Server, request: Request, *, is_limited: bool) -> Response:
+    async def _serve(self, server: Server, request: Request, counted: Counted | None) -> Response:
         try:
             principal = await identify(server, self.access, request)
         except Exception as error:  # noqa: BLE001 - the last resort of a request
             return self._problem(error, request)
-        verdict = _count(server, principal, request) if is_limited else None
+        verdict = _count(server, principal, request, counted)
         if verdict is None:
             return await self._run(server, principal, request)
         if not verdict.is_allowed:
@@ -415,10 +430,15 @@ def _too_large(size: int, limit: int) -> PayloadTooLargeError:
     )
 
 
-def _count(server: Server, principal: Principal, request: Request) -> Verdict | None:
+def _count(
+    server: Server, principal: Principal, request: Request, counted: Counted | None
+) -> Verdict | None:
     """Count the call of a caller who was let in; ``None`` where calls are not counted."""
+    if counted is None:
+        return None
     return server.rates.take(
         request.headers.get("authorization", ""),
+        counted,
         is_public=principal.public is not None,
         now=server.units.clock.now(),
     )

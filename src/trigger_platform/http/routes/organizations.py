@@ -140,10 +140,12 @@ async def set_role(call: Incoming[SetRole]) -> Member:
 )
 async def remove_member(call: Incoming[None]) -> Members:
     """Let a member go, and list those who stay."""
-    stay = await call.server.units.write(
-        _dismiss, call.organization, call.path("user_id"), call.role
-    )
-    return Members(members=stay)
+    home, user_id, role = call.organization, call.path("user_id"), call.role
+
+    def work(u: Unit) -> Members:
+        return Members(members=_dismiss(u, home, user_id, role))
+
+    return await call.once_for_caller(Members, work)
 
 
 def _dismiss(u: Unit, home: OrganizationRow, user_id: str, by: Role) -> list[Member]:

@@ -11,20 +11,25 @@ from trigger_core.schemas.projects import (
     ProjectId,
     ProjectInit,
     ProjectName,
+    ProjectRuntimes,
     Projects,
 )
 from trigger_platform.engine import project
 from trigger_platform.engine.project import View
 from trigger_platform.engine.unit import Unit
+from trigger_platform.http import present_deployments
 from trigger_platform.http import present_identity as present
 from trigger_platform.http.auth import Access, Principal
 from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.reads import project_runtimes
+from trigger_platform.reads.project_runtimes import Production
 
 __all__ = [
     "delete_project",
     "initialize_project",
     "list_environments",
     "list_projects",
+    "list_runtimes",
     "read_environment",
     "rename_project",
     "retrieve_project",
@@ -38,6 +43,13 @@ async def list_projects(call: Incoming[None]) -> Projects:
     """List the projects that the caller may see, oldest first."""
     found = await call.server.units.read(_seen, call.principal)
     return Projects([present.project(one) for one in found])
+
+
+@endpoint("GET", "/api/v1/projects/runtimes", access=Access.USER, returns=ProjectRuntimes)
+async def list_runtimes(call: Incoming[None]) -> ProjectRuntimes:
+    """List what the productions of the caller's projects run on."""
+    found = await call.server.units.read(_productions, call.principal)
+    return ProjectRuntimes([present_deployments.production(one) for one in found])
 
 
 @endpoint("GET", _ONE, access=Access.PROJECT_VIEWER, returns=ProjectDetail)
@@ -86,6 +98,10 @@ async def read_environment(call: Incoming[None]) -> ProjectEnvironment:
         api_url=call.server.url,
         project_id=call.project.id,
     )
+
+
+def _productions(u: Unit, caller: Principal) -> list[Production]:
+    return project_runtimes.of(u, caller.organizations(u))
 
 
 def _seen(u: Unit, caller: Principal) -> list[View]:
