@@ -297,3 +297,16 @@ async def test_productions_say_what_they_run_on(prod: Platform) -> None:
     [theirs] = await read(acme.owner)
     assert (theirs["organization"]["title"], theirs["deployment"]) == ("acme", None)
     assert (await prod.http.get("/api/v1/projects/runtimes")).status_code == 401
+
+
+async def test_nobody_builds_images_for_this_platform(prod: Platform) -> None:
+    """Which is what a client reports whose build failed elsewhere."""
+    path = "/api/v1/remote-build-provider-status"
+    answer = await prod.http.get(path, headers={"authorization": ""})
+    assert answer.json()["status"] == "unknown"
+
+
+async def test_an_external_id_is_short(prod: Platform) -> None:
+    """It is a name, not a document."""
+    answer = await prod.http.post(ALL, json={"contentHash": "h", "externalId": "x" * 129})
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_BODY")

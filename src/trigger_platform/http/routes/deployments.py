@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from trigger_core.errors import ConflictError, TriggerError, UnprocessableError
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.deployments import (
+    BuildProvider,
     CancelDeployment,
     DeploymentDetail,
     DeploymentId,
@@ -40,6 +41,7 @@ from trigger_platform.reads.deployments import Filters
 from trigger_platform.store.rows import DeploymentRow, EnvironmentRow
 
 __all__ = [
+    "build_provider",
     "cancel_deployment",
     "current_deployment",
     "deployment_progress",
@@ -249,6 +251,19 @@ async def registry_credentials(call: Incoming[None]) -> Response:
         status=409,
         code="NO_REGISTRY_CREDENTIALS",
         hint="log in with `docker login` where the image is built",
+    )
+
+
+@endpoint(
+    "GET",
+    "/api/v1/remote-build-provider-status",
+    access=Access.OPEN,
+    returns=BuildProvider,
+)
+async def build_provider(_call: Incoming[None]) -> BuildProvider:
+    """Say that nobody builds images for this platform; clients ask after a build elsewhere failed."""
+    return BuildProvider(
+        status="unknown", message="this platform does not build images; use --local-build"
     )
 
 
