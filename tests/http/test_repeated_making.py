@@ -38,6 +38,15 @@ PLAIN: dict[str, tuple[str, Any]] = {
     "organisation": ("/api/v1/orgs", {"title": "Acme"}),
     "project": ("/api/v1/orgs/{home}/projects", {"name": "shop"}),
 }
+REMOVED: dict[str, tuple[str, str]] = {
+    "personal access token": ("/api/v1/access-tokens/{it}", "id"),
+    "organisation token": ("/api/v1/orgs/{home}/access-tokens/{it}", "id"),
+    "environment key": (ROOT + "/prod/api-keys/{it}", "id"),
+    "member": ("/api/v1/orgs/{home}/members/{it}", "members"),
+    "worker group": ("/api/v1/workers/group", "name"),
+}
+"""How what was made is taken away, and what the answer has."""
+
 CONFLICTING = {"member", "worker group"}
 """What cannot be made twice: asked for anew it is refused."""
 
@@ -102,6 +111,24 @@ async def test_who_repeats_himself_gets_the_same_answer(platform: Platform, name
     for mark in ("another mark", None):
         other = await _ask(platform, name, mark)
         assert other.status_code == 409 if name in CONFLICTING else other.json() != first.json()
+
+
+@pytest.mark.parametrize("name", REMOVED)
+async def test_what_was_taken_away_is_taken_away(platform: Platform, name: str) -> None:
+    """Who heard no answer is not told that there is no such thing; who asks anew is."""
+    made = await _made(platform, name, None)
+    path, field = REMOVED[name]
+    which = made["userId"] if name == "member" else made.get("id", "group")
+    address = path.format(home=platform.server.local.project.organization_id, it=which)
+
+    async def remove(mark: str) -> httpx.Response:
+        headers = bearer(platform.server.local.access_token) | {HEADER: mark}
+        return await platform.http.delete(address, headers=headers)
+
+    first, second = await remove("mark"), await remove("mark")
+    assert (first.status_code, field in first.json()) == (200, True)
+    assert (second.status_code, second.json()) == (200, first.json())
+    assert (await remove("another mark")).status_code == 404
 
 
 @pytest.mark.parametrize("name", SECRET)

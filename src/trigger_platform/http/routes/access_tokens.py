@@ -70,10 +70,13 @@ async def create_access_token(call: Incoming[CreateAccessToken]) -> Reply:
 @endpoint("DELETE", f"{_USERS}/{{id}}", access=Access.PERSON, returns=Revoked)
 async def revoke_access_token(call: Incoming[None]) -> Revoked:
     """Revoke a token of the caller's."""
-    await call.server.units.write(
-        access_token.revoke, call.path("id"), user_id=call.principal.user_id
-    )
-    return Revoked(id=call.path("id"))
+    id_, user_id = call.path("id"), call.principal.user_id
+
+    def work(u: Unit) -> Revoked:
+        access_token.revoke(u, id_, user_id=user_id)
+        return Revoked(id=id_)
+
+    return await call.once_for_caller(Revoked, work)
 
 
 @endpoint("GET", _ORGANIZATIONS, access=Access.ORGANIZATION_ADMIN, returns=AccessTokens)
@@ -108,10 +111,13 @@ async def create_organization_token(call: Incoming[CreateOrganizationToken]) -> 
 @endpoint("DELETE", f"{_ORGANIZATIONS}/{{id}}", access=Access.ORGANIZATION_ADMIN, returns=Revoked)
 async def revoke_organization_token(call: Incoming[None]) -> Revoked:
     """Revoke a token of an organisation."""
-    await call.server.units.write(
-        access_token.revoke, call.path("id"), organization_id=call.organization.id
-    )
-    return Revoked(id=call.path("id"))
+    id_, home = call.path("id"), call.organization
+
+    def work(u: Unit) -> Revoked:
+        access_token.revoke(u, id_, organization_id=home.id)
+        return Revoked(id=id_)
+
+    return await call.once_for_caller(Revoked, work)
 
 
 @endpoint("GET", _KEYS, access=Access.PROJECT_ADMIN, returns=EnvironmentKeys)
@@ -150,10 +156,13 @@ async def create_environment_key(call: Incoming[CreateEnvironmentKey]) -> Reply:
 @endpoint("DELETE", f"{_KEYS}/{{id}}", access=Access.PROJECT_ADMIN, returns=Revoked)
 async def revoke_environment_key(call: Incoming[None]) -> Revoked:
     """Revoke a key of an environment."""
-    await call.server.units.write(
-        additional_key.revoke, call.principal.environment, call.path("id")
-    )
-    return Revoked(id=call.path("id"))
+    id_, here = call.path("id"), call.principal.environment
+
+    def work(u: Unit) -> Revoked:
+        additional_key.revoke(u, here, id_)
+        return Revoked(id=id_)
+
+    return await call.once_for_caller(Revoked, work)
 
 
 def _created(made: Made) -> AccessTokenCreated:

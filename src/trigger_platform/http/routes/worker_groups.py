@@ -75,7 +75,11 @@ async def rotate_worker_token(call: Incoming[None]) -> Reply:
 )
 async def delete_worker_group(call: Incoming[None]) -> WorkerGroupName:
     """Remove a group of supervisors; its token opens nothing any more."""
-    return _name(await call.server.units.write(worker_group.delete, call.path("name")))
+
+    def work(u: Unit) -> WorkerGroupName:
+        return _name(worker_group.delete(u, call.path("name")))
+
+    return await call.once_for_caller(WorkerGroupName, work)
 
 
 async def _shown(
