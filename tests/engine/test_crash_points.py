@@ -65,6 +65,7 @@ from trigger_platform.engine.stream import Writer
 from trigger_platform.engine.unit import Unit
 from trigger_platform.otlp import from_json
 from trigger_platform.otlp.offered import offered
+from trigger_platform.otlp.room import Room
 from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow, WorkerGroupRow
 from trigger_platform.store.sqlite import DIALECT
 from trigger_platform.store.statements import migrations
@@ -467,9 +468,11 @@ def _say(engine: Engine, one: Assignment) -> None:
 
 def _export(engine: Engine, one: Assignment) -> int:
     who = {"ctx.run.id": one.run_id}
-    spans = from_json.read(json.dumps(otlp.traces(who, otlp.span("a" * 16))).encode(), "traces")
-    lines = from_json.read(json.dumps(otlp.logs(who, otlp.line("hello"))).encode(), "logs")
-    told = offered([*spans, *lines], engine.clock.now())
+    spans = from_json.read(
+        json.dumps(otlp.traces(who, otlp.span("a" * 16))).encode(), "traces", Room()
+    )
+    lines = from_json.read(json.dumps(otlp.logs(who, otlp.line("hello"))).encode(), "logs", Room())
+    told = offered([*spans, *lines], 0, engine.clock.now())
     taken: telemetry.Taken = engine.call(telemetry.take, engine.environment.id, told)
     return taken.refused
 

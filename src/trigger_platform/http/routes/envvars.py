@@ -60,7 +60,8 @@ async def resolve_variables(call: Incoming[None]) -> Variables:
         rows = variable.rows(u, environment)
         values = {row.name: variable.read(u.keys, row) for row in rows}
         return Variables(
-            variables=values | given, secrets=[row.name for row in rows if row.is_secret]
+            variables=given_variables.beside(values, given),
+            secrets=[row.name for row in rows if row.is_secret],
         )
 
     return await call.server.read(work, call.environment_id)
