@@ -132,7 +132,7 @@ async def test_what_the_platform_cannot_answer_is_an_empty_500(tmp_path: Path) -
     mark = tmp_path / "mark"
     async with supervised(tmp_path, max_runs=1) as one:
         await one.trigger("wait", until=str(tmp_path / "go"), file=str(mark))
-        await one.mark(mark)  # the supervisor has no room, and so no reason to show its token itself
+        await one.mark(mark)  # without room it has no reason to show its token itself
         await one.lock_out()
         headers = {"x-trigger-workload-deployment-id": _token(one)}
         async with httpx.AsyncClient(base_url=one.url, headers=headers, timeout=30) as http:
