@@ -112,7 +112,9 @@ async def _by_browser(server: Server, access: Access, request: Request) -> Princ
     own_role = access.value.own_role if seat.environment.owner_id == person.id else None
     least = own_role or access.value.role
     if seat.role < least:
-        raise forbidden(f"it takes the role {least.name.lower()}, yours is {seat.role.name.lower()}")
+        raise forbidden(
+            f"it takes the role {least.name.lower()}, yours is {seat.role.name.lower()}"
+        )
     return replace(caller, placed=seat.environment, role=seat.role)
 
 
