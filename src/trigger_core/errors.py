@@ -54,6 +54,7 @@ __all__ = [
     "PermissionDeniedError",
     "PollTimeoutError",
     "RateLimitedError",
+    "RunNotFoundError",
     "StaleLeaseError",
     "StoreDamagedError",
     "StoreError",
@@ -243,6 +244,20 @@ class NotFoundError(ApiError):
 
     code = "NOT_FOUND"
     exit_code = ExitCode.NOT_FOUND
+
+
+class RunNotFoundError(NotFoundError):
+    """The environment has no such run."""
+
+    code = "RUN_NOT_FOUND"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            "Run not found",
+            status=404,
+            because=f"there is no run {run_id} in this environment",
+            hint="`trigger runs list` shows the runs there are",
+        )
 
 
 class ConflictError(ApiError):

@@ -76,7 +76,8 @@ from trigger_platform.store.opening import open_database
 
 __all__ = ["ENDPOINTS", "build", "open_server"]
 
-# The routes of the hot path stand first: they are tried in order.
+# The routes of the hot path stand first: they are tried in order. A name in a path may contain slashes, so
+# what a path goes on with stands before what it may end with.
 ENDPOINTS: tuple[Endpoint, ...] = (
     worker.poll_runs,
     worker.report_runs,
@@ -138,8 +139,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     packets.download,
     waits.await_input,
     queues.list_queues,
-    queues.retrieve_queue,
     queues.list_keys,
+    queues.retrieve_queue,
     queues.pause_queue,
     queues.override_queue,
     queues.reset_queue,
@@ -148,12 +149,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     environments.regenerate_key,
     schedules.list_schedules,
     schedules.create_schedule,
+    schedules.next_ticks,
     schedules.retrieve_schedule,
     schedules.update_schedule,
     schedules.delete_schedule,
     schedules.activate_schedule,
     schedules.deactivate_schedule,
-    schedules.next_ticks,
     schedules.list_timezones,
     dev.dequeue_run,
     dev.start_attempt,
@@ -179,6 +180,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     deployments.finalize_deployment_v2,
     deployments.finalize_deployment_v1,
     deployments.registry_credentials,
+    deployments.build_provider,
     deployments.promote_deployment,
     deployments.read_worker,
     otlp.export_traces,
@@ -204,9 +206,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     account.public_claims,
     account.whoami,
     account.platform_notifications,
-    access_tokens.list_tokens,
-    access_tokens.create_token,
-    access_tokens.revoke_token,
+    access_tokens.list_access_tokens,
+    access_tokens.create_access_token,
+    access_tokens.revoke_access_token,
     access_tokens.list_organization_tokens,
     access_tokens.create_organization_token,
     access_tokens.revoke_organization_token,
@@ -228,17 +230,19 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     public_tokens.mint_public_token,
     public_tokens.mint_token,
     public_tokens.mint_as_user,
+    public_tokens.revoke_public_token,
     public_tokens.revoke_public_tokens,
+    public_tokens.revoke_as_user,
     branches.list_branches,
     branches.upsert_branch,
     branches.archive_branch,
     projects.list_projects,
+    projects.list_runtimes,
     projects.retrieve_project,
     projects.rename_project,
     projects.delete_project,
     projects.initialize_project,
     projects.list_environments,
-    projects.dev_status,
     envvars.resolve_variables,
     envvars.list_variables,
     envvars.create_variable,
@@ -305,7 +309,9 @@ def build(server: Server) -> Starlette:
             "outbox": Outbox(server.units),
             "feeds": server.feeds,
             "reconciler": Reconciler(server.units),
-            "retention": Retention(server.units, server.settings.periods, server.blobs),
+            "retention": Retention(
+                server.units, server.settings.periods, server.blobs, server.settings.blob_limit
+            ),
         }
         loops = [asyncio.create_task(loop.run()) for loop in server.loops.values()]
         try:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from trigger_core.errors import EncryptionError
 from trigger_core.redaction import Hidden
 
-__all__ = ["Key", "KeyRing", "fresh_key", "key_of", "parse_keys", "span_of"]
+__all__ = ["Key", "KeyRing", "fresh_key", "is_sealed", "key_of", "parse_keys", "span_of"]
 
 _FORMAT = "s1"
 _NONCE_BYTES = 12
@@ -60,6 +60,11 @@ def parse_keys(text: str, *, at: str) -> tuple[Key, ...]:
 def key_of(sealed: str) -> str:
     """Return the id of the key that sealed a value."""
     return _parts(sealed)[0]
+
+
+def is_sealed(text: str) -> bool:
+    """Tell whether a text is a sealed value."""
+    return text.startswith(f"{_FORMAT}.")
 
 
 def span_of(key_id: str) -> tuple[str, str]:

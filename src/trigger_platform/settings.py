@@ -202,7 +202,8 @@ class Settings(BaseModel):
     blob_limit: int = Field(
         100 * 1024 * 1024,
         gt=0,
-        description="The largest blob that is taken into the folder, in bytes.",
+        description="The largest blob that is taken, in bytes. A larger one in a bucket is removed when it"
+        " is asked for, or within hours.",
     )
     s3_bucket: str | None = Field(
         None,
@@ -244,6 +245,16 @@ class Settings(BaseModel):
     )
     rate_refill: float = Field(
         25.0, gt=0, description="How many of those calls come back in a second."
+    )
+    deployment_rate_limit: int | None = Field(
+        None,
+        ge=0,
+        description="How many calls one key or token may make at once to deploy, beside its other calls;"
+        " 0 is any number. By default 1500 where others reach the server, any number on this machine"
+        " alone.",
+    )
+    deployment_rate_refill: float = Field(
+        50.0, gt=0, description="How many of those calls come back in a second."
     )
     public_rate_limit: int | None = Field(
         None,

@@ -201,6 +201,14 @@ class Remote:
         """Make a public token of this environment."""
         return self._sign(self._send_sync(auth_calls.claims()).sub, claims, life)
 
+    async def revoke_token(self, token: str) -> None:
+        """Refuse a public token of this environment."""
+        await self._send(auth_calls.revoke_public_token(token))
+
+    def revoke_token_sync(self, token: str) -> None:
+        """Refuse a public token of this environment."""
+        self._send_sync(auth_calls.revoke_public_token(token))
+
     def _sign(self, subject: str, claims: dict[str, Any], life: Duration) -> str:
         key = (self._credentials or _session.find()).secret_key
         full = {"sub": subject, "pub": True} | claims

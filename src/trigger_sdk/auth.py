@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from trigger_core.duration import Duration
 from trigger_core.errors import ConfigError
@@ -16,6 +16,7 @@ from trigger_sdk import _lazy
 
 if TYPE_CHECKING:
     from trigger_sdk.item import TaskTarget
+    from trigger_sdk.runs import Column
 
 __all__ = [
     "Scope",
@@ -23,16 +24,26 @@ __all__ = [
     "create_public_token_sync",
     "create_trigger_public_token",
     "create_trigger_public_token_sync",
+    "revoke_public_token",
+    "revoke_public_token_sync",
 ]
 
-Names: TypeAlias = "str | Sequence[str] | bool"
+
+class _Named(Protocol):
+    """What has an id: a task, the handle of a run or a batch, a token that is waited for."""
+
+    @property
+    def id(self) -> str: ...
+
+
+Names: TypeAlias = "str | _Named | Sequence[str | _Named] | bool"
 
 _WIRE_TYPES = {"input_streams": "inputStreams"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What an action is allowed on: ids, or ``True`` for all of a kind.
+    """What an action is allowed on: ids, or things that have one, or ``True`` for all of a kind.
 
     A run can be reached by its own id, its task, one of its tags or its batch.
     """
@@ -52,27 +63,47 @@ class Scope:
             if names is True:
                 yield prefix
             elif names is not False:
-                for name in [names] if isinstance(names, str) else names:
+                for name in _each(names):
                     yield f"{prefix}:{name}"
 
 
+def _each(names: str | _Named | Sequence[str | _Named]) -> Iterator[str]:
+    listed = names if isinstance(names, Sequence) and not isinstance(names, str) else [names]
+    for one in listed:
+        yield one if isinstance(one, str) else one.id
+
+
 async def create_public_token(
-    *, read: Scope | None = None, write: Scope | None = None, expires_in: Duration = "15m"
+    *,
+    read: Scope | None = None,
+    write: Scope | None = None,
+    expires_in: Duration = "15m",
+    skip_columns: Sequence[Column] = (),
 ) -> str:
     """Make a token for a browser, for example ``read=Scope(runs=["run_1"], tags=["user_1"])``.
+
+    Args:
+        read: what it may read.
+        write: what it may write.
+        expires_in: for how long it is good.
+        skip_columns: what its holder does not see of runs that it follows.
 
     Raises:
         ConfigError: it would allow nothing.
         NoSessionError: no platform is known.
     """
-    return await _lazy.remote()().sign_token(_claims(read, write), expires_in)
+    return await _lazy.remote()().sign_token(_claims(read, write, skip_columns), expires_in)
 
 
 def create_public_token_sync(
-    *, read: Scope | None = None, write: Scope | None = None, expires_in: Duration = "15m"
+    *,
+    read: Scope | None = None,
+    write: Scope | None = None,
+    expires_in: Duration = "15m",
+    skip_columns: Sequence[Column] = (),
 ) -> str:
     """Make a token, blocking; see :func:`create_public_token`."""
-    return _lazy.remote()().sign_token_sync(_claims(read, write), expires_in)
+    return _lazy.remote()().sign_token_sync(_claims(read, write, skip_columns), expires_in)
 
 
 async def create_trigger_public_token(
@@ -89,7 +120,24 @@ def create_trigger_public_token_sync(
     return _lazy.remote()().sign_token_sync(_trigger_claims(task, once=once), expires_in)
 
 
-def _claims(read: Scope | None, write: Scope | None) -> dict[str, Any]:
+async def revoke_public_token(token: str) -> None:
+    """Refuse a public token from now on: the token itself, or the id (``jti``) of one the platform signed.
+
+    A token that was signed here and has no id is revoked by itself.
+
+    Raises:
+        NotFoundError: it is of another environment.
+        UnprocessableError: it was not signed with a key of this environment.
+    """
+    await _lazy.remote()().revoke_token(token)
+
+
+def revoke_public_token_sync(token: str) -> None:
+    """Refuse a public token, blocking; see :func:`revoke_public_token`."""
+    _lazy.remote()().revoke_token_sync(token)
+
+
+def _claims(read: Scope | None, write: Scope | None, skip_columns: Sequence[str]) -> dict[str, Any]:
     scopes = [
         *(read.texts("read") if read else ()),
         *(write.texts("write") if write else ()),
@@ -98,7 +146,8 @@ def _claims(read: Scope | None, write: Scope | None) -> dict[str, Any]:
         raise ConfigError(
             "the token would allow nothing", hint='read=Scope(runs=["run_1"]), or write=…'
         )
-    return {"scopes": scopes}
+    claims: dict[str, Any] = {"scopes": scopes}
+    return claims | {"realtime": {"skipColumns": [*skip_columns]}} if skip_columns else claims
 
 
 def _trigger_claims(task: TaskTarget[Any] | str, *, once: bool) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import http.client
 import json
 import socket
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from trigger_core.api.call import Answer, Call
@@ -73,8 +74,7 @@ class Channel:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _send_until_answered(self, call: Call[T]) -> T:
-        text = json.dumps(call.body, ensure_ascii=False, separators=(",", ":"))
-        body = None if call.body is None else text.encode()
+        body = _text(call.body)
         pause = _FIRST_PAUSE_S
         while not self._closed:
             try:
@@ -84,6 +84,8 @@ class Channel:
             except ApiError as error:
                 if not error.retryable:
                     raise
+            if call.repeated and call.body is not None:
+                body = _text({**call.body, **call.repeated})
             time.sleep(pause)
             pause = min(_LONGEST_PAUSE_S, pause * 2)
         raise ConnectionFailedError("the channel is closed")
@@ -114,6 +116,12 @@ class Channel:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _text(body: Mapping[str, Any] | None) -> bytes | None:
+    if body is None:
+        return None
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _refusal(status: int, data: bytes) -> TriggerError:

@@ -40,6 +40,9 @@ __all__ = ["RunController"]
 _START_REPORT_S = 0.02
 """A start is reported by itself only when by then the attempt has neither ended nor said anything."""
 
+_ENDED_KEPT = 5_000
+"""How many leases that are over are known: more than end while an answer is on its way."""
+
 
 class RunController:
     """The runs a worker holds; says what became of them through the outbox."""
@@ -62,11 +65,14 @@ class RunController:
         self._on_idle = on_idle
         self._by_process: dict[ExecutorProcess, ActiveRun] = {}
         self._homeless: list[ActiveRun] = []
+        self._ended: dict[str, int] = {}
         self._paused: set[ExecutorProcess] = set()
 
     def take(self, assignments: Iterable[Assignment], tokens: Mapping[str, str]) -> None:
-        """Execute what the platform has handed out, each with the token for its run."""
+        """Execute what the platform has handed out, with the token for its run; what comes twice once."""
         for assignment in assignments:
+            if self._knows(assignment):
+                continue
             known = self.runs.get(assignment.run_id)
             if known is not None:
                 self._replace(known)
@@ -187,6 +193,14 @@ class RunController:
         """The worker ends: what was running is retried elsewhere or later."""
         for run in self.runs.values():
             run.end("stopped")
+
+    def _knows(self, assignment: Assignment) -> bool:
+        """Tell whether it was handed out before: a question that is repeated is answered with it again."""
+        run_id, lease = assignment.run_id, assignment.lease
+        held = self.runs.get(run_id)
+        return self._ended.get(run_id) == lease or (
+            held is not None and held.assignment.lease == lease
+        )
 
     def _settle(self, run: ActiveRun) -> None:
         """Give the run to the version it belongs to."""
@@ -357,6 +371,9 @@ class RunController:
     def _forget(self, run: ActiveRun) -> None:
         if self.runs.pop(run.run_id, None) is None:
             return
+        self._ended[run.run_id] = run.assignment.lease
+        if len(self._ended) > _ENDED_KEPT:
+            del self._ended[next(iter(self._ended))]
         run.finish()
         run.move_to(None)
         self._on_idle()

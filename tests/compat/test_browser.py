@@ -290,6 +290,20 @@ def test_a_page_whose_token_ends_is_told_and_stops(show: Opens, dev: Dev) -> Non
     assert row.asked_within(500) + values.asked_within(500) == 0
 
 
+@pytest.mark.parametrize("opens", VERSIONS[-1:], indirect=True)
+def test_a_page_that_renews_its_token_goes_on(show: Opens, dev: Dev) -> None:
+    """As newer hooks of streams do, where they were when the old one expired."""
+    run_id = dev.trigger("counting", 1)
+    tab = show("Renewed", _reads(run_id, expires_in="3s"), run=run_id, next=_reads(run_id))
+    tab.shows(parts=[0])
+    until(
+        lambda: tab.asked_within(50) and len(tab.requests) >= 4, what="a request with the new token"
+    )
+
+    _approve(run_id)
+    tab.shows(parts=[0, -1])
+
+
 def test_a_page_whose_token_is_revoked_is_told_and_stops(show: Opens, dev: Dev) -> None:
     """With its next request, and a stream after some seconds."""
     run_id = dev.trigger("counting", 1)

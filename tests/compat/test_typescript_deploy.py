@@ -161,6 +161,14 @@ def test_what_it_deploys_is_current_with_all_its_tasks(ts: Deployer) -> None:
     assert [(one["task"], one["timezone"]) for one in declared] == [("ts-ticking", "Europe/Berlin")]
 
 
+def test_it_lists_what_productions_run_on(ts: Deployer) -> None:
+    done = ts.run("projects", "list", "--skip-telemetry")
+
+    assert done.returncode == 0, done.stdout
+    assert ts.ref in done.stdout
+    assert ts.all[0]["runtime"] in done.stdout
+
+
 def test_a_run_is_queued_for_that_version(ts: Deployer) -> None:
     """A worker that serves the version is given it; a container would do so with the version's image."""
     body = {"payload": {"n": 1}, "options": {}}

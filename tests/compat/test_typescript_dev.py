@@ -74,6 +74,11 @@ def test_a_task_is_given_what_it_needs_and_its_output_arrives(ts: TypeScript, la
     assert got["secret"] == "kept"
 
 
+def test_an_attempt_speaks_for_its_run_with_its_token(ts: TypeScript) -> None:
+    run = ts.session.result(ts.session.trigger("ts-reads-itself", {}))
+    assert run.output == {"status": 200, "id": run.id}
+
+
 def test_a_task_without_payload_and_output(ts: TypeScript) -> None:
     assert ts.output_of("ts-nothing") is None
 

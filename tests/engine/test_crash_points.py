@@ -29,6 +29,7 @@ from trigger_core.schemas.metadata import MetadataFlush, MetadataUpdate
 from trigger_core.schemas.runs import LogRecord, ReplayedRun
 from trigger_core.schemas.schedules import CreateSchedule, UpdateSchedule
 from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions, TriggerTask
+from trigger_core.schemas.worker_groups import WorkerGroupName
 from trigger_core.schemas.workers import Assignment, GivenUp, Held, LogLine, StartRetry, Verdict
 from trigger_platform.engine import (
     batch,
@@ -41,25 +42,30 @@ from trigger_platform.engine import (
     heartbeat,
     idempotency,
     invariants,
+    kept_answer,
     metadata,
     project,
     queue,
     replay,
     request,
     retention,
+    revocation,
     schedule,
     stream,
     tags,
     telemetry,
     token,
     trigger,
+    worker_group,
 )
+from trigger_platform.engine.kept_answer import Asked
 from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.run_filter import RunFilter
 from trigger_platform.engine.stream import Writer
 from trigger_platform.engine.unit import Unit
 from trigger_platform.otlp import from_json
 from trigger_platform.otlp.offered import offered
+from trigger_platform.otlp.room import Room
 from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow, ScheduleRow, WorkerGroupRow
 from trigger_platform.store.sqlite import DIALECT
 from trigger_platform.store.statements import migrations
@@ -69,6 +75,7 @@ QUEUE = "task/task"
 MANY = 201
 """More than one sweep releases."""
 
+ASKED = Asked("user_1", RequestKey("/api/v1/workers", "mark"), shows_secret=True)
 BUILD_ERROR = DeploymentError(name="E", message="m")
 POLICY = RetryPolicy(max_attempts=3, min_delay_ms=1_000, randomize=False)
 
@@ -408,6 +415,8 @@ def _old(engine: Engine, name: str) -> None:
     _bulk(engine, "CANCEL")
     engine.sweep()
     _upload(engine)
+    engine.call(revocation.revoke, engine.environment, "jti", engine.clock.now() + 1)
+    engine.call(kept_answer.once, ASKED, WorkerGroupName, _grouped)
     _late_for_its_key(engine)
     engine.advance(40 * 86_400_000)
     for earlier in retention.SWEEPS:
@@ -415,6 +424,10 @@ def _old(engine: Engine, name: str) -> None:
             break
         while _sweep_old(engine, earlier):
             pass
+
+
+def _grouped(u: Unit) -> WorkerGroupName:
+    return WorkerGroupName(name=worker_group.create(u, "asked for").group.name)
 
 
 def _late_for_its_key(engine: Engine) -> None:
@@ -455,9 +468,11 @@ def _say(engine: Engine, one: Assignment) -> None:
 
 def _export(engine: Engine, one: Assignment) -> int:
     who = {"ctx.run.id": one.run_id}
-    spans = from_json.read(json.dumps(otlp.traces(who, otlp.span("a" * 16))).encode(), "traces")
-    lines = from_json.read(json.dumps(otlp.logs(who, otlp.line("hello"))).encode(), "logs")
-    told = offered([*spans, *lines], engine.clock.now())
+    spans = from_json.read(
+        json.dumps(otlp.traces(who, otlp.span("a" * 16))).encode(), "traces", Room()
+    )
+    lines = from_json.read(json.dumps(otlp.logs(who, otlp.line("hello"))).encode(), "logs", Room())
+    told = offered([*spans, *lines], 0, engine.clock.now())
     taken: telemetry.Taken = engine.call(telemetry.take, engine.environment.id, told)
     return taken.refused
 
@@ -474,8 +489,12 @@ def _upload(engine: Engine) -> None:
 
 def _uploaded(engine: Engine) -> int | None:
     engine.call(blob.uploaded, engine.environment, "p", "text/plain", 3)
+    return _found(engine).size
+
+
+def _found(engine: Engine) -> BlobRow:
     found: BlobRow = engine.call(blob.find, engine.environment, "p")
-    return found.size
+    return found
 
 
 def _unused(engine: Engine) -> list[BlobRow]:
@@ -572,6 +591,16 @@ CASES = [
     ),
     Case("blob.expect", lambda e, _: _upload(e)),
     Case("blob.uploaded", lambda e, _: _uploaded(e), _upload),
+    Case(
+        "blob.measured",
+        lambda e, row: e.call(blob.measured, row, 3, 10),
+        lambda e: (_upload(e), e.clock.advance(blob.UPLOAD_MS + 1), _found(e))[-1],
+    ),
+    Case(
+        "blob.measured, too large",
+        lambda e, row: e.call(blob.measured, row, 11, 10),
+        lambda e: (_upload(e), _found(e))[-1],
+    ),
     Case("blob.forget", lambda e, gone: e.call(blob.forget, gone), _unused),
     Case(
         "batch.open_batch",
@@ -698,6 +727,14 @@ CASES = [
         _schedule,
     ),
     Case("schedule.delete", _deleted, _schedule),
+    Case(
+        "kept_answer.once",
+        lambda e, _: e.call(kept_answer.once, ASKED, WorkerGroupName, _grouped).name,
+    ),
+    Case(
+        "revocation.revoke",
+        lambda e, _: e.call(revocation.revoke, e.environment, "jti", e.clock.now() + 1),
+    ),
     Case("report: suspended", lambda e, s: e.suspend(*s).ok, _waiting_to_be_frozen),
     Case("report: checkpoint lost", lambda e, a: e.lose_checkpoint(a), _restored),
     Case("snapshot_channel.sit", lambda e, _: Session(e).sit()),

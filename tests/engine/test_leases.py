@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.engine import Engine, open_engine, task
+from trigger_core.schemas.workers import Succeeded
 
 
 @pytest.mark.behaviour(145)
@@ -137,3 +138,43 @@ def test_runs_behind_a_full_queue_expire_too() -> None:
 
     assert engine.run(waiting).status == "EXPIRED"
     engine.db.close()
+
+
+def test_a_worker_that_heard_no_answer_and_asks_again_is_given_what_it_had(engine: Engine) -> None:
+    """At once, and not when the lease is over; within what it asks for, under the same lease."""
+    engine.trigger_many(4)
+    lost = engine.claim(2)
+    again = engine.poll(3, is_repeated=True).runs
+
+    assert {(one.run_id, one.lease) for one in again[:2]} == {
+        (one.run_id, one.lease) for one in lost
+    }
+    assert len(again) == 3
+    assert len(engine.claim()) == 1
+
+
+def test_a_report_that_is_repeated_is_given_what_its_answer_had(engine: Engine) -> None:
+    """What was reported counts once."""
+    engine.trigger_many(2)
+    [first] = engine.claim(1)
+    done = Succeeded(run_id=first.run_id, lease=first.lease)
+    lost = engine.report(completions=[done], claim=1)
+    again = engine.report(completions=[done], claim=1, is_repeated=True)
+
+    assert again.verdicts == lost.verdicts
+    assert [one.lease for one in again.runs] == [one.lease for one in lost.runs]
+
+
+def test_what_has_begun_or_belongs_to_others_is_not_handed_out_again(engine: Engine) -> None:
+    """Nor anything to a worker that asks for the first time, or for nothing."""
+    engine.started()
+    engine.trigger()
+    [pending] = engine.claim()
+    assert engine.poll().runs == []
+    assert engine.poll(0, is_repeated=True).runs == []
+    again = engine.poll(is_repeated=True).runs
+    assert [one.run_id for one in again] == [pending.run_id]
+    neighbour = engine.neighbour()
+    neighbour.connect(engine.boot)
+
+    assert neighbour.poll(is_repeated=True).runs == []

@@ -19,6 +19,7 @@ from trigger_platform.engine import telemetry
 from trigger_platform.http import present_traces
 from trigger_platform.otlp import from_json
 from trigger_platform.otlp.offered import offered
+from trigger_platform.otlp.room import Room
 from trigger_platform.reads import traces
 from trigger_platform.reads.trace_tree import DEEPEST, Node, Tree, walk
 from trigger_platform.reads.traces import Limits
@@ -38,7 +39,7 @@ def _outline(node: Node) -> Outline:
 def _export(engine: Engine, run_id: str, *spans: dict[str, Any]) -> None:
     for at in range(0, len(spans), 1_000):
         body = json.dumps(otlp.traces({"ctx.run.id": run_id}, *spans[at : at + 1_000])).encode()
-        request = offered(from_json.read(body, "traces"), engine.clock.now())
+        request = offered(from_json.read(body, "traces", Room()), 0, engine.clock.now())
         taken = engine.call(telemetry.take, engine.environment.id, request)
         assert taken.refused == 0, taken
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from urllib.parse import quote
 
 import jwt
 import pytest
 
-from support.http import Platform
+from support.http import PROJECT, Platform
 
 REQUIRED = {
     "id",
@@ -249,3 +250,44 @@ async def test_every_attempt_is_told_with_an_id_and_its_moments(platform: Platfo
     assert attempt["updatedAt"] == attempt["completedAt"] == "2025-11-24T16:00:01.000Z"
     result = (await platform.http.get(f"/api/v1/runs/{run_id}/result")).json()
     assert (result["ok"], result["usage"]) == (False, {"durationMs": 0})
+
+
+SLASHED = "billing/send invoice"
+
+
+async def test_a_name_in_a_path_may_contain_slashes(platform: Platform) -> None:
+    """Clients encode it once."""
+    name = quote(SLASHED, safe="")
+    made = await platform.http.post(f"/api/v1/tasks/{name}/trigger", json={})
+    assert made.status_code == 200, made.text
+    batch = await platform.http.post(f"/api/v1/tasks/{name}/batch", json={"items": [{}]})
+    assert batch.status_code == 200, batch.text
+    listed = (await platform.http.get("/api/v1/runs")).json()["data"]
+    assert [run["taskIdentifier"] for run in listed] == [SLASHED] * 2
+
+    await platform.work(SLASHED)
+    queue, of = f"/api/v1/queues/{name}", {"type": "task"}
+    found = await platform.http.get(queue, params=of)
+    assert (found.status_code, found.json()["name"]) == (200, SLASHED)
+    keys = (await platform.http.get(f"{queue}/keys", params=of)).json()
+    assert "data" in keys
+    paused = await platform.http.post(f"{queue}/pause", json=of | {"action": "pause"})
+    assert paused.json()["paused"] is True
+    twice = await platform.http.get(f"/api/v1/queues/{quote(name, safe='')}", params=of)
+    assert twice.json()["id"] == found.json()["id"]
+
+
+async def test_a_schedule_is_found_by_a_key_with_slashes(platform: Platform) -> None:
+    """Also where the path goes on."""
+    path = f"/api/v1/projects/{PROJECT}/background-workers"
+    nightly = {"id": "nightly", "filePath": "a.py", "triggerSource": "schedule"}
+    metadata = {"packageVersion": "0", "contentHash": "x", "tasks": [nightly]}
+    await platform.http.post(path, json={"localOnly": True, "metadata": metadata})
+    body = {"task": "nightly", "cron": "0 3 * * *", "deduplicationKey": "user/1"}
+    await platform.http.post("/api/v1/schedules", json=body)
+
+    one = f"/api/v1/schedules/{quote('user/1', safe='')}"
+    assert (await platform.http.get(one)).json()["deduplicationKey"] == "user/1"
+    assert (await platform.http.post(f"{one}/deactivate")).json()["active"] is False
+    assert "data" in (await platform.http.get(f"{one}/next")).json()
+    assert (await platform.http.delete(one)).status_code == 200

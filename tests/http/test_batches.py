@@ -99,8 +99,9 @@ async def test_lines_that_are_no_items_are_refused(platform: Platform) -> None:
 
 
 async def test_a_batch_with_a_key_is_made_once(platform: Platform) -> None:
-    """The second answer says that it is cached."""
+    """The second answer says that it is cached, once all its items are there."""
     batch_id = await _open(platform, 1, idempotencyKey="k")
+    await _stream(platform, batch_id, _item(0))
     again = await platform.http.post("/api/v3/batches", json={"runCount": 1, "idempotencyKey": "k"})
 
     assert (again.status_code, again.json()["id"], again.json()["isCached"]) == (
@@ -108,6 +109,22 @@ async def test_a_batch_with_a_key_is_made_once(platform: Platform) -> None:
         batch_id,
         True,
     )
+
+
+async def test_a_batch_whose_maker_died_half_way_is_completed_by_the_next_one_with_its_key(
+    platform: Platform,
+) -> None:
+    """It is asked for the items as if the batch were new; one with another number of items is not."""
+    batch_id = await _open(platform, 2, idempotencyKey="k")
+    await _stream(platform, batch_id, _item(0))
+    body = {"runCount": 2, "idempotencyKey": "k"}
+    again = (await platform.http.post("/api/v3/batches", json=body)).json()
+    other = (await platform.http.post("/api/v3/batches", json=body | {"runCount": 3})).json()
+    added = (await _stream(platform, batch_id, _item(0), _item(1))).json()
+
+    assert (again["id"], again["isCached"]) == (batch_id, False)
+    assert (other["id"], other["isCached"]) == (batch_id, True)
+    assert (added["sealed"], added["itemsAccepted"], added["itemsDeduplicated"]) == (True, 1, 1)
 
 
 async def test_a_child_over_http_blocks_its_parent(platform: Platform) -> None:

@@ -132,3 +132,75 @@ def test_half_of_the_settings_is_not_enough() -> None:
     with pytest.raises(UsageError, match="s3_access_key_id"):
         open_blobs(settings, SystemClock().now)
     assert isinstance(_blobs("https://s3.example.com"), S3Blobs)
+
+
+@pytest.fixture
+async def narrow(store: str) -> AsyncIterator[Platform]:
+    """A platform that lets blobs have ten bytes; its time is the real one."""
+    async with serving(**_settings(store), blob_limit=10) as platform:
+        platform.clock.advance(SystemClock().now() - platform.clock.now())
+        yield platform
+
+
+async def _upload(platform: Platform, name: str, size: int) -> None:
+    place = (await platform.http.put(f"/api/v2/packets/{name}")).json()
+    async with httpx.AsyncClient() as outside:
+        assert (await outside.put(place["presignedUrl"], content=b"x" * size)).is_success
+
+
+async def _known_size(platform: Platform, name: str) -> int | None:
+    own = platform.server.local.environment
+    return (await platform.server.units.read(blob.find, own, name)).size
+
+
+async def _sweep(platform: Platform) -> None:
+    server = platform.server
+    await Retention(
+        server.units, server.settings.periods, server.blobs, server.settings.blob_limit
+    ).run_once()
+
+
+async def test_what_is_larger_than_allowed_is_not_handed_out(narrow: Platform) -> None:
+    """Only the store saw it arrive, so it is looked at when somebody asks for it; then it is removed."""
+    await _upload(narrow, "large", 11)
+    await _upload(narrow, "small", 10)
+    assert (await narrow.http.get("/api/v1/packets/small")).status_code == 200
+    refused = await narrow.http.get("/api/v1/packets/large")
+    assert (refused.status_code, refused.json()["error"]) == (413, "the packet is too large")
+    assert (await narrow.http.get("/api/v1/packets/large")).status_code == 404
+    await _sweep(narrow)
+
+    own, blobs = narrow.server.local.environment, narrow.server.blobs
+    assert blobs is not None
+    assert [await blobs.size(own.id, name) for name in ("large", "small")] == [None, 10]
+
+
+async def test_a_size_counts_when_nobody_can_upload_any_more(narrow: Platform) -> None:
+    """The same address takes another upload until then, and another address replaces it."""
+    await _upload(narrow, "a", 10)
+    assert (await narrow.http.get("/api/v1/packets/a")).status_code == 200
+    assert await _known_size(narrow, "a") is None
+    narrow.clock.advance(blob.UPLOAD_MS + 1)
+    assert (await narrow.http.get("/api/v1/packets/a")).status_code == 200
+    assert await _known_size(narrow, "a") == 10
+    narrow.clock.advance(-blob.UPLOAD_MS)
+    await _upload(narrow, "a", 11)
+    assert (await narrow.http.get("/api/v1/packets/a")).status_code == 413
+
+
+async def test_what_nobody_asks_for_is_looked_at_as_well(narrow: Platform) -> None:
+    """Once its address takes no more; what was never uploaded is waited for, and disturbs nothing."""
+    for name, size in (("large", 11), ("small", 10)):
+        await _upload(narrow, name, size)
+    await narrow.http.put("/api/v2/packets/none")
+    await _sweep(narrow)
+    assert await _known_size(narrow, "small") is None
+    narrow.clock.advance(blob.UPLOAD_MS + 1)
+    await _sweep(narrow)
+
+    assert await _known_size(narrow, "small") == 10
+    assert await _known_size(narrow, "none") is None
+    assert (await narrow.http.get("/api/v1/packets/large")).status_code == 404
+    own, blobs = narrow.server.local.environment, narrow.server.blobs
+    assert blobs is not None
+    assert await blobs.size(own.id, "large") is None

@@ -10,6 +10,7 @@ import pytest
 
 from support.deploying import ALL, begin, deploy, finalize, index, metadata
 from support.http import PROJECT, Platform
+from support.tenants import bearer, settle
 from trigger_platform.engine import environment as environments
 from trigger_platform.engine import organization, project, user
 from trigger_platform.engine.unit import Unit
@@ -263,3 +264,49 @@ async def test_deployments_of_others_are_not_there(prod: Platform) -> None:
         after = {"page[after]": made["id"]}
         assert (await prod.http.get(ALL, headers=headers, params=after)).json()["data"] == []
     assert await _read(prod, made["id"]) == before
+
+
+async def test_productions_say_what_they_run_on(prod: Platform) -> None:
+    """One line for each project of the caller, by name; ``null`` where nothing is current yet."""
+    server = prod.server
+    acme = await settle(prod, "acme")
+    mine = bearer(server.local.access_token)
+
+    async def read(caller: dict[str, str]) -> list[dict[str, Any]]:
+        answer = await prod.http.get("/api/v1/projects/runtimes", headers=caller)
+        assert answer.status_code == 200, answer.text
+        return list(answer.json())
+
+    [before] = await read(mine)
+    assert before["deployment"] is None
+    made = await deploy(prod, "task")
+    [after] = await read(mine)
+    project = server.local.project
+    assert after["project"] == {
+        "name": project.name, "slug": project.slug, "externalRef": project.ref,
+    }  # fmt: skip
+    assert set(after["organization"]) == {"title", "slug"}
+    assert after["environment"] == {"slug": "prod"}
+    assert after["deployment"] | {"deployedAt": "x"} == {
+        "runtime": "node-22",
+        "runtimeVersion": "22.13.0",
+        "nodeMajor": 22,
+        "deployedAt": "x",
+        "shortCode": made["shortCode"],
+    }
+    [theirs] = await read(acme.owner)
+    assert (theirs["organization"]["title"], theirs["deployment"]) == ("acme", None)
+    assert (await prod.http.get("/api/v1/projects/runtimes")).status_code == 401
+
+
+async def test_nobody_builds_images_for_this_platform(prod: Platform) -> None:
+    """Which is what a client reports whose build failed elsewhere."""
+    path = "/api/v1/remote-build-provider-status"
+    answer = await prod.http.get(path, headers={"authorization": ""})
+    assert answer.json()["status"] == "unknown"
+
+
+async def test_an_external_id_is_short(prod: Platform) -> None:
+    """It is a name, not a document."""
+    answer = await prod.http.post(ALL, json={"contentHash": "h", "externalId": "x" * 129})
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_BODY")

@@ -24,7 +24,6 @@ from support import keys, postgres
 from support.http import METRICS_TOKEN, PROJECT
 from trigger_platform.app import ENDPOINTS
 from trigger_platform.engine import worker_group
-from trigger_platform.http import openapi
 from trigger_platform.http.access import Credential
 from trigger_platform.http.endpoint import Endpoint
 from trigger_platform.http.server import Server
@@ -136,7 +135,7 @@ def test_every_answer_is_one_that_the_description_names(
     schema,
 ) -> None:
     """No request makes the server fail, every answer has a promised shape, every route asks who calls."""
-    operation = schema[openapi.path_of(endpoint)][endpoint.method]
+    operation = schema[endpoint.shown_path][endpoint.method]
     case = data.draw(operation.as_strategy())
     token = next((tokens[one] for one in endpoint.access.value.takes if one in tokens), "")
     case.call_and_validate(headers={"Authorization": f"Bearer {token}"}, checks=CHECKS, timeout=20)
@@ -147,4 +146,4 @@ def test_every_route_is_described(schema) -> None:
     described_routes = {
         (result.ok().method.upper(), result.ok().path) for result in schema.get_all_operations()
     }
-    assert described_routes == {(one.method, openapi.path_of(one)) for one in ENDPOINTS}
+    assert described_routes == {(one.method, one.shown_path) for one in ENDPOINTS}

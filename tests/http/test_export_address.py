@@ -132,6 +132,22 @@ async def test_a_deployed_run_exports_to_the_address_it_is_given(prod: Prod) -> 
     assert [line["message"] for line in lines if line["source"] == "otel"] == ["hello"]
 
 
+async def test_where_the_projects_own_exporters_send_to_is_its_affair(prod: Prod) -> None:
+    """The platform's address has a name of its own; other names of the platform's are not given up."""
+    await deploy(prod.platform, "task")
+    ref = prod.platform.server.local.project.ref
+    theirs = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector.example"}
+    path = f"/api/v1/projects/{ref}/envvars/prod/import"
+    answer = await prod.platform.http.post(path, json={"variables": theirs})
+    assert answer.status_code == 200, answer.text
+
+    begun = await prod.begin()
+    assert begun["envVars"]["OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://collector.example"
+    assert _path(begun).startswith("/otel/tr_otlp_")
+    loaded = (await prod.platform.http.get(f"/api/v1/projects/{ref}/envvars")).json()["variables"]
+    assert loaded["OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://collector.example"
+
+
 async def test_what_others_did_is_refused_and_counted(prod: Prod) -> None:
     """Runs of another version and of another environment, and what names no run."""
     await deploy(prod.platform, "task", contentHash="a")

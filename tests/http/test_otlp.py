@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -350,6 +353,15 @@ async def test_a_wrong_key_is_refused_and_not_ignored(platform: Platform) -> Non
     assert await _rows(platform, "span_id") == []
 
 
+async def test_the_key_of_another_collector_is_not_looked_at(platform: Platform) -> None:
+    """A project that sets ``OTEL_EXPORTER_OTLP_HEADERS`` for its own exporters sends them to us too."""
+    who = await _started(platform)
+    body = otlp.traces(who, otlp.span("a" * 16))
+    for shown in ("Basic dXNlcjpwYXNz", "Bearer a.b.c", "secret"):
+        assert await _export(platform, "traces", body, authorization=shown) == {}
+    assert await _rows(platform, "span_id") == [("a" * 16,)]
+
+
 GZIP = {"content-type": "application/json", "content-encoding": "gzip"}
 JSON = {"content-type": "application/json"}
 
@@ -459,13 +471,65 @@ async def test_too_many_records_at_once_are_refused_from_the_limit_on(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first are taken."""
-    monkeypatch.setattr("trigger_platform.otlp.offered.RECORDS_AT_ONCE", 2)
+    monkeypatch.setattr("trigger_platform.otlp.room.RECORDS", 2)
     who = await _started(platform)
     spans = [otlp.span(f"{n:016x}") for n in range(1, 6)]
     told = (await _export(platform, "traces", otlp.traces(who, *spans)))["partialSuccess"]
 
     assert told["rejectedSpans"] == "3"
     assert len(await _rows(platform, "span_id")) == 2
+
+
+async def test_attributes_that_say_whose_a_span_is_count_beside_the_others(
+    platform: Platform,
+) -> None:
+    """However many of others stand before them."""
+    who = await _started(platform)
+    many = {f"k{n}": n for n in range(300)} | {"$metadata.ctx.run.id": who["ctx.run.id"]}
+    body = otlp.traces({}, otlp.span("a" * 16, attributes=otlp.attributes(many)))
+    assert await _export(platform, "traces", body) == {}
+
+    [(attributes,)] = await _rows(platform, "attributes")
+    assert len(json.loads(attributes)) == 256
+
+
+async def test_who_shows_nothing_sends_less(platform: Platform) -> None:
+    """Packed or not; a key allows more."""
+    large = b" " * (2 * 1024 * 1024) + b"{}"
+    for content, headers in ((large, JSON), (gzip.compress(large), GZIP)):
+        path = "/otel/v1/traces"
+        answer = await platform.http.post(path, content=content, headers=headers)
+        assert answer.status_code == 200
+        answer = await platform.http.post(path, content=content, headers=headers | NOBODY)
+        assert answer.status_code == 413
+
+
+async def test_strangers_who_never_finish_hold_up_nobody_who_shows_something(
+    platform: Platform,
+) -> None:
+    """Sixteen of them are listened to at a time; the next one waits for its turn."""
+    who = await _started(platform)
+    heard, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"{"
+        heard.release()
+        await go_on.wait()
+        yield b"}"
+
+    def stranger() -> asyncio.Task[httpx.Response]:
+        headers = JSON | NOBODY
+        asking = platform.http.post("/otel/v1/traces", content=slowly(), headers=headers)
+        return asyncio.create_task(asking)
+
+    strangers = [stranger() for _ in range(17)]
+    for _ in range(16):
+        await heard.acquire()
+    assert await _export(platform, "traces", otlp.traces(who, otlp.span("a" * 16))) == {}
+    assert heard.locked()
+    go_on.set()
+    answers = await asyncio.gather(*strangers)
+    assert {answer.status_code for answer in answers} == {200}
 
 
 async def test_numbers_that_json_does_not_have_are_read_back_as_nothing(platform: Platform) -> None:

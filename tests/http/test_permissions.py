@@ -240,6 +240,7 @@ def test_a_route_for_anybody_is_one_of_these() -> None:
 
 
 OPEN = {
+    "/api/v1/remote-build-provider-status",
     "/blobs/{environment_id}/{name:path}",
     "/healthz",
     "/login",

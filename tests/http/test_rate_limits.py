@@ -54,6 +54,25 @@ async def test_what_the_worker_and_the_packets_need_is_not_counted() -> None:
         assert (await platform.http.post("/engine/v1/worker/connect", json=seat)).status_code == 200
 
 
+async def test_who_deploys_has_a_bucket_of_his_own() -> None:
+    """Triggers take nothing from it, nor it from triggers; what running code asks is no part of it."""
+    limits = {"rate_limit": 2, "rate_refill": 0.01, "deployment_rate_limit": 3}
+    async with serving(**limits, deployment_rate_refill=0.5) as platform:
+        project = f"/api/v1/projects/{platform.server.local.project.ref}"
+        first = await platform.http.get("/api/v1/deployments")
+        assert first.headers["x-ratelimit-limit"] == "3"
+        assert (await _statuses(platform, 1, "/api/v3/deployments/x/finalize")) == [405]
+        assert await _statuses(platform, 1, f"{project}/dev") == [200]
+        assert await _statuses(platform, 2, f"{project}/envvars") == [200, 429]
+        assert await _statuses(platform, 1, "/api/v1/deployments/current") == [404]
+        assert await _statuses(platform, 2) == [200, 429]
+        refused = await platform.http.post("/api/v1/deployments", json={"contentHash": "x"})
+        assert (refused.status_code, refused.json()["limit"]) == (429, 3)
+        platform.clock.advance(2_000)
+        made = await platform.http.post("/api/v1/deployments", json={"contentHash": "x"})
+        assert made.status_code == 200
+
+
 async def test_who_was_not_let_in_takes_nothing_from_others() -> None:
     """Guessing keys empties no bucket."""
     async with serving(rate_limit=2, rate_refill=0.01) as platform:

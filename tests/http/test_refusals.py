@@ -65,6 +65,10 @@ async def test_an_unknown_run_is_not_worth_another_try(platform: Platform) -> No
     for path in ("/api/v3/runs/run_x", "/api/v1/runs/run_x/logs", "/api/v1/runs/run_x/follow"):
         answer = await platform.http.get(path)
         assert (answer.status_code, answer.headers["x-should-retry"]) == (404, "false")
+        assert (answer.json()["error"], "run_x" in answer.json()["because"]) == (
+            "Run not found",
+            True,
+        )
 
 
 async def test_a_token_of_a_person_is_no_environment_key(platform: Platform) -> None:
@@ -116,7 +120,7 @@ async def test_the_description_lists_every_route(platform: Platform) -> None:
     listed = {
         (method.upper(), path) for path, item in description["paths"].items() for method in item
     }
-    assert listed == {(one.method, one.path.replace(":path}", "}")) for one in ENDPOINTS}
+    assert listed == {(one.method, one.shown_path) for one in ENDPOINTS}
     for item in description["paths"].values():
         for operation in item.values():
             assert operation["summary"]

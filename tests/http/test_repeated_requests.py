@@ -23,6 +23,7 @@ REQUESTS: dict[str, tuple[str, Any]] = {
     "batch v3": ("/api/v3/batches", {"runCount": 3}),
     "token": ("/api/v1/waitpoints/tokens", {}),
     "replay": ("/api/v1/runs/{run}/replay", None),
+    "deployment": ("/api/v1/deployments", {"contentHash": "x", "type": "UNMANAGED"}),
     "schedule": ("/api/v1/schedules", {"task": "tick", "cron": "0 * * * *"}),
 }
 

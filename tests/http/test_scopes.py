@@ -158,3 +158,38 @@ def _respelled(header: str) -> str:
     """The last letter of a signature has two bits that mean nothing."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     return header[:-1] + letters[letters.index(header[-1]) ^ 1]
+
+
+async def test_who_may_read_all_tasks_may_list_all_runs(platform: Platform) -> None:
+    """Who may read one task may list its runs."""
+    await platform.trigger("send")
+    assert await _status(platform, "GET", "/api/v1/runs", "read:tasks") == 200
+    assert await _status(platform, "GET", "/api/v1/runs", "read:tasks:send") == 403
+    narrowed = "/api/v1/runs?filter[taskIdentifier]=send"
+    assert await _status(platform, "GET", narrowed, "read:tasks:send") == 200
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"), [("batchTrigger:batch", 202), ("batchTrigger:tasks", 202), ("batch", 403)]
+)
+async def test_who_may_trigger_batches_may_trigger_them_of_all_tasks(
+    platform: Platform, scope: str, status: int
+) -> None:
+    """Whether the tasks are named or not."""
+    for tasks in ([], ["a", "b"]):
+        made = await platform.http.post(
+            "/api/v3/batches",
+            json={"runCount": 2, "taskIdentifiers": tasks},
+            headers=_headers(platform, scope),
+        )
+        assert made.status_code == status, made.text
+
+
+async def test_a_refusal_says_that_it_is_about_the_token(platform: Platform) -> None:
+    """In the words that clients read."""
+    answer = await platform.http.get("/api/v1/runs", headers=_headers(platform, "read:runs:run_x"))
+
+    told = answer.json()
+    assert (answer.status_code, told["error"], told["code"], told["param"], told["type"]) == (
+        403, "Unauthorized", "unauthorized", "access_token", "authorization",
+    )  # fmt: skip

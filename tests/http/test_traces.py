@@ -150,6 +150,53 @@ async def test_a_batch_of_a_run_that_is_not_there_is_refused(platform: Platform)
     assert (await platform.http.post("/api/v3/batches", json=body)).status_code == 404
 
 
+async def test_a_span_whose_end_nobody_told_ends_with_its_run(
+    platform: Platform, told: str
+) -> None:
+    """Its process was killed; until the run is over the span goes on."""
+    body = otlp.traces({"ctx.run.id": told}, otlp.span("c" * 16, "open", endTimeUnixNano="0"))
+    await platform.http.post("/otel/v1/traces", json=body)
+    path = f"/api/v1/runs/{told}/spans/{'c' * 16}"
+    going_on = (await platform.http.get(path)).json()
+    assert (going_on["isPartial"], going_on["isCancelled"]) == (True, False)
+
+    await platform.http.post(f"/api/v2/runs/{told}/cancel")
+    platform.clock.advance(60_000)
+    await platform.sweep()
+    over = (await platform.http.get(path)).json()
+    assert (over["isPartial"], over["isCancelled"]) == (False, True)
+
+
+async def test_a_span_of_a_call_to_a_model_says_so(platform: Platform, told: str) -> None:
+    """In OpenTelemetry's words for it, those of earlier libraries too; another span does not."""
+    words = {
+        "gen_ai.system": "openai",
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "small",
+        "gen_ai.response.model": "small-2",
+        "gen_ai.usage.input_tokens": 30,
+        "gen_ai.usage.output_tokens": 12,
+        "gen_ai.response.finish_reasons": ["stop"],
+    }
+    span = otlp.span("c" * 16, "chat", attributes=otlp.attributes(words))
+    await platform.http.post("/otel/v1/traces", json=otlp.traces({"ctx.run.id": told}, span))
+
+    detail = (await platform.http.get(f"/api/v1/runs/{told}/spans/{'c' * 16}")).json()
+    assert detail["ai"] == {
+        "model": "small-2",
+        "provider": "openai",
+        "operationName": "chat",
+        "inputTokens": 30,
+        "outputTokens": 12,
+        "totalTokens": 42,
+        "tokensPerSecond": 1200.0,
+        "durationMs": 10.0,
+        "finishReason": "stop",
+    }
+    plain = (await platform.http.get(f"/api/v1/runs/{told}/spans/{'b' * 16}")).json()
+    assert "ai" not in plain
+
+
 @both
 async def test_a_trace_is_a_tree_with_every_required_key(platform: Platform, told: str) -> None:
     """Absent is not null; what is long is left to whoever asks for the span."""

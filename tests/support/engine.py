@@ -249,9 +249,15 @@ class Engine:
         )
         return [run.id for run in batch.runs]
 
-    def poll(self, limit: int = 100) -> Polled:
+    def poll(self, limit: int = 100, *, is_repeated: bool = False) -> Polled:
         """Look for work."""
-        request = Poll(boot_id=self.boot, workers=self.workers, limit=limit, wait_ms=0)
+        request = Poll(
+            boot_id=self.boot,
+            workers=self.workers,
+            limit=limit,
+            wait_ms=0,
+            is_repeated=is_repeated,
+        )
         polled: Polled = self.call(channel.poll, self.environment, request)
         self._told += polled.signals
         return polled

@@ -85,9 +85,24 @@ class Official:
         return subprocess.run(
             [NODE, "--input-type=module", "--eval", module],
             cwd=installed(self.version),
-            env=os.environ | {"TRIGGER_API_URL": self.url, "TRIGGER_SECRET_KEY": self.key} | env,
+            env=self._env(env),
             capture_output=True,
             text=True,
             timeout=90,
             check=False,
         )
+
+    def start(self, code: str, **given: Any) -> subprocess.Popen[str]:
+        """Start such a body, which goes on until its stdin is closed and writes lines of JSON meanwhile."""
+        return subprocess.Popen(
+            [NODE, "--input-type=module", "--eval", _IMPORTS.format(names=_NAMES, code=code)],
+            cwd=installed(self.version),
+            env=self._env({"GIVEN": json.dumps(given)}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _env(self, more: dict[str, str]) -> dict[str, str]:
+        return os.environ | {"TRIGGER_API_URL": self.url, "TRIGGER_SECRET_KEY": self.key} | more

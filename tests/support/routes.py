@@ -9,4 +9,4 @@ __all__ = ["filled"]
 
 def filled(one: Endpoint) -> str:
     """Return an address of a route: each of its parameters is called by its own name."""
-    return one.path.replace(":path}", "}").replace("{", "").replace("}", "")
+    return one.shown_path.replace("{", "").replace("}", "")

@@ -32,6 +32,7 @@ class Call(Generic[T]):
         path: path with its parameters filled in.
         read: turns the answer into a value.
         body: JSON object to send, or ``None``.
+        repeated: what is added to it when it is sent again because no answer came.
         content: bytes to send instead, as they are.
         headers: further headers.
         accepts: statuses that are no failure, besides those of success.
@@ -44,6 +45,7 @@ class Call(Generic[T]):
     path: str
     read: Callable[[Answer], T]
     body: Mapping[str, Any] | None = None
+    repeated: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     idempotent: bool = True
     content: bytes | None = None

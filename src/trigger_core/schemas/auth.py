@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trigger_core.schemas.base import WireModel
 
@@ -15,6 +15,8 @@ __all__ = [
     "PublicToken",
     "RealtimeClaims",
     "RegeneratedKey",
+    "RevokePublicToken",
+    "RevokedToken",
     "RevokedTokens",
     "ScopesDenied",
 ]
@@ -53,6 +55,26 @@ class PublicToken(WireModel):
     """A token that was signed."""
 
     token: str
+
+
+class RevokePublicToken(WireModel):
+    """A token that is to be refused from now on: the token itself, or its id (``jti``)."""
+
+    token: str | None = Field(default=None, max_length=16_384)
+    jti: str | None = Field(default=None, min_length=1, max_length=200)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> RevokePublicToken:
+        if (self.token is None) == (self.jti is None):
+            raise ValueError("name either the token or its jti")
+        return self
+
+
+class RevokedToken(WireModel):
+    """A token that is refused from now on; ``until`` it is remembered, then it has expired."""
+
+    jti: str | None = None
+    until: str
 
 
 class ScopesDenied(WireModel):

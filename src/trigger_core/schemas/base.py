@@ -33,6 +33,8 @@ class WireModel(BaseModel):
 class NullableModel(WireModel):
     """A model whose fields are always sent: clients that are strict want ``null`` where there is nothing."""
 
+    model_config = ConfigDict(json_schema_extra={"x-with-null": True})
+
     @model_serializer(mode="wrap")
     def _with_null(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         given: dict[str, Any] = handler(self)

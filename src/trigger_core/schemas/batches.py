@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.trigger import IdempotencyKeyOptions, Key, TriggerOptions
@@ -30,6 +30,10 @@ BatchStatus: TypeAlias = Literal["PENDING", "PROCESSING", "COMPLETED", "PARTIAL_
 
 class CreateBatch(WireModel):
     """The body of ``POST /api/v3/batches``."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"runCount": 3, "taskIdentifiers": ["send-email"]}]}
+    )
 
     run_count: Annotated[int, Field(ge=1)]
     task_identifiers: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from trigger_core.machines import MachineName
 from trigger_core.schemas.base import WireModel
@@ -52,6 +52,12 @@ class BulkFilter(WireModel):
 
 class CreateBulkAction(WireModel):
     """The body of ``POST /api/v1/bulk-actions``: exactly one of ``filter`` and ``runIds``."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"action": "replay", "filter": {"status": "FAILED", "period": "1d"}}]
+        }
+    )
 
     action: Literal["cancel", "replay"]
     filter: BulkFilter | None = None

@@ -11,6 +11,7 @@ from trigger_core.schemas.runs import Page
 from trigger_core.schemas.workers import RegisterWorker
 
 __all__ = [
+    "BuildProvider",
     "CancelDeployment",
     "CanceledDeployment",
     "DeploymentDetail",
@@ -69,7 +70,7 @@ class InitializeDeployment(WireModel):
     git_meta: GitMeta | None = None
     triggered_via: str | None = None
     initial_status: Literal["PENDING", "BUILDING"] = "PENDING"
-    external_id: str | None = None
+    external_id: Annotated[str, StringConstraints(max_length=128)] | None = None
     force: bool = False
     is_native_build: bool = False
 
@@ -147,8 +148,8 @@ class DeploymentItem(WireModel):
     created_at: str
     short_code: str
     version: str
-    runtime: str | None = None
-    runtime_version: str | None = None
+    runtime: str | None
+    runtime_version: str | None
     status: Literal[
         "PENDING", "BUILDING", "DEPLOYING", "DEPLOYED", "FAILED", "CANCELED", "TIMED_OUT"
     ]
@@ -197,6 +198,13 @@ class FailDeployment(WireModel):
     """The body of ``POST /api/v1/deployments/{id}/fail``."""
 
     error: DeploymentError
+
+
+class BuildProvider(WireModel):
+    """The answer of ``GET /api/v1/remote-build-provider-status``."""
+
+    status: Literal["operational", "degraded", "unknown"]
+    message: str
 
 
 class CancelDeployment(WireModel):

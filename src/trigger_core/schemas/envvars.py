@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, RootModel, StringConstraints, field_validator
+from pydantic import ConfigDict, Field, RootModel, StringConstraints, field_validator
 
 from trigger_core.schemas.base import WireModel
 
@@ -53,6 +53,12 @@ class Variables(WireModel):
 class CreateVariable(WireModel):
     """The body of ``POST …/envvars/{env}``; a variable that exists gets the new value."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "SLACK_API_KEY", "value": "xoxb-1", "isSecret": True}]
+        }
+    )
+
     name: VariableName
     value: str
     is_secret: bool = False
@@ -82,6 +88,10 @@ class ImportVariables(WireModel):
         is_secret: whether the variables are secrets.
         source: who writes them.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"variables": {"LOG_LEVEL": "info"}, "override": True}]}
+    )
 
     variables: dict[str, str]
     parent_variables: dict[str, str] = Field(default_factory=dict)

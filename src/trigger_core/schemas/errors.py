@@ -16,7 +16,7 @@ class ErrorDetail(WireModel):
 
 
 class ErrorBody(WireModel):
-    """What an unsuccessful answer carries."""
+    """What an unsuccessful answer carries; ``param`` and ``type`` come with what a token does not allow."""
 
     error: str
     code: str | None = None
@@ -24,3 +24,5 @@ class ErrorBody(WireModel):
     fix: str | None = None
     docs: str | None = None
     details: list[ErrorDetail] | None = None
+    param: str | None = None
+    type: str | None = None

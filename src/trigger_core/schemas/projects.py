@@ -17,7 +17,6 @@ __all__ = [
     "BranchId",
     "Branches",
     "CreateProject",
-    "DevStatus",
     "EnvironmentPause",
     "EnvironmentSummary",
     "Environments",
@@ -26,7 +25,13 @@ __all__ = [
     "ProjectId",
     "ProjectInit",
     "ProjectName",
+    "ProjectRuntime",
+    "ProjectRuntimes",
     "Projects",
+    "ReferredProject",
+    "RunningDeployment",
+    "SluggedEnvironment",
+    "TitledOrganization",
     "UpsertBranch",
     "Whoami",
     "WhoamiProject",
@@ -125,12 +130,6 @@ class Environments(WireList[EnvironmentSummary]):
     """Environments."""
 
 
-class DevStatus(WireModel):
-    """Whether the asker's session of development is there."""
-
-    is_connected: bool
-
-
 class UpsertBranch(WireModel):
     """A branch to be made, or one to be brought up to date."""
 
@@ -174,3 +173,47 @@ class ArchivedBranch(WireModel):
 
     success: bool
     branch: BranchId
+
+
+class TitledOrganization(WireModel):
+    """The organisation of a project, as lists across organisations show it."""
+
+    title: str
+    slug: str
+
+
+class ReferredProject(WireModel):
+    """A project, as lists across projects show it."""
+
+    name: str
+    slug: str
+    external_ref: str
+
+
+class SluggedEnvironment(WireModel):
+    """An environment by the word that paths use."""
+
+    slug: str
+
+
+class RunningDeployment(NullableModel):
+    """What a production runs on; ``node_major`` only where that is Node.js of a known version."""
+
+    runtime: str | None = None
+    runtime_version: str | None = None
+    node_major: int | None = None
+    deployed_at: str | None = None
+    short_code: str
+
+
+class ProjectRuntime(NullableModel):
+    """A project's production; without a deployment when nothing was promoted there yet."""
+
+    organization: TitledOrganization
+    project: ReferredProject
+    environment: SluggedEnvironment
+    deployment: RunningDeployment | None = None
+
+
+class ProjectRuntimes(WireList[ProjectRuntime]):
+    """What the productions of the asker's projects run on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from trigger_core.schemas.base import NullableModel, WireModel
 
@@ -85,12 +85,18 @@ class QueueKeyPage(WireModel):
 class PauseQueue(WireModel):
     """The body of ``POST /api/v1/queues/{queue}/pause``."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"type": "task", "action": "pause"}]})
+
     type: QueueKind = "id"
     action: Literal["pause", "resume"]
 
 
 class OverrideQueue(WireModel):
     """The body of ``POST /api/v1/queues/{queue}/concurrency/override``: exactly one of the two limits."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"type": "task", "concurrencyLimit": 5}]}
+    )
 
     type: QueueKind = "id"
     concurrency_limit: Annotated[int, Field(ge=0, le=100_000)] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.schedules import ScheduleGenerator
@@ -12,6 +12,7 @@ from trigger_core.schemas.trigger import IdempotencyKeyOptions, Tag
 
 __all__ = [
     "AddTags",
+    "AnyRunStatus",
     "AttemptDetail",
     "CanceledRun",
     "LegacyStatus",
@@ -55,6 +56,8 @@ RunStatus: TypeAlias = Literal[
 LegacyStatus: TypeAlias = Literal["FROZEN"]
 """What clients that name no version of the API are told instead of ``WAITING`` (protocol H.1)."""
 
+AnyRunStatus: TypeAlias = Literal[RunStatus, LegacyStatus]
+
 
 class RunError(WireModel):
     """Why a run or attempt failed, as reads show it. ``code`` stands for failures of the system."""
@@ -77,7 +80,7 @@ class RunSummary(WireModel):
     """A run without its payload and output."""
 
     id: str
-    status: RunStatus | LegacyStatus
+    status: AnyRunStatus
     task_identifier: str
     version: str | None = None
     idempotency_key: str | None = Field(default=None, description="As the user wrote it.")
@@ -194,11 +197,15 @@ class ReplayedRun(WireModel):
 class Reschedule(WireModel):
     """The body of ``POST /api/v1/runs/{id}/reschedule``: a duration from now, or a moment."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"delay": "2h"}]})
+
     delay: str
 
 
 class AddTags(WireModel):
     """The body of ``POST /api/v1/runs/{id}/tags``."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"tags": ["user_1"]}]})
 
     tags: list[Tag] | Tag
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from trigger_core.schemas.base import WireModel
 
@@ -60,6 +60,19 @@ class UpdateSchedule(_When):
 
 class CreateSchedule(UpdateSchedule):
     """The body of ``POST /api/v1/schedules``; with a key that is known the schedule is updated."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "task": "nightly",
+                    "cron": "0 3 * * *",
+                    "timezone": "Europe/Berlin",
+                    "deduplicationKey": "nightly",
+                }
+            ]
+        }
+    )
 
     deduplication_key: Key | None = None
 

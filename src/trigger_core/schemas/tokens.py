@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.runs import Page
@@ -28,6 +28,10 @@ TokenStatus: TypeAlias = Literal["WAITING", "COMPLETED", "TIMED_OUT"]
 
 class CreateToken(WireModel):
     """The body of ``POST /api/v1/waitpoints/tokens``."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"timeout": "1h", "tags": ["order_1"]}]}
+    )
 
     timeout: str | None = None
     tags: list[Tag] | Tag | None = None
@@ -71,6 +75,8 @@ class TokenPage(WireModel):
 
 class CompleteToken(WireModel):
     """The body of ``POST /api/v1/waitpoints/tokens/{id}/complete``."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"data": {"approved": True}}]})
 
     data: Any = None
 

@@ -9,6 +9,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from trigger_core.schemas.base import WireModel
 
 __all__ = [
+    "AiCall",
     "RunEvent",
     "RunEvents",
     "RunTrace",
@@ -106,11 +107,27 @@ class TriggeredRun(WireModel):
     created_at: str
 
 
+class AiCall(WireModel):
+    """A call to a language model."""
+
+    model: str
+    provider: str
+    operation_name: str
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    cached_tokens: int | None = None
+    tokens_per_second: float | None = None
+    duration_ms: float
+    finish_reason: str | None = None
+    response_text: str | None = None
+
+
 class SpanDetail(WireModel):
     """The answer of ``GET /api/v1/runs/{id}/spans/{spanId}``; ``parentId`` is always sent."""
 
     span_id: str
-    parent_id: str | None = Field(default=None, description="Null for the run's own span.")
+    parent_id: str | None = Field(description="Null for the run's own span.")
     run_id: str
     message: str
     is_error: bool
@@ -123,6 +140,7 @@ class SpanDetail(WireModel):
     events: list[dict[str, Any]] | None = None
     links: list[dict[str, Any]] | None = None
     entity_type: str | None = None
+    ai: AiCall | None = Field(default=None, description="There for spans that name a model.")
     triggered_runs: list[TriggeredRun] | None = None
 
     @model_serializer(mode="wrap")

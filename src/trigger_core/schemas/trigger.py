@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from trigger_core.machines import MachineName
 from trigger_core.schemas.base import WireModel
@@ -85,6 +85,14 @@ class TriggerOptions(WireModel):
 class TriggerTask(WireModel):
     """The body of ``POST /api/v1/tasks/{taskId}/trigger``."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"payload": {"to": "a@example.com"}, "options": {"tags": ["user_1"], "delay": "1h"}}
+            ]
+        }
+    )
+
     payload: Any = None
     context: Any = None
     options: TriggerOptions = TriggerOptions()
@@ -108,6 +116,12 @@ class BatchItem(WireModel):
 
 class TriggerBatch(WireModel):
     """The body of ``POST /api/v1/tasks/batch``."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"items": [{"task": "send-email", "payload": {"to": "a@example.com"}}]}]
+        }
+    )
 
     items: Annotated[list[BatchItem], Field(min_length=1, max_length=1000)]
 

@@ -140,6 +140,15 @@ class Connected(WireModel):
     lease_ms: int
 
 
+IsRepeated = Annotated[
+    bool,
+    Field(
+        description="It was sent before and no answer came: runs that were handed out and have not begun are"
+        " handed out again, under the lease they have."
+    ),
+]
+
+
 class Poll(WireModel):
     """The body of ``POST /engine/v1/worker/poll``; answered when there is something, or after ``wait_ms``.
 
@@ -151,6 +160,7 @@ class Poll(WireModel):
     workers: list[str]
     limit: Annotated[int, Field(ge=0, le=500)]
     wait_ms: Annotated[int, Field(ge=0, le=30_000)] = 10_000
+    is_repeated: IsRepeated = False
 
 
 class Checkpoint(WireModel):
@@ -428,6 +438,7 @@ class Report(WireModel):
         False
     )
     workers: list[str] = []
+    is_repeated: IsRepeated = False
 
 
 class Verdict(WireModel):

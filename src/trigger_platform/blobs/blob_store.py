@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from trigger_core.errors import UsageError
+from trigger_platform.engine.blob import UPLOAD_MS
 
 __all__ = ["LIFE_S", "BlobStore", "Method", "Place", "checked"]
 
 Method = Literal["GET", "PUT"]
 
-LIFE_S = {"GET": 3_600, "PUT": 900}
+LIFE_S = {"GET": 3_600, "PUT": UPLOAD_MS // 1000}
 """For how long an address may be used, in seconds."""
 
 _LONGEST = 1_000
@@ -34,6 +35,10 @@ class BlobStore(Protocol):
 
         ``base_url`` is how the one who asks reaches this server.
         """
+        ...
+
+    async def size(self, environment_id: str, path: str) -> int | None:
+        """Return how many bytes a blob has; ``None`` if nothing was uploaded there."""
         ...
 
     async def remove(self, environment_id: str, path: str) -> None:

@@ -85,6 +85,11 @@ class FolderBlobs:
             partial.unlink(missing_ok=True)
         return size
 
+    async def size(self, environment_id: str, path: str) -> int | None:
+        """Return how large a file is."""
+        file = self.file(environment_id, path)
+        return (await asyncio.to_thread(file.stat)).st_size if file.is_file() else None
+
     async def remove(self, environment_id: str, path: str) -> None:
         """Remove a file."""
         await asyncio.to_thread(self.file(environment_id, path).unlink, missing_ok=True)

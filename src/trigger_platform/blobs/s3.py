@@ -15,7 +15,7 @@ from trigger_platform.blobs.sigv4 import Credentials
 
 __all__ = ["Bucket", "S3Blobs"]
 
-_REMOVE_S = 60
+_LIFE_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +45,43 @@ class S3Blobs:
             self._bucket.credentials, method, url, life_s=LIFE_S[method], moment_ms=now_ms
         )
 
+    async def size(self, environment_id: str, path: str) -> int | None:
+        """Ask how large an object is.
+
+        Raises:
+            ConnectionFailedError: the store refused or cannot be reached.
+        """
+        answer = await self._ask("HEAD", environment_id, path)
+        return int(answer.headers["content-length"]) if answer.is_success else None
+
     async def remove(self, environment_id: str, path: str) -> None:
         """Remove an object.
 
         Raises:
             ConnectionFailedError: the store refused or cannot be reached; it is tried again later.
         """
+        await self._ask("DELETE", environment_id, path)
+
+    async def _ask(self, method: str, environment_id: str, path: str) -> httpx.Response:
+        """Ask about an object; that there is none is an answer too."""
         url = sigv4.presign(
             self._bucket.credentials,
-            "DELETE",
+            method,
             self._bucket.url(environment_id, path),
-            life_s=_REMOVE_S,
+            life_s=_LIFE_S,
             moment_ms=self._now_ms(),
         )
         try:
             async with httpx.AsyncClient() as http:
-                answer = await http.delete(url)
+                answer = await http.request(method, url)
         except httpx.TransportError as error:
-            raise _failed(self._bucket, str(error)) from error
+            raise _failed(self._bucket, method, str(error)) from error
         if not answer.is_success and answer.status_code != httpx.codes.NOT_FOUND:
-            raise _failed(self._bucket, f"status {answer.status_code}")
+            raise _failed(self._bucket, method, f"status {answer.status_code}")
+        return answer
 
 
-def _failed(bucket: Bucket, because: str) -> ConnectionFailedError:
+def _failed(bucket: Bucket, method: str, because: str) -> ConnectionFailedError:
     return ConnectionFailedError(
-        f"the object store at {bucket.endpoint} did not remove a blob", because=because
+        f"the object store at {bucket.endpoint} refused {method} of a blob", because=because
     )

@@ -78,7 +78,8 @@ def open_batch(
     The run that is ``triggered_by`` is the parent of its runs too, and goes on.
 
     A key finds a batch that is there, and a parent then waits for that one: perhaps a later attempt of the
-    run that made it. It is told to send items that have not all come, as if the batch were new.
+    run that made it. Whoever finds one is told to send its items while they have not all come, as if the
+    batch were new: the one who began it may have died meanwhile.
 
     Raises:
         UnprocessableError: too many items, or the parent executes nothing that could wait.
@@ -95,7 +96,8 @@ def open_batch(
     if known is not None:
         if parent is not None:
             _wait_anew(u, environment, known, parent)
-        return Opened(known, is_cached=parent is None or known.sealed_at is not None)
+        is_other = parent is None and known.run_count != run_count
+        return Opened(known, is_cached=is_other or known.sealed_at is not None)
     made = insert(
         u,
         environment,

@@ -12,7 +12,20 @@ from trigger_core.errors import ConflictError, NotFoundError
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import BlobRow, EnvironmentRow, RunRow
 
-__all__ = ["expect", "find", "forget", "let_go", "runs_that_have", "uploaded"]
+__all__ = [
+    "UPLOAD_MS",
+    "expect",
+    "find",
+    "forget",
+    "let_go",
+    "measured",
+    "runs_that_have",
+    "unmeasured",
+    "uploaded",
+]
+
+UPLOAD_MS = 900_000
+"""For how long an address takes uploads."""
 
 _AT_ONCE = 200
 
@@ -56,6 +69,32 @@ def runs_that_have(u: Unit, environment: EnvironmentRow, path: str) -> list[RunR
     """Return runs whose payload or output lies there, the newest first; of very many some."""
     return u.tx.all(
         "runs_that_have_packet", RunRow, environment_id=environment.id, path=path, limit=_AT_ONCE
+    )
+
+
+def measured(u: Unit, row: BlobRow, size: int, limit: int) -> bool:
+    """Note the size of what a client uploaded elsewhere; tell whether it may be that large.
+
+    One that is larger is removed. While its address still takes uploads, a size is not yet the last word.
+    """
+    which = {"environment_id": row.environment_id, "path": row.path, "size": size}
+    if size > limit:
+        u.tx.run("blob_refused", **which, now=u.now)
+    elif row.created_at < u.now - UPLOAD_MS:
+        u.tx.run("blob_measured", **which, created_at=row.created_at)
+    return size <= limit
+
+
+def unmeasured(u: Unit, after: BlobRow | None) -> list[BlobRow]:
+    """Return some of the blobs whose size is not known and will not change any more, after one of them."""
+    return u.tx.all(
+        "blobs_unmeasured",
+        BlobRow,
+        before=u.now - UPLOAD_MS,
+        created_at=after.created_at if after else 0,
+        environment_id=after.environment_id if after else "",
+        path=after.path if after else "",
+        limit=_AT_ONCE,
     )
 
 

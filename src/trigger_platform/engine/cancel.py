@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trigger_core.errors import NotFoundError
+from trigger_core.errors import RunNotFoundError
 from trigger_platform.engine import debounce, execution_snapshot, failure, finish, signals
 from trigger_platform.engine.states import (
     EXECUTING_STATES,
@@ -26,7 +26,7 @@ def run(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
     """
     found = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=environment.id)
     if found is None:
-        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+        raise RunNotFoundError(run_id)
     _cancel(u, found, _BY_USER)
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from trigger_core.errors import ConflictingWriteError, TriggerError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_core.schemas.workers import (
+    Assignment,
     Connect,
     Connected,
     GivenUp,
@@ -72,7 +73,7 @@ def poll(u: Unit, environment: EnvironmentRow, request: Poll) -> Polled:
     if not _seated(u, environment, request.boot_id):
         return Polled()
     told = signals.fetch(u, environment.id, request.boot_id)
-    runs = dequeue.claim(u, environment, request.boot_id, request.workers, request.limit)
+    runs = _hand_out(u, environment, request, request.limit)
     return Polled.model_construct(runs=runs, signals=told)
 
 
@@ -99,7 +100,7 @@ def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
         environment = locking.lock(u, home)
     if _seated(u, environment, boot_id):
         told = signals.fetch(u, home, boot_id)
-        runs += dequeue.claim(u, environment, boot_id, request.workers, request.claim)
+        runs += _hand_out(u, environment, request, request.claim)
     return Reported.model_construct(
         verdicts=verdicts,
         waits=waits,
@@ -108,6 +109,17 @@ def report(u: Unit, environment: EnvironmentRow, request: Report) -> Reported:
         runs=runs,
         signals=[*told, *missed],
     )
+
+
+def _hand_out(
+    u: Unit, environment: EnvironmentRow, request: Poll | Report, limit: int
+) -> list[Assignment]:
+    """Claim runs; whoever asks again, because no answer came, gets what that answer may have had."""
+    runs: list[Assignment] = []
+    if request.is_repeated and limit > 0:
+        runs = dequeue.unheard(u, environment, request.boot_id)
+    left = max(0, limit - len(runs))
+    return runs + dequeue.claim(u, environment, request.boot_id, request.workers, left)
 
 
 def _seated(u: Unit, environment: EnvironmentRow, boot_id: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trigger_core import duration
-from trigger_core.errors import InvalidDurationError, NotFoundError, UnprocessableError
+from trigger_core.errors import InvalidDurationError, RunNotFoundError, UnprocessableError
 from trigger_platform.engine import debounce, execution_snapshot
 from trigger_platform.engine.states import ExecutionStatus, RunStatus, is_delayed
 from trigger_platform.engine.unit import Unit
@@ -38,7 +38,7 @@ def reschedule(u: Unit, environment: EnvironmentRow, run_id: str, delay: str) ->
     """
     run = u.tx.maybe("run_by_id_locked", RunRow, id=run_id, environment_id=environment.id)
     if run is None:
-        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+        raise RunNotFoundError(run_id)
     moment = _moment(delay, u.now)
     if moment <= u.now:
         raise UnprocessableError(f"{delay!r} has passed", status=400, code="DELAY_PASSED")

@@ -40,7 +40,7 @@ from trigger_platform.store.rows import (
     WorkerRow,
 )
 
-__all__ = ["assignments", "claim", "claim_across"]
+__all__ = ["assignments", "claim", "claim_across", "unheard"]
 
 
 _LOOKS = 100
@@ -126,6 +126,20 @@ def claim_across(
             claimed.setdefault(id_, []).extend(runs)
             left -= len(runs)
     return {id_: assignments(u, runs) for id_, runs in claimed.items() if runs}
+
+
+def unheard(u: Unit, environment: EnvironmentRow, boot_id: str) -> list[Assignment]:
+    """Return what was handed to a worker instance and has not begun: it may never have heard of it."""
+    held = u.tx.all("runs_of_boot", RunRow, boot_id=boot_id)
+    return assignments(
+        u,
+        [
+            run
+            for run in held
+            if run.environment_id == environment.id
+            and run.execution_status == ExecutionStatus.PENDING_EXECUTING
+        ],
+    )
 
 
 def _charge(

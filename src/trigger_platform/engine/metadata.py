@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trigger_core import metadata as arithmetic
-from trigger_core.errors import ConflictingWriteError, NotFoundError, TriggerError
+from trigger_core.errors import ConflictingWriteError, RunNotFoundError, TriggerError
 from trigger_core.metadata import Operation
 from trigger_core.schemas.errors import ErrorBody
 from trigger_core.schemas.metadata import MetadataFlush, MetadataFlushed, MetadataUpdate
@@ -108,7 +108,7 @@ def _flush_one(
 def _find(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
     run = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=environment.id)
     if run is None:
-        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+        raise RunNotFoundError(run_id)
     return run
 
 

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from trigger_core.errors import NotFoundError
+from trigger_core.errors import RunNotFoundError
 from trigger_core.schemas.trigger import BatchItem, TriggerOptions
 from trigger_platform.engine.trigger import Created, Triggering
 from trigger_platform.engine.unit import Unit
@@ -40,7 +40,7 @@ def run(
     """
     old = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=environment.id)
     if old is None:
-        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+        raise RunNotFoundError(run_id)
     chosen = payload or _payload(u, run_id)
     options = TriggerOptions.model_validate(_options(old) | {"payloadType": chosen.type})
     triggering = Triggering(u, environment, replay_of=old.id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from trigger_platform.engine import secret_key, variable
+from trigger_platform.engine import kept_answer, secret_key, variable
 from trigger_platform.engine.unit import Unit
 from trigger_platform.key_ring import span_of
 from trigger_platform.store.rows import SealedKeyRow, SealedVariableRow
@@ -39,7 +39,12 @@ START = Place()
 
 def is_pending(u: Unit) -> bool:
     """Tell whether another key than the newest has sealed anything."""
-    return bool(_keys(u, "", 1) or _variables(u, "", "", 1) or _retired(u))
+    return bool(
+        _keys(u, "", 1)
+        or _variables(u, "", "", 1)
+        or _retired(u)
+        or kept_answer.is_pending(u, **_newest(u))
+    )
 
 
 def reseal(u: Unit, place: Place) -> Place | None:
@@ -54,12 +59,13 @@ def reseal(u: Unit, place: Place) -> Place | None:
 
 
 def _reseal_retired(u: Unit) -> int:
-    """Keys that were replaced in the last day are few: they go at once."""
+    """Keys that were replaced in the last day, and kept answers, are few: they go at once."""
     again = [
         {"before": row.secret_key_sealed, "sealed": secret_key.reseal(u.keys, row)}
         for row in _retired(u)
     ]
-    return u.tx.many("retired_key_reseal", again) if again else 0
+    changed = u.tx.many("retired_key_reseal", again) if again else 0
+    return changed + kept_answer.reseal(u, **_newest(u))
 
 
 def _retired(u: Unit) -> Sequence[SealedKeyRow]:

@@ -184,6 +184,16 @@ def requests(u: Unit, periods: Periods, place: Place) -> Slice:
     return Slice(removed, keys[-1] if len(page) == _KEYS else None)
 
 
+def answers(u: Unit, _periods: Periods, _place: Place) -> Slice:
+    """Remove kept answers that nobody is given any more."""
+    return _expired(u, "remove_kept_answers")
+
+
+def revoked_tokens(u: Unit, _periods: Periods, _place: Place) -> Slice:
+    """Forget revoked tokens that have expired."""
+    return _expired(u, "remove_revoked_tokens")
+
+
 def debounces(u: Unit, _periods: Periods, place: Place) -> Slice:
     """Remove debounce keys whose runs collect no more."""
     start = {"environment_id": "", "task": "", "key": ""} | dict(place)
@@ -213,6 +223,11 @@ def blobs(u: Unit, periods: Periods, place: Place) -> Slice:
     return Slice(removed, keys[-1] if len(page) == _KEYS else None)
 
 
+def _expired(u: Unit, statement: str) -> Slice:
+    removed = u.tx.run(statement, now=u.now, limit=_KEYS)
+    return Slice(removed, {} if removed == _KEYS else None)
+
+
 def _after(page: list[_Old], size: int) -> Place | None:
     return {"after": page[-1].id} if len(page) == size else None
 
@@ -224,6 +239,8 @@ SWEEPS: Mapping[str, Callable[[Unit, Periods, Place], Slice]] = {
     "batches": batches,
     "waitpoints": waitpoints,
     "requests": requests,
+    "answers": answers,
+    "revoked_tokens": revoked_tokens,
     "debounces": debounces,
     "bulk_actions": bulk_actions,
     "blobs": blobs,

@@ -15,7 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trigger_core import ids
-from trigger_core.errors import NotFoundError, PermissionDeniedError, UnprocessableError
+from trigger_core.errors import (
+    NotFoundError,
+    PermissionDeniedError,
+    RunNotFoundError,
+    UnprocessableError,
+)
 from trigger_core.schemas.metadata import MetadataFlush, MetadataUpdate
 from trigger_core.schemas.workers import (
     Assignment,
@@ -351,7 +356,7 @@ def find(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
     """
     found = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=environment.id)
     if found is None:
-        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+        raise RunNotFoundError(run_id)
     return found
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from trigger_core.errors import ApiError, NotFoundError, PayloadTooLargeError
+from trigger_core.errors import ApiError, PayloadTooLargeError, RunNotFoundError
 from trigger_platform.engine import states, waitpoint
 from trigger_platform.engine.unit import Unit
 from trigger_platform.engine.waitpoint import Completion
@@ -195,7 +195,7 @@ def _arrived(waitpoint_id: str, value: str) -> Completion:
 def _run(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
     run = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=environment.id)
     if run is None:
-        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+        raise RunNotFoundError(run_id)
     return run
 
 

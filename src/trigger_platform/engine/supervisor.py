@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from trigger_core.errors import NotFoundError
+from trigger_core.errors import RunNotFoundError
 from trigger_core.schemas.workers import Assignment
 from trigger_platform.engine import dequeue, environment, signals, worker_group
 from trigger_platform.engine.snapshot_channel import Home, home
@@ -96,5 +96,5 @@ def _with_deployments(u: Unit, environment_id: str, runs: list[Assignment]) -> l
     return [Taken(run, here, deployments[run.worker_id], whose) for run in runs]
 
 
-def _missing(run_id: str) -> NotFoundError:
-    return NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+def _missing(run_id: str) -> RunNotFoundError:
+    return RunNotFoundError(run_id)

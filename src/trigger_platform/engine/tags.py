@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from trigger_core.errors import NotFoundError, UnprocessableError
+from trigger_core.errors import RunNotFoundError, UnprocessableError
 from trigger_platform.engine.unit import Unit
 from trigger_platform.store.rows import EnvironmentRow, RunRow, RunTagRow, as_params
 
@@ -52,7 +52,7 @@ def add(u: Unit, environment: EnvironmentRow, run_id: str, given: Iterable[str])
     """
     run = u.tx.maybe("run_by_id_locked", RunRow, id=run_id, environment_id=environment.id)
     if run is None:
-        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+        raise RunNotFoundError(run_id)
     before: list[str] = json.loads(run.tags) if run.tags else []
     after = checked([*before, *given])
     if after != before:

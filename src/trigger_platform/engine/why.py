@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from trigger_core import clock
 from trigger_core.duration import describe
-from trigger_core.errors import NotFoundError
+from trigger_core.errors import RunNotFoundError
 from trigger_core.schemas.runs import RunWhy
 from trigger_platform.engine import concurrency, pool, states
 from trigger_platform.engine.states import EXECUTING_STATES, ExecutionStatus
@@ -45,7 +45,7 @@ def explain(u: Unit, environment: EnvironmentRow, run_id: str) -> RunWhy:
     """
     run = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=environment.id)
     if run is None:
-        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+        raise RunNotFoundError(run_id)
     found = _findings(u, environment, run)
     return RunWhy.model_validate(
         {

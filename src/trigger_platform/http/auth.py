@@ -22,6 +22,7 @@ from trigger_platform.engine import (
     export_proof,
     organization,
     project,
+    revocation,
     secret_key,
     user,
     worker_group,
@@ -215,7 +216,12 @@ async def _by_public_token(
         raise AuthenticationError("Invalid or Missing API Key", status=401, hint=_FIX)
     now = server.units.clock.now()
     public = public_token.verify(server.units.keys, asked.token, signers, now)
-    caller = Principal(signers[0], public=public, scopes=public.scopes)
+    here = signers[0]
+    if here.revoking_until > now and await server.units.read(
+        revocation.is_revoked, here, public.named
+    ):
+        raise AuthenticationError("the public access token has been revoked", status=401)
+    caller = Principal(here, public=public, scopes=public.scopes)
     return await _within_scopes(server, rule, caller, request)
 
 
@@ -247,16 +253,25 @@ async def _within_scopes(
         )
     groups = await server.units.read(_resources, caller.environment, need, request)
     if not any(all(caller.allows(need.action, [one]) for one in group) for group in groups):
-        raise forbidden()
+        named = "" if need.is_packet else _subject(need, request).partition(",")[0]
+        scope = ":".join(filter(None, (need.action, need.type, named)))
+        raise forbidden(f"no scope of the credential allows it: {scope} would")
     return caller
+
+
+def _subject(need: Need, request: Request) -> str:
+    """Return what the path or the query says that is asked for."""
+    name = need.parameter
+    if name is None:
+        return ""
+    return str(request.path_params.get(name) or request.query_params.get(name, ""))
 
 
 def _resources(u: Unit, found: EnvironmentRow, need: Need, request: Request) -> Groups:
     """Return what a scope may name to reach what is asked for."""
     if need.parameter is None:
         return _collection(need, request)
-    named = need.parameter
-    subject = str(request.path_params.get(named) or request.query_params.get(named, ""))
+    subject = _subject(need, request)
     if need.type == "tags":
         some = [[Resource("tags", tag)] for tag in subject.split(",")]
         return [[Resource("runs")], [Resource("tags")], *some]
@@ -273,9 +288,13 @@ def _resources(u: Unit, found: EnvironmentRow, need: Need, request: Request) -> 
 
 
 def _collection(need: Need, request: Request) -> Groups:
-    """A list of runs may be reached by all the tasks, or all the tags, that it is narrowed to."""
+    """A list of runs may be reached by all the tasks, or all the tags, that it is narrowed to.
+
+    Every run is of some task: who may read all of those may read the whole list.
+    """
     groups = [[Resource(need.type)]]
     if need.is_narrowed:
+        groups.append([Resource("tasks")])
         for kind, name in (("tasks", "filter[taskIdentifier]"), ("tags", "filter[tag]")):
             given = query_list.parts(request, name)
             groups += [[Resource(kind, one) for one in given]] if given else []

@@ -19,7 +19,9 @@ from starlette.routing import Route
 
 from trigger_core.errors import ApiError, PayloadTooLargeError, TriggerError, UsageError
 from trigger_core.schemas.base import WireList, WireModel
+from trigger_platform.engine import kept_answer
 from trigger_platform.engine import request as sent
+from trigger_platform.engine.kept_answer import Asked
 from trigger_platform.engine.request import RequestKey
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
@@ -27,7 +29,8 @@ from trigger_platform.http import problems, rate_limit
 from trigger_platform.http.access import Credential
 from trigger_platform.http.auth import Access, Principal, identify
 from trigger_platform.http.cors import Origins
-from trigger_platform.http.rate_limit import Verdict
+from trigger_platform.http.parameter import Parameter
+from trigger_platform.http.rate_limit import Counted, Verdict
 from trigger_platform.http.server import Server
 from trigger_platform.store.rows import EnvironmentRow, OrganizationRow, ProjectRow
 
@@ -36,17 +39,29 @@ __all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body
 BODY_LIMIT = 3 * 1024 * 1024 + 16 * 1024
 """The largest body of a trigger: three mebibytes of payload and some options."""
 
+_CONVERTER = re.compile(r":\w+}")
 _MARK_LIMIT = 255
 _NUMBER = re.compile(r"-?[0-9]{1,18}\Z")
 _UNLIMITED = (
     "/api/v1/auth/jwt/claims",
     "/api/v1/packets/",
     "/api/v2/packets/",
-    "/api/v1/deployments",
-    "/api/v2/deployments",
-    "/api/v3/deployments",
 )
 """What is asked in bursts and is cheap, or guards itself otherwise (protocol 0.8)."""
+
+_DEPLOYMENTS = ("/api/v1/deployments", "/api/v2/deployments", "/api/v3/deployments")
+_PROJECT = "/api/v1/projects/{project_ref}"
+_DEPLOYING = {
+    f"{_PROJECT}/{{env}}",
+    f"{_PROJECT}/envvars",
+    f"{_PROJECT}/envvars/{{env}}/import",
+    f"{_PROJECT}/branches",
+    f"{_PROJECT}/branches/archive",
+}
+"""What else a command line asks that deploys."""
+
+_CURRENT = "/api/v1/deployments/current"
+"""What running code asks."""
 
 B = TypeVar("B")
 M = TypeVar("M", bound=WireModel)
@@ -127,6 +142,18 @@ class Incoming(Generic[B]):
         key = self.request_key()
         return await self.server.write(sent.once, self.environment_id, key, kind, act)
 
+    async def once_for_caller(
+        self, kind: type[M], act: Callable[[Unit], M], *, shows_secret: bool = False
+    ) -> M:
+        """Let a user or an organisation make something; who repeats the request gets the same answer.
+
+        An answer with a secret is kept sealed, and only for minutes.
+        """
+        key, caller = self.request_key(), self.principal
+        owner = caller.user_id or caller.organization_id
+        asked = Asked(owner, key, shows_secret) if key is not None and owner else None
+        return await self.server.units.write(kept_answer.once, asked, kind, act)
+
     def path(self, name: str) -> str:
         """Return a parameter of the path."""
         return str(self.request.path_params[name])
@@ -196,12 +223,23 @@ class Endpoint:
     is_body_optional: bool
     form: Form | None = None
     statuses: tuple[int, ...] = (200,)
-    query: tuple[str, ...] = ()
+    query: tuple[Parameter | str, ...] = ()
+    media: str = ""
+
+    @property
+    def group(self) -> str:
+        """What it belongs to: the noun its file is named by, or the dashboard."""
+        return "dashboard" if self.is_page else self.handler.__module__.rpartition(".")[2]
 
     @property
     def is_page(self) -> bool:
         """Whether it answers with a page of the dashboard."""
         return self.handler.__module__.startswith("trigger_platform.dashboard.")
+
+    @property
+    def shown_path(self) -> str:
+        """The path as people read it; a name in it may contain slashes, which is not said."""
+        return _CONVERTER.sub("}", self.path)
 
     @property
     def summary(self) -> str:
@@ -214,33 +252,37 @@ class Endpoint:
         return Credential.PUBLIC_TOKEN in self.access.value.takes or self.path.startswith("/blobs/")
 
     @property
-    def is_limited(self) -> bool:
-        """Whether calls are counted against the rate limit of who calls."""
+    def counted(self) -> Counted | None:
+        """In which bucket of who calls its calls are counted, if they are."""
         is_api = self.path.startswith("/api/") and not self.path.startswith(_UNLIMITED)
-        return is_api and bool(self.access.value.takes)
+        if not is_api or not self.access.value.takes:
+            return None
+        is_deployment = self.path.startswith(_DEPLOYMENTS) and self.path != _CURRENT
+        is_deploying = is_deployment or self.path in _DEPLOYING
+        return Counted.DEPLOYING if is_deploying else Counted.CALLS
 
     def route(self, server: Server, origins: Origins) -> Route:
         """Return the Starlette route."""
         observe = server.metrics.request
-        is_for_pages, is_limited = self.is_for_pages, self.is_limited
+        is_for_pages, counted, shown = self.is_for_pages, self.counted, self.shown_path
 
         async def serve(request: Request) -> Response:
             began = time.perf_counter()
-            response = await self._serve(server, request, is_limited=is_limited)
+            response = await self._serve(server, request, counted)
             if is_for_pages and (origin := request.headers.get("origin")) is not None:
                 response.headers.update(origins.answer(origin))
             seconds = time.perf_counter() - began
-            observe(self.method, self.path, response.status_code, seconds)
+            observe(self.method, shown, response.status_code, seconds)
             return response
 
         return Route(self.path, serve, methods=[self.method])
 
-    async def _serve(self, server: Server, request: Request, *, is_limited: bool) -> Response:
+    async def _serve(self, server: Server, request: Request, counted: Counted | None) -> Response:
         try:
             principal = await identify(server, self.access, request)
         except Exception as error:  # noqa: BLE001 - the last resort of a request
             return self._problem(error, request)
-        verdict = _count(server, principal, request) if is_limited else None
+        verdict = _count(server, principal, request, counted)
         if verdict is None:
             return await self._run(server, principal, request)
         if not verdict.is_allowed:
@@ -327,12 +369,13 @@ def endpoint(
     is_body_optional: bool = False,
     form: Form | None = None,
     statuses: tuple[int, ...] = (200,),
-    query: tuple[str, ...] = (),
+    query: tuple[Parameter | str, ...] = (),
+    media: str = "",
 ) -> Callable[[Callable[[Incoming[B]], Awaitable[Any]]], Endpoint]:
     """Describe a route; the function is called with what came in, and answers with one of ``statuses``.
 
-    ``query`` names the parameters it reads, for the description. A route with a ``form`` takes its body
-    as ``multipart/form-data`` too.
+    ``query`` names the parameters it reads, for the description, and ``media`` what it answers with if that
+    is no model. A route with a ``form`` takes its body as ``multipart/form-data`` too.
     """
 
     def describe(handler: Callable[[Incoming[B]], Awaitable[Any]]) -> Endpoint:
@@ -349,6 +392,7 @@ def endpoint(
             form,
             statuses,
             query,
+            media,
         )
 
     return describe
@@ -383,10 +427,15 @@ def _too_large(size: int, limit: int) -> PayloadTooLargeError:
     )
 
 
-def _count(server: Server, principal: Principal, request: Request) -> Verdict | None:
+def _count(
+    server: Server, principal: Principal, request: Request, counted: Counted | None
+) -> Verdict | None:
     """Count the call of a caller who was let in; ``None`` where calls are not counted."""
+    if counted is None:
+        return None
     return server.rates.take(
         request.headers.get("authorization", ""),
+        counted,
         is_public=principal.public is not None,
         now=server.units.clock.now(),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from trigger_platform.engine import export_proof
@@ -10,7 +11,9 @@ from trigger_platform.http import run_token
 from trigger_platform.http.endpoint import Incoming
 from trigger_platform.store.rows import EnvironmentRow
 
-__all__ = ["of", "of_attempt"]
+__all__ = ["beside", "of", "of_attempt"]
+
+_EXPORTERS = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
 def of(call: Incoming[Any], here: EnvironmentRow, organization_id: str) -> dict[str, str]:
@@ -26,7 +29,7 @@ def of(call: Incoming[Any], here: EnvironmentRow, organization_id: str) -> dict[
         given["TRIGGER_PREVIEW_BRANCH"] = here.branch
     if here.word != "dev":
         given["TRIGGER_SECRET_KEY"] = call.server.secret_key_of(here)
-        given["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"{url}/otel"
+        given[_EXPORTERS] = f"{url}/otel"
         given["TRIGGER_ORG_ID"] = organization_id
     return given
 
@@ -45,7 +48,7 @@ def of_attempt(call: Incoming[Any], here: EnvironmentRow, attempt: Attempt) -> d
     proof = export_proof.written(call.server.units.keys, here, export_proof.of_run(attempt.run))
     address = f"{given['TRIGGER_API_URL']}/otel/{proof}"
     return given | {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": address,
+        _EXPORTERS: address,
         "TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT": address,
         "TRIGGER_OTEL_BATCH_PROCESSING_ENABLED": "1",
     }
@@ -55,3 +58,9 @@ def _token(call: Incoming[Any], here: EnvironmentRow, attempt: Attempt) -> str:
     minter, run = call.server.run_tokens, attempt.run
     minter.learn(here, attempt.home.organization.id)
     return minter.mint(run_token.of_run(run), run.machine, call.server.units.clock.now())
+
+
+def beside(mine: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a project with those given; where its own exporters send to is its affair."""
+    kept = {_EXPORTERS: mine[_EXPORTERS]} if _EXPORTERS in mine else {}
+    return {**mine, **given, **kept}

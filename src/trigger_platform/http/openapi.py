@@ -3,102 +3,115 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
+from importlib import metadata
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform.http.access import Credential, Rule
 from trigger_platform.http.endpoint import Endpoint
+from trigger_platform.http.parameter import Parameter
+from trigger_platform.http.wire_schemas import WireSchemas
 
-__all__ = ["describe", "path_of"]
+__all__ = ["describe"]
 
 _PARAMETER = re.compile(r"{(\w+)}")
-_CONVERTER = re.compile(r":\w+}")
-_REF = "#/components/schemas/{model}"
 _SCHEMES = {
     Credential.KEY: "secretKey",
     Credential.PUBLIC_TOKEN: "publicToken",
-    Credential.RUN_TOKEN: "runToken",
     Credential.USER_TOKEN: "accessToken",
     Credential.ORGANIZATION_TOKEN: "accessToken",
     Credential.WORKER_TOKEN: "workerToken",
     Credential.METRICS_TOKEN: "metricsToken",
+}
+_SAYS = {
+    "secretKey": "An environment's secret key, such as tr_dev_… or tr_prod_…",
+    "publicToken": "A token with scopes that a secret key signed; it may be shown to browsers.",
+    "accessToken": "The token of a user (tr_pat_…) or of an organisation (tr_oat_…).",
+    "workerToken": "The token of a worker group (tr_wgt_…).",
+    "metricsToken": "The token that the server's settings name for metrics.",
+}
+_EXAMPLES: Mapping[str, str] = {
+    "run_id": "run_06dbd5v801ad7l6rkq3me2uq01",
+    "batch_id": "batch_06dbd5v801ad7l6rkq3me2uq01",
+    "token_id": "waitpoint_06dbd5v801ad7l6rkq3me2uq01",
+    "deployment_id": "deployment_k5xm3wq8yz7v2t4r6p9nj",
+    "project_ref": "proj_abcdefghijklmnopqrst",
+    "env": "prod",
+    "task_id": "send-email",
+    "version": "20260131.2",
 }
 
 
 def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     """Return the description of all routes."""
     listed = list(endpoints)
-    models: set[type[BaseModel]] = {ErrorBody}
-    models |= {model for one in listed for model in (one.body, one.returns) if model is not None}
-    ordered = sorted(models, key=lambda model: model.__name__)
-    _, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=_REF)
+    schemas = WireSchemas(
+        asked=[one.body for one in listed if one.body is not None],
+        told=[ErrorBody, *(one.returns for one in listed if one.returns is not None)],
+    )
     paths: dict[str, dict[str, Any]] = {}
     for one in listed:
-        paths.setdefault(path_of(one), {})[one.method.lower()] = _operation(one)
-    bearer = {"type": "http", "scheme": "bearer"}
+        paths.setdefault(one.shown_path, {})[one.method.lower()] = _operation(one, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "trigger-dev", "version": "1"},
+        "info": {
+            "title": "trigger-dev",
+            "version": metadata.version("trigger-dev"),
+            "description": "Durable background tasks: trigger them, follow them, steer them.",
+        },
+        "tags": [{"name": name} for name in sorted({one.group for one in listed})],
         "paths": paths,
         "components": {
-            "schemas": _speaking_openapi(schemas.get("$defs", {})),
+            "schemas": schemas.components,
             "securitySchemes": {
-                "secretKey": bearer,
-                "publicToken": bearer,
-                "runToken": bearer,
-                "accessToken": bearer,
-                "workerToken": bearer,
-                "metricsToken": bearer,
+                name: {"type": "http", "scheme": "bearer", "description": says}
+                for name, says in _SAYS.items()
             },
         },
     }
 
 
-def _speaking_openapi(schema: Any) -> Any:
-    """Return a JSON Schema without what OpenAPI has no words for: it tells shapes apart by texts alone."""
-    if isinstance(schema, list):
-        return [_speaking_openapi(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    by_flag = "true" in schema.get("discriminator", {}).get("mapping", {})
-    return {
-        key: _speaking_openapi(part)
-        for key, part in schema.items()
-        if not (by_flag and key == "discriminator")
-    }
-
-
-def path_of(one: Endpoint) -> str:
-    """Return the path of a route as the description spells it."""
-    return _CONVERTER.sub("}", one.path)
-
-
-def _operation(one: Endpoint) -> dict[str, Any]:
+def _operation(one: Endpoint, schemas: WireSchemas) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": one.handler.__name__,
+        "tags": [one.group],
         "summary": one.summary,
         "security": _security(one.access.value),
         "parameters": [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in _PARAMETER.findall(path_of(one))
-        ]
-        + [{"name": name, "in": "query", "schema": {"type": "string"}} for name in one.query],
+            *(_in_path(name) for name in _PARAMETER.findall(one.shown_path)),
+            *(_in_query(each).described() for each in one.query),
+        ],
         "responses": {
             **{
-                str(status): {"description": HTTPStatus(status).phrase} | _content(one.returns)
+                str(status): {"description": HTTPStatus(status).phrase}
+                | _told(one, status, schemas)
                 for status in one.statuses
             },
-            "4XX": {"description": "Refused"} | _content(ErrorBody, *(["text/html"] * one.is_page)),
+            "4XX": {
+                "description": "Refused",
+                "content": {
+                    "application/json": {"schema": schemas.reference(ErrorBody)},
+                    **({"text/html": {}} if one.is_page else {}),
+                },
+            },
         },
     }
     if one.body is not None:
-        operation["requestBody"] = {"required": True} | _content(one.body)
+        operation["requestBody"] = _asked(one, one.body, schemas)
     return operation
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    said = {"example": _EXAMPLES[name]} if name in _EXAMPLES else {}
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} | said
+
+
+def _in_query(given: Parameter | str) -> Parameter:
+    return Parameter(given) if isinstance(given, str) else given
 
 
 def _security(rule: Rule) -> list[dict[str, list[str]]]:
@@ -106,8 +119,15 @@ def _security(rule: Rule) -> list[dict[str, list[str]]]:
     return [{name: []} for name in names]
 
 
-def _content(model: type[BaseModel] | None, *others: str) -> dict[str, Any]:
-    if model is None:
+def _told(one: Endpoint, status: int, schemas: WireSchemas) -> dict[str, Any]:
+    if status == HTTPStatus.NO_CONTENT:
         return {}
-    reference = {"$ref": _REF.format(model=model.__name__)}
-    return {"content": {"application/json": {"schema": reference}, **{kind: {} for kind in others}}}
+    if one.returns is not None:
+        return {"content": {"application/json": {"schema": schemas.reference(one.returns)}}}
+    return {"content": {one.media: {}}} if one.media else {}
+
+
+def _asked(one: Endpoint, body: type[BaseModel], schemas: WireSchemas) -> dict[str, Any]:
+    # a form is not told of: generators of clients stumble over a body of two kinds
+    content = {"application/json": {"schema": schemas.reference(body)}}
+    return {"required": not one.is_body_optional, "content": content}

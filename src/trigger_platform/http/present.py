@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast, get_args
 
 from trigger_core import clock, ids, packet
 from trigger_core.duration import describe
@@ -45,6 +45,7 @@ from trigger_platform.reads.runs import FullRun, LogRow, RunPageRows, SnapshotRo
 from trigger_platform.store.rows import EnvironmentRow, RunRow, WaitpointRow
 
 __all__ = [
+    "KNOWN_STATUSES",
     "batch",
     "batch_v1",
     "detail",
@@ -79,6 +80,9 @@ _INTERNAL = {
     "INTERRUPTED": ["INTERRUPTED"],
 }
 """What a word of the current or the older vocabulary means; other words mean themselves (protocol H.1)."""
+
+KNOWN_STATUSES = tuple(dict.fromkeys((*get_args(RunStatus), *_INTERNAL)))
+"""The words that filters know for statuses, of both vocabularies."""
 
 
 def _nowhere(_path: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from trigger_core import clock, ids
@@ -19,12 +20,22 @@ from trigger_core.schemas.deployments import (
     WorkerDetail,
     WorkerTask,
 )
+from trigger_core.schemas.projects import (
+    ProjectRuntime,
+    ReferredProject,
+    RunningDeployment,
+    SluggedEnvironment,
+    TitledOrganization,
+)
 from trigger_core.schemas.runs import Page
 from trigger_platform.engine.deployment import Initialized
 from trigger_platform.reads.deployments import DeploymentPageRows, FullDeployment, FullVersion
+from trigger_platform.reads.project_runtimes import Production
 from trigger_platform.store.rows import DeploymentRow, TaskRow
 
-__all__ = ["detail", "initialized", "item", "page", "promoted", "version"]
+__all__ = ["detail", "initialized", "item", "page", "production", "promoted", "version"]
+
+_NODE_VERSION = re.compile(r"([0-9]+)(\.[0-9]+){1,2}([-+].*)?\Z")
 
 
 def initialized(made: Initialized) -> DeploymentInitialized:
@@ -70,6 +81,32 @@ def detail(found: FullDeployment) -> DeploymentDetail:
             "deployed_at": _iso(row.deployed_at),
             "worker": _worker(found.version) if found.version else None,
         }
+    )
+
+
+def production(found: Production) -> ProjectRuntime:
+    """Return what a project's production runs on."""
+    view, current = found.view, found.deployment
+    return ProjectRuntime(
+        organization=TitledOrganization(title=view.organization.title, slug=view.organization.slug),
+        project=ReferredProject(
+            name=view.project.name, slug=view.project.slug, external_ref=view.project.ref
+        ),
+        environment=SluggedEnvironment(slug="prod"),
+        deployment=None if current is None else _running(current),
+    )
+
+
+def _running(current: FullDeployment) -> RunningDeployment:
+    shown = item(current)
+    is_node = shown.runtime is not None and shown.runtime.startswith("node")
+    known = _NODE_VERSION.match(shown.runtime_version or "") if is_node else None
+    return RunningDeployment(
+        runtime=shown.runtime,
+        runtime_version=shown.runtime_version,
+        node_major=int(known[1]) if known else None,
+        deployed_at=shown.deployed_at,
+        short_code=shown.short_code,
     )
 
 

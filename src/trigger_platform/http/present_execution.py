@@ -47,6 +47,7 @@ from trigger_platform.engine.snapshot_channel import (
 )
 from trigger_platform.engine.states import ExecutionStatus
 from trigger_platform.engine.supervisor import Taken
+from trigger_platform.http import given_variables
 from trigger_platform.store.rows import DeploymentRow, EnvironmentRow, RunRow
 
 __all__ = ["completed", "continued", "dequeued", "latest", "managed", "since", "started"]
@@ -118,7 +119,7 @@ def started(attempt: Attempt, environment: EnvironmentRow, given: dict[str, str]
     return AttemptStarted(
         snapshot=_snapshot_of(run),
         run=_run(run),
-        env_vars=attempt.variables | given | _variables(run),
+        env_vars=given_variables.beside(attempt.variables, given) | _variables(run),
         execution=Execution(
             attempt=ExecutionAttempt(
                 number=run.attempt,

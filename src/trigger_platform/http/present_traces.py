@@ -14,6 +14,7 @@ from trigger_core import clock
 from trigger_core.schemas.traces import SpanDetail, TraceLevel, TriggeredRun
 from trigger_platform.engine import trace
 from trigger_platform.engine.why import public_status
+from trigger_platform.http import present_ai
 from trigger_platform.reads.trace_tree import LineRow, Node, Tree, walk
 from trigger_platform.store.rows import SpanRow
 
@@ -66,6 +67,7 @@ def detail(found: Tree, node: Node, stored: SpanRow | None) -> SpanDetail:
         links = json.loads(stored.links) if stored.links else None
     elif node.kind == "run":
         properties, links = _origin(node)
+    took = _duration(found, node) / _NS
     return SpanDetail(
         span_id=node.span_id,
         parent_id=_parent_id(found, node),
@@ -76,11 +78,12 @@ def detail(found: Tree, node: Node, stored: SpanRow | None) -> SpanDetail:
         is_cancelled=node.is_cancelled,
         level="TRACE",
         start_time=_iso(node.started_ns),
-        duration_ms=_duration(found, node) / _NS,
+        duration_ms=took,
         properties=_shown(properties) or None,
         events=happened or None,
         links=links,
         entity_type=node.kind if node.kind in {"run", "attempt"} else None,
+        ai=present_ai.call_of(properties, took) if node.kind == "span" else None,
         triggered_runs=[_triggered(child) for child in node.children if child.kind == "run"]
         or None,
     )

@@ -99,6 +99,6 @@ class Principal:
             raise forbidden()
 
 
-def forbidden() -> PermissionDeniedError:
+def forbidden(because: str | None = None) -> PermissionDeniedError:
     """Return the refusal of a caller who is known and may not."""
-    return PermissionDeniedError("Unauthorized", status=403, code="unauthorized")
+    return PermissionDeniedError("Unauthorized", status=403, code="unauthorized", because=because)

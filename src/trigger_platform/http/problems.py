@@ -16,6 +16,7 @@ from trigger_platform.log_lines import request_id
 __all__ = ["answer", "invalid_body", "of", "told", "unexpected", "unreadable"]
 
 _MOST_DETAILS = 20
+_UNAUTHORIZED = "unauthorized"
 _log = logging.getLogger(__name__)
 
 
@@ -38,6 +39,8 @@ def of(error: TriggerError) -> Response:
         fix=error.hint,
         docs=error.docs,
         details=_of_query(error) if error.code == "INVALID_QUERY" else None,
+        param="access_token" if error.code == _UNAUTHORIZED else None,
+        type="authorization" if error.code == _UNAUTHORIZED else None,
     )
     status = error.status
     headers = None

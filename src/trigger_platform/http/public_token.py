@@ -16,6 +16,7 @@ from jwt.warnings import InsecureKeyLengthWarning
 from trigger_core.errors import AuthenticationError
 from trigger_core.jwt import AUDIENCE, ISSUER, sign
 from trigger_platform.engine import secret_key
+from trigger_platform.engine.revocation import Named
 from trigger_platform.key_ring import KeyRing
 from trigger_platform.store.rows import EnvironmentRow
 
@@ -26,6 +27,7 @@ __all__ = [
     "headers_for_run",
     "headers_for_token",
     "mint",
+    "read",
     "verify",
 ]
 
@@ -45,10 +47,13 @@ class PublicToken:
         scopes: which actions on what.
         once: tells a token that triggers a single run from others.
         skip_columns: what its holder may not see of runs that it follows.
+        named: what it is known by where it was revoked.
     """
 
     scopes: tuple[str, ...]
     expires_at: int
+    signed_at: int
+    named: Named
     once: str | None = None
     skip_columns: tuple[str, ...] = ()
 
@@ -100,8 +105,9 @@ def mint(
     life_s: int = _LIFE_S,
 ) -> str:
     """Sign claims; the token lives for an hour unless told otherwise."""
-    if claims.get("otu") is True:
-        claims = claims | {"jti": secrets.token_hex(8)}  # two of one second are two
+    claims = claims | {
+        "jti": secrets.token_hex(8)
+    }  # two of one second are two, and one can be revoked
     key = secret_key.read(keys, environment)
     return sign(claims, key, now_ms=now_ms, life_ms=life_s * 1000)
 
@@ -121,18 +127,36 @@ def verify(
     """Return what a token allows that an environment signed, with one of its keys.
 
     Raises:
-        AuthenticationError: it is expired, was revoked, or was not signed with these keys.
+        AuthenticationError: it is expired, was revoked with all others, or was not signed with these keys.
+    """
+    found = read(keys, token, signers)
+    if found.expires_at <= now_ms:
+        raise AuthenticationError("the public access token has expired", status=401)
+    if found.signed_at < signers[0].tokens_since:
+        raise AuthenticationError("the public access token has been revoked", status=401)
+    return found
+
+
+def read(keys: KeyRing, token: str, signers: Sequence[EnvironmentRow]) -> PublicToken:
+    """Return what a token says, whether it still holds or not.
+
+    Raises:
+        AuthenticationError: it was not signed with these keys.
     """
     claims = _claims(keys, token, signers)
-    expires_at = _moment(claims["exp"])
-    if expires_at <= now_ms:
-        raise AuthenticationError("the public access token has expired", status=401)
-    if _moment(claims.get("iat", 0)) < signers[0].tokens_since:
-        raise AuthenticationError("the public access token has been revoked", status=401)
-    once = _fingerprint(token) if claims.get("otu") is True else None
+    digest = _fingerprint(token)
+    once = digest if claims.get("otu") is True else None
+    id_ = claims.get("jti")
     realtime = claims.get("realtime")
     skipped = _texts(realtime.get("skipColumns", [])) if isinstance(realtime, dict) else ()
-    return PublicToken(_texts(claims.get("scopes", [])), expires_at, once, skipped)
+    return PublicToken(
+        _texts(claims.get("scopes", [])),
+        _moment(claims["exp"]),
+        _moment(claims.get("iat", 0)),
+        Named(id_ if isinstance(id_, str) else None, digest),
+        once,
+        skipped,
+    )
 
 
 def _claims(keys: KeyRing, token: str, signers: Sequence[EnvironmentRow]) -> dict[str, Any]:

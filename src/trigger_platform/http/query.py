@@ -10,8 +10,10 @@ from trigger_core import clock, duration
 from trigger_core.errors import InvalidDurationError, UsageError
 from trigger_platform.http import query_list
 from trigger_platform.http.endpoint import Incoming
+from trigger_platform.http.parameter import Parameter, integer
 
 __all__ = [
+    "CREATED",
     "CURSOR",
     "NUMBERED",
     "flag",
@@ -23,10 +25,20 @@ __all__ = [
     "words",
 ]
 
-CURSOR = ("page[size]", "page[after]", "page[before]")
+CURSOR = (
+    integer("page[size]", low=1, high=100),
+    Parameter("page[after]", "The cursor `pagination.next` of the page before."),
+    Parameter("page[before]", "The cursor `pagination.previous` of the page after."),
+)
 """What a list takes that is read from item to item."""
-NUMBERED = ("page", "perPage")
+NUMBERED = (integer("page", low=1), integer("perPage", low=1, says="A hundred at most."))
 """What a list takes whose pages have numbers."""
+CREATED = (
+    Parameter("filter[createdAt][period]", "So long ago at most, such as `7d`."),
+    Parameter("filter[createdAt][from]", "A moment in ISO 8601, or in ms since the epoch."),
+    Parameter("filter[createdAt][to]", "Likewise; it belongs to the window."),
+)
+"""What a list takes that is narrowed down by when things were made."""
 
 
 _NUMBER = re.compile(r"[0-9]{1,18}\Z")

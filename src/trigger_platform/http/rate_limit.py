@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from enum import Enum
 
 from starlette.responses import Response
 
 from trigger_core.errors import RateLimitedError
 from trigger_platform.settings import Settings
 
-__all__ = ["Buckets", "Limit", "RateLimits", "Verdict", "refusal"]
+__all__ = ["Buckets", "Counted", "Limit", "RateLimits", "Verdict", "refusal"]
 
 _MOST_BUCKETS = 10_000
 _TYPE = "https://developer.mozilla.org/en-US/docs/Web/HTTP/Status/429"
@@ -84,18 +85,37 @@ class Buckets:
         return bucket
 
 
+class Counted(Enum):
+    """In which bucket of the caller a route's calls are counted."""
+
+    CALLS = "calls"
+    DEPLOYING = "deploying"
+
+
 class RateLimits:
-    """The limits of a server: one for keys, one for public tokens; ``None`` where there is none."""
+    """The limits of a server: for keys, for who deploys, for public tokens; ``None`` where there is none.
+
+    Who deploys asks often for a short while. It must not be refused because runs are triggered with the same
+    key, nor keep them from being triggered.
+    """
 
     def __init__(self, settings: Settings) -> None:
         size = _size(settings.rate_limit, 750, settings)
+        deploying = _size(settings.deployment_rate_limit, 1_500, settings)
         public = _size(settings.public_rate_limit, 60, settings)
-        self._keys = Buckets(Limit(size, settings.rate_refill)) if size else None
         self._public = Buckets(Limit(public, public / 60)) if public else None
+        self._buckets = {
+            Counted.CALLS: Buckets(Limit(size, settings.rate_refill)) if size else None,
+            Counted.DEPLOYING: Buckets(Limit(deploying, settings.deployment_rate_refill))
+            if deploying
+            else None,
+        }
 
-    def take(self, credential: str, *, is_public: bool, now: int) -> Verdict | None:
+    def take(
+        self, credential: str, counted: Counted = Counted.CALLS, *, is_public: bool, now: int
+    ) -> Verdict | None:
         """Count a call of somebody who was let in; ``None`` where nothing is counted."""
-        buckets = self._public if is_public else self._keys
+        buckets = self._public if is_public else self._buckets[counted]
         return None if buckets is None else buckets.take(hash(credential), now)
 
 

@@ -11,28 +11,27 @@ from trigger_platform.engine import queue_name
 from trigger_platform.engine.run_filter import RunFilter
 from trigger_platform.http import present, query
 from trigger_platform.http.endpoint import Incoming
+from trigger_platform.http.parameter import Parameter, flag, texts, words
 from trigger_platform.reads.runs import Filters
 
 __all__ = ["NAMES", "of_body", "of_query"]
 
 NAMES = (
     *query.CURSOR,
-    "filter[status]",
-    "filter[taskIdentifier]",
-    "filter[version]",
-    "filter[tag]",
-    "filter[queue]",
-    "filter[machine]",
-    "filter[region]",
-    "filter[batch]",
-    "filter[schedule]",
-    "filter[bulkAction]",
-    "filter[error]",
-    "filter[isTest]",
-    "filter[rootOnly]",
-    "filter[createdAt][period]",
-    "filter[createdAt][from]",
-    "filter[createdAt][to]",
+    words("filter[status]", present.KNOWN_STATUSES, says="In either vocabulary."),
+    texts("filter[taskIdentifier]"),
+    texts("filter[version]"),
+    texts("filter[tag]", says="Runs that have any of them."),
+    texts("filter[queue]", says="`task/<task id>` for the own queue of a task."),
+    words("filter[machine]", PRESETS),
+    texts("filter[region]"),
+    Parameter("filter[batch]"),
+    Parameter("filter[schedule]"),
+    Parameter("filter[bulkAction]"),
+    Parameter("filter[error]"),
+    flag("filter[isTest]"),
+    flag("filter[rootOnly]", says="An addition of ours: only runs that no run triggered."),
+    *query.CREATED,
 )
 """The parameters of a list of runs."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
@@ -38,7 +39,10 @@ class Loop(Protocol):
 
 @dataclass(slots=True)
 class Server:
-    """One running platform; ``url`` is known once the socket is bound."""
+    """One running platform; ``url`` is known once the socket is bound.
+
+    Telemetry is decoded by one request at a time, and of callers who show nothing only some are listened to.
+    """
 
     units: Units
     hub: Hub
@@ -53,6 +57,8 @@ class Server:
     keys: KnownKeys = field(default_factory=KnownKeys)
     rates: RateLimits = field(init=False)
     run_tokens: RunTokens = field(init=False)
+    decoding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    strangers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(16))
     setup_url: str | None = None
     provider: OpenIdProvider | None = None
 

@@ -10,6 +10,7 @@ from trigger_platform.blobs.blob_store import BlobStore
 from trigger_platform.engine import blob
 from trigger_platform.engine.retention import SWEEPS, Periods, Place
 from trigger_platform.engine.unit import Units
+from trigger_platform.store.rows import BlobRow
 
 __all__ = ["Retention"]
 
@@ -21,8 +22,15 @@ _BREATH_S = 0.01
 class Retention:
     """Removes what has been kept for long enough."""
 
-    def __init__(self, units: Units, periods: Periods, blob_store: BlobStore | None = None) -> None:
+    def __init__(
+        self,
+        units: Units,
+        periods: Periods,
+        blob_store: BlobStore | None = None,
+        blob_limit: int | None = None,
+    ) -> None:
         self._units = units
+        self._blob_limit = blob_limit
         self.passed_at: int | None = None
         self._periods = periods
         self._blob_store = blob_store
@@ -44,9 +52,23 @@ class Retention:
         for name in SWEEPS:
             while (count := await self._sweep(name)) > 0:
                 removed[name] += count
+        await self._measure_blobs()
         await self._remove_blobs()
         self.passed_at = self._units.clock.now()
         return removed
+
+    async def _measure_blobs(self) -> None:
+        """Look how large it is that clients uploaded past this server; what is too large is let go."""
+        last: BlobRow | None = None
+        while self._blob_store is not None and self._blob_limit is not None:
+            found = await self._units.read(blob.unmeasured, last)
+            for one in found:
+                size = await self._blob_store.size(one.environment_id, one.path)
+                if size is not None:
+                    await self._units.write(blob.measured, one, size, self._blob_limit)
+            if not found:
+                return
+            last = found[-1]
 
     async def _remove_blobs(self) -> None:
         """Remove blobs from where they lie, then their rows; a death in between repeats the removal."""

@@ -7,15 +7,18 @@ import zlib
 from trigger_core.errors import PayloadTooLargeError, UsageError
 from trigger_platform.otlp.exported import MalformedError
 
-__all__ = ["LIMIT", "unpack"]
+__all__ = ["LIMIT", "STRANGERS_LIMIT", "unpack"]
 
 LIMIT = 8 * 1024 * 1024
 """How large a body may be, packed or unpacked."""
 
+STRANGERS_LIMIT = 2 * 1024 * 1024
+"""The same for somebody who shows nothing: the official worker in development sends span by span."""
+
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def unpack(body: bytes, encoding: str) -> bytes:
+def unpack(body: bytes, encoding: str, limit: int) -> bytes:
     """Return the body as it was before it was compressed.
 
     Raises:
@@ -33,12 +36,12 @@ def unpack(body: bytes, encoding: str) -> bytes:
         )
     unpacker = zlib.decompressobj(_GZIP)
     try:
-        plain = unpacker.decompress(body, LIMIT + 1)
+        plain = unpacker.decompress(body, limit + 1)
     except zlib.error as error:
         raise MalformedError("Invalid gzip", because=str(error)) from error
-    if len(plain) > LIMIT:
+    if len(plain) > limit:
         raise PayloadTooLargeError(
-            "Request body too large", because=f"it unpacks to more than {LIMIT:,} bytes"
+            "Request body too large", because=f"it unpacks to more than {limit:,} bytes"
         )
     if not unpacker.eof or unpacker.unused_data:
         raise MalformedError("Invalid gzip", because="it ends too early or too late")

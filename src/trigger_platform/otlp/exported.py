@@ -13,6 +13,8 @@ __all__ = ["ATTRIBUTES", "Exported", "Line", "MalformedError", "Span", "cut", "i
 ATTRIBUTES = 256
 """How many attributes of a record are kept."""
 
+_SAYING_WHOSE = ("$metadata.", "$span.", "ctx.")
+_MOST_OF_THOSE = 64
 _TEXT = 16 * 1024
 _KEY = 256
 _LAST_NS = 2**63 - 1
@@ -84,10 +86,15 @@ def cut(text: str, length: int = _TEXT) -> str:
 
 
 def kept(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the attributes that are kept: so many, with keys and texts of a bearable length."""
+    """Return the attributes that are kept: so many, with keys and texts of a bearable length.
+
+    Those that say whose a record is are there beside the others, wherever they stand.
+    """
     found: dict[str, Any] = {}
+    room = {True: _MOST_OF_THOSE, False: ATTRIBUTES}
     for key, value in attributes.items():
-        if len(found) == ATTRIBUTES:
-            break
-        found[key[:_KEY]] = cut(value) if isinstance(value, str) else value
+        says_whose = key.startswith(_SAYING_WHOSE)
+        if room[says_whose]:
+            room[says_whose] -= 1
+            found[key[:_KEY]] = cut(value) if isinstance(value, str) else value
     return found

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from pydantic_core import from_json
 
+from trigger_core.errors import PayloadTooLargeError
 from trigger_platform.otlp.exported import Exported, Line, MalformedError, Span, cut, kept
+from trigger_platform.otlp.room import Room
 
 __all__ = ["read"]
 
@@ -15,16 +16,23 @@ _POINT_KINDS = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
 _DEEPEST = 16
 _EVENTS = 128
 _LINKS = 32
+_PARTS = 500_000
+"""How many objects and arrays a body may have: each costs many times its length."""
 
 Json = dict[str, Any]
 
 
-def read(body: bytes, signal: str) -> list[Exported]:
-    """Read a body.
+def read(body: bytes, signal: str, room: Room) -> list[Exported]:
+    """Read a body, as much of it as there is room for.
 
     Raises:
         MalformedError: it is not JSON, or not of that shape.
+        PayloadTooLargeError: it has too many parts.
     """
+    if body.count(b"{") + body.count(b"[") > _PARTS:
+        raise PayloadTooLargeError(
+            "Request body too large", because=f"it has more than {_PARTS:,} objects and arrays"
+        )
     try:
         root = from_json(body)
     except ValueError as error:
@@ -33,44 +41,46 @@ def read(body: bytes, signal: str) -> list[Exported]:
         raise MalformedError("Invalid JSON", because="the body is no object")
     match signal:
         case "traces":
-            return [_spans(one) for one in _objects(root, "resourceSpans")]
+            return [_spans(one, room) for one in room.groups(_objects(root, "resourceSpans"))]
         case "logs":
-            return [_lines(one) for one in _objects(root, "resourceLogs")]
+            return [_lines(one, room) for one in room.groups(_objects(root, "resourceLogs"))]
         case _:
-            return [_points(one) for one in _objects(root, "resourceMetrics")]
+            return [_points(one, room) for one in room.groups(_objects(root, "resourceMetrics"))]
 
 
-def _spans(one: Json) -> Exported:
+def _spans(one: Json, room: Room) -> Exported:
     spans = [
-        _span(span) for scope in _objects(one, "scopeSpans") for span in _objects(scope, "spans")
+        _span(span, room)
+        for scope in room.groups(_objects(one, "scopeSpans"))
+        for span in room.records(_objects(scope, "spans"))
     ]
-    return Exported(_resource(one), spans=spans)
+    return Exported(_resource(one, room), spans=spans)
 
 
-def _lines(one: Json) -> Exported:
+def _lines(one: Json, room: Room) -> Exported:
     lines = [
-        _line(line)
-        for scope in _objects(one, "scopeLogs")
-        for line in _objects(scope, "logRecords")
+        _line(line, room)
+        for scope in room.groups(_objects(one, "scopeLogs"))
+        for line in room.records(_objects(scope, "logRecords"))
     ]
-    return Exported(_resource(one), lines=lines)
+    return Exported(_resource(one, room), lines=lines)
 
 
-def _points(one: Json) -> Exported:
+def _points(one: Json, room: Room) -> Exported:
     points = sum(
         len(_list(_object(metric, kind), "dataPoints"))
-        for scope in _objects(one, "scopeMetrics")
-        for metric in _objects(scope, "metrics")
+        for scope in room.groups(_objects(one, "scopeMetrics"))
+        for metric in room.groups(_objects(scope, "metrics"))
         for kind in _POINT_KINDS
     )
-    return Exported(_resource(one), points=points)
+    return Exported(_resource(one, room), points=points)
 
 
-def _resource(one: Json) -> Json:
-    return _attributes(_object(one, "resource"))
+def _resource(one: Json, room: Room) -> Json:
+    return _attributes(_object(one, "resource"), room)
 
 
-def _span(one: Json) -> Span:
+def _span(one: Json, room: Room) -> Span:
     status = _object(one, "status")
     return Span(
         trace_id=_text(one, "traceId").lower(),
@@ -81,49 +91,45 @@ def _span(one: Json) -> Span:
         ended_ns=_number(one, "endTimeUnixNano") or None,
         is_error=status.get("code") in [2, "STATUS_CODE_ERROR"],
         message=cut(_text(status, "message")) or None,
-        attributes=_attributes(one),
-        events=[_event(event) for event in _objects(one, "events")[:_EVENTS]],
-        links=[_link(link) for link in _objects(one, "links")[:_LINKS]],
+        attributes=_attributes(one, room),
+        events=[_event(event, room) for event in _objects(one, "events")[:_EVENTS]],
+        links=[_link(link, room) for link in _objects(one, "links")[:_LINKS]],
     )
 
 
-def _event(one: Json) -> Json:
+def _event(one: Json, room: Room) -> Json:
     return {
         "name": cut(_text(one, "name"), 1024),
         "time": _number(one, "timeUnixNano"),
-        "properties": _attributes(one),
+        "properties": _attributes(one, room),
     }
 
 
-def _link(one: Json) -> Json:
+def _link(one: Json, room: Room) -> Json:
     return {
         "traceId": _text(one, "traceId")[:32],
         "spanId": _text(one, "spanId")[:16],
-        "properties": _attributes(one),
+        "properties": _attributes(one, room),
     }
 
 
-def _line(one: Json) -> Line:
+def _line(one: Json, room: Room) -> Line:
     return Line(
         time_ns=_number(one, "timeUnixNano") or _number(one, "observedTimeUnixNano"),
         severity=_number(one, "severityNumber") if one.get("severityNumber") else 0,
-        body=_value(_object(one, "body")),
-        attributes=_attributes(one),
+        body=_value(_object(one, "body"), room),
+        attributes=_attributes(one, room),
         trace_id=_text(one, "traceId").lower(),
         span_id=_text(one, "spanId").lower(),
     )
 
 
-def _attributes(one: Json) -> Json:
-    pairs = ((_text(pair, "key"), _value(_object(pair, "value"))) for pair in _pairs(one))
-    return kept(dict(pairs))
+def _attributes(one: Json, room: Room) -> Json:
+    pairs = room.values(_objects(one, "attributes"))
+    return kept({_text(pair, "key"): _value(_object(pair, "value"), room) for pair in pairs})
 
 
-def _pairs(one: Json, name: str = "attributes") -> Iterator[Json]:
-    yield from _objects(one, name)
-
-
-def _value(one: Json, depth: int = 0) -> Any:
+def _value(one: Json, room: Room, depth: int = 0) -> Any:
     """Return what an AnyValue holds; what is nested deeper than anybody would read is left out."""
     for name in ("stringValue", "boolValue", "doubleValue", "bytesValue"):
         if name in one:
@@ -133,10 +139,13 @@ def _value(one: Json, depth: int = 0) -> Any:
     if depth == _DEEPEST:
         return None
     if "arrayValue" in one:
-        return [_value(item, depth + 1) for item in _objects(_object(one, "arrayValue"), "values")]
+        items = room.values(_objects(_object(one, "arrayValue"), "values"))
+        return [_value(item, room, depth + 1) for item in items]
     if "kvlistValue" in one:
-        pairs = _pairs(_object(one, "kvlistValue"), "values")
-        return {_text(pair, "key"): _value(_object(pair, "value"), depth + 1) for pair in pairs}
+        pairs = room.values(_objects(_object(one, "kvlistValue"), "values"))
+        return {
+            _text(pair, "key"): _value(_object(pair, "value"), room, depth + 1) for pair in pairs
+        }
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
@@ -21,6 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from trigger_platform.otlp.exported import Exported, Line, MalformedError, Span, cut, kept
+from trigger_platform.otlp.room import Room
 
 if TYPE_CHECKING:
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -36,23 +37,24 @@ _EVENTS = 128
 _LINKS = 32
 
 
-def read(body: bytes, signal: str) -> list[Exported]:
-    """Read a body.
+def read(body: bytes, signal: str, room: Room) -> list[Exported]:
+    """Read a body, as much of it as there is room for.
 
     Raises:
         MalformedError: it is no such message.
+        PayloadTooLargeError: it has too many parts.
     """
     try:
         match signal:
             case "traces":
                 traces = ExportTraceServiceRequest.FromString(body)
-                return [_spans(one) for one in traces.resource_spans]
+                return [_spans(one, room) for one in room.groups(traces.resource_spans)]
             case "logs":
                 logs = ExportLogsServiceRequest.FromString(body)
-                return [_lines(one) for one in logs.resource_logs]
+                return [_lines(one, room) for one in room.groups(logs.resource_logs)]
             case _:
                 metrics = ExportMetricsServiceRequest.FromString(body)
-                return [_points(one) for one in metrics.resource_metrics]
+                return [_points(one, room) for one in room.groups(metrics.resource_metrics)]
     except DecodeError as error:
         raise MalformedError("Invalid protobuf", because=str(error)[:200]) from error
 
@@ -77,19 +79,31 @@ def answer(signal: str, refused: int, because: str) -> bytes:
             return bytes(points.SerializeToString())
 
 
-def _spans(one: trace_pb2.ResourceSpans) -> Exported:
-    spans = [_span(span) for scope in one.scope_spans for span in scope.spans]
-    return Exported(_attributes(one.resource.attributes), spans=spans)
+def _spans(one: trace_pb2.ResourceSpans, room: Room) -> Exported:
+    spans = [
+        _span(span, room)
+        for scope in room.groups(one.scope_spans)
+        for span in room.records(scope.spans)
+    ]
+    return Exported(_attributes(one.resource.attributes, room), spans=spans)
 
 
-def _lines(one: ResourceLogs) -> Exported:
-    lines = [_line(line) for scope in one.scope_logs for line in scope.log_records]
-    return Exported(_attributes(one.resource.attributes), lines=lines)
+def _lines(one: ResourceLogs, room: Room) -> Exported:
+    lines = [
+        _line(line, room)
+        for scope in room.groups(one.scope_logs)
+        for line in room.records(scope.log_records)
+    ]
+    return Exported(_attributes(one.resource.attributes, room), lines=lines)
 
 
-def _points(one: ResourceMetrics) -> Exported:
-    points = sum(_count(metric) for scope in one.scope_metrics for metric in scope.metrics)
-    return Exported(_attributes(one.resource.attributes), points=points)
+def _points(one: ResourceMetrics, room: Room) -> Exported:
+    points = sum(
+        _count(metric)
+        for scope in room.groups(one.scope_metrics)
+        for metric in room.groups(scope.metrics)
+    )
+    return Exported(_attributes(one.resource.attributes, room), points=points)
 
 
 def _count(metric: Metric) -> int:
@@ -97,7 +111,7 @@ def _count(metric: Metric) -> int:
     return 0 if kind is None else len(getattr(metric, kind).data_points)
 
 
-def _span(one: trace_pb2.Span) -> Span:
+def _span(one: trace_pb2.Span, room: Room) -> Span:
     return Span(
         trace_id=one.trace_id.hex(),
         span_id=one.span_id.hex(),
@@ -107,12 +121,12 @@ def _span(one: trace_pb2.Span) -> Span:
         ended_ns=one.end_time_unix_nano or None,
         is_error=one.status.code == _ERROR,
         message=cut(one.status.message) or None,
-        attributes=_attributes(one.attributes),
+        attributes=_attributes(one.attributes, room),
         events=[
             {
                 "name": cut(event.name, 1024),
                 "time": event.time_unix_nano,
-                "properties": _attributes(event.attributes),
+                "properties": _attributes(event.attributes, room),
             }
             for event in one.events[:_EVENTS]
         ],
@@ -120,36 +134,37 @@ def _span(one: trace_pb2.Span) -> Span:
             {
                 "traceId": link.trace_id.hex()[:32],
                 "spanId": link.span_id.hex()[:16],
-                "properties": _attributes(link.attributes),
+                "properties": _attributes(link.attributes, room),
             }
             for link in one.links[:_LINKS]
         ],
     )
 
 
-def _line(one: LogRecord) -> Line:
+def _line(one: LogRecord, room: Room) -> Line:
     return Line(
         time_ns=one.time_unix_nano or one.observed_time_unix_nano,
         severity=one.severity_number,
-        body=_value(one.body),
-        attributes=_attributes(one.attributes),
+        body=_value(one.body, room),
+        attributes=_attributes(one.attributes, room),
         trace_id=one.trace_id.hex(),
         span_id=one.span_id.hex(),
     )
 
 
-def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
-    return kept({pair.key: _value(pair.value) for pair in pairs})
+def _attributes(pairs: Sequence[KeyValue], room: Room) -> dict[str, Any]:
+    return kept({pair.key: _value(pair.value, room) for pair in room.values(pairs)})
 
 
-def _value(one: AnyValue, depth: int = 0) -> Any:
+def _value(one: AnyValue, room: Room, depth: int = 0) -> Any:
     kind = one.WhichOneof("value")
     if kind is None or depth == _DEEPEST:
         return None
     if kind == "array_value":
-        return [_value(item, depth + 1) for item in one.array_value.values]
+        return [_value(item, room, depth + 1) for item in room.values(one.array_value.values)]
     if kind == "kvlist_value":
-        return {pair.key: _value(pair.value, depth + 1) for pair in one.kvlist_value.values}
+        pairs = room.values(one.kvlist_value.values)
+        return {pair.key: _value(pair.value, room, depth + 1) for pair in pairs}
     if kind == "bytes_value":
         return b64encode(one.bytes_value).decode()
     return getattr(one, kind)

@@ -12,10 +12,7 @@ import pydantic_core
 from trigger_platform.otlp.exported import Exported, Line, Span, cut, is_id
 from trigger_platform.store.rows import LogRow, SpanRow
 
-__all__ = ["RECORDS_AT_ONCE", "Offer", "Offered", "offered"]
-
-RECORDS_AT_ONCE = 5_000
-"""How many records of one request are looked at."""
+__all__ = ["Offer", "Offered", "offered"]
 
 _LARGEST = 128 * 1024
 _LONGEST_LINE = 64 * 1024
@@ -51,18 +48,13 @@ class _Place:
     attempt: int
 
 
-def offered(exported: Sequence[Exported], now: int) -> Offered:
-    """Return what a request offers, at a moment."""
-    records = list(_records(exported))
-    offers = [
-        offer
-        for place, record in records[:RECORDS_AT_ONCE]
-        if (offer := _offer(place, record, now)) is not None
-    ]
-    surplus = max(0, len(records) - RECORDS_AT_ONCE)
+def offered(exported: Sequence[Exported], surplus: int, now: int) -> Offered:
+    """Return what a request offers, at a moment; ``surplus`` records were not read."""
+    made = [_offer(place, record, now) for place, record in _records(exported)]
+    offers = [offer for offer in made if offer is not None]
     return Offered(
         offers,
-        invalid=len(records) - surplus - len(offers),
+        invalid=len(made) - len(offers),
         surplus=surplus,
         points=sum(one.points for one in exported),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from trigger_core.errors import NotFoundError
+from trigger_core.errors import NotFoundError, RunNotFoundError
 from trigger_platform.engine import states
 from trigger_platform.engine import user as owner
 from trigger_platform.engine.run_filter import RunFilter
@@ -101,12 +101,7 @@ def one(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
     """
     run = u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=environment.id)
     if run is None:
-        raise NotFoundError(
-            f"there is no run {run_id}",
-            status=404,
-            code="RUN_NOT_FOUND",
-            hint="`trigger runs list` shows the runs of this environment",
-        )
+        raise RunNotFoundError(run_id)
     return run
 
 

@@ -274,14 +274,17 @@ def _hang(own: Mapping[str, _RunSpans], by_id: Mapping[str, Node], run: TraceRun
 
 
 def _exported(run: TraceRunRow, row: SpanPartRow) -> Node:
+    """A span that was announced and whose end nobody told was cut off by the end of its run."""
+    over = None if run.completed_at is None else max(run.completed_at * _NS, row.started_ns)
     return Node(
         "span",
         run,
         row.span_id,
         row.name,
         row.started_ns,
-        row.ended_ns,
+        over if row.ended_ns is None else row.ended_ns,
         is_error=bool(row.is_error),
+        is_cancelled=row.ended_ns is None and over is not None,
         attributes=_object(row.attributes) | ({"status": row.message} if row.message else {}),
         events=json.loads(row.events) if row.events else [],
     )

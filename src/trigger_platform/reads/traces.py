@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TypeVar
 
-from trigger_core.errors import NotFoundError
+from trigger_core.errors import RunNotFoundError
 from trigger_platform.engine import trace
 from trigger_platform.engine.unit import Unit
 from trigger_platform.reads import trace_tree
@@ -104,7 +104,7 @@ def of_run(u: Unit, environment: EnvironmentRow, run_id: str, limits: Limits = L
     """
     run = u.tx.maybe("trace_run", TraceRunRow, id=run_id, environment_id=environment.id)
     if run is None:
-        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+        raise RunNotFoundError(run_id)
     return trace_tree.build(_Reading(u, limits).rows(run))
 
 

@@ -243,6 +243,7 @@ class EnvironmentRow:
         branch: the branch's name.
         tokens_since: public tokens that were signed earlier are refused.
         is_mixed: whether sessions of several languages serve it.
+        revoking_until: when the last of its public tokens that were revoked expires.
     """
 
     id: str
@@ -266,6 +267,7 @@ class EnvironmentRow:
     branch: str | None
     tokens_since: int
     is_mixed: int
+    revoking_until: int
 
     @property
     def word(self) -> str:
@@ -289,6 +291,17 @@ class SealedKeyRow:
     id: str
     parent_id: str | None
     secret_key_sealed: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswerRow:
+    """What somebody was answered who may ask again."""
+
+    owner: str
+    scope: str
+    token: str
+    answer: str
+    expires_at: int
 
 
 @dataclass(frozen=True, slots=True)

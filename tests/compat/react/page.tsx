@@ -46,6 +46,11 @@ const scenes: Record<string, () => ReactNode> = {
     const { parts, error } = hooks.useRealtimeStream<number>(given.run, "numbers", access);
     return <Values of={{ parts }} error={error} />;
   },
+  Renewed() {
+    const refreshAccessToken = async () => given.next;
+    const { parts, error } = hooks.useRealtimeStream<number>(given.run, "numbers", { ...access, refreshAccessToken });
+    return <Values of={{ parts }} error={error} />;
+  },
   Streams() {
     const { run, streams, error } = hooks.useRealtimeRunWithStreams(given.run, access);
     return <Values of={{ ...summary(run), streams }} error={error} />;

@@ -16,6 +16,8 @@ from trigger_core.schemas.workers import (
 
 __all__ = ["connect", "poll", "register", "report"]
 
+_REPEATED = {"isRepeated": True}
+
 
 def connect(request: Connect) -> Call[Connected]:
     """Take a seat; the process that had it before is gone."""
@@ -30,9 +32,11 @@ def register(project_ref: str, request: RegisterWorker) -> Call[Registered]:
 
 def poll(request: Poll) -> Call[Polled]:
     """Wait for runs and signals."""
-    return Call("POST", "/engine/v1/worker/poll", reading(Polled), body=request.to_wire())
+    path, body = "/engine/v1/worker/poll", request.to_wire()
+    return Call("POST", path, reading(Polled), body=body, repeated=_REPEATED)
 
 
 def report(request: Report) -> Call[Reported]:
     """Tell what happened."""
-    return Call("POST", "/engine/v1/worker/report", reading(Reported), body=request.to_wire())
+    path, body = "/engine/v1/worker/report", request.to_wire()
+    return Call("POST", path, reading(Reported), body=body, repeated=_REPEATED)

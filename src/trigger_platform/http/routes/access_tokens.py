@@ -1,11 +1,9 @@
 """Tokens of users and organisations, and keys of environments beside the root key (additions of ours).
 
-What is made is shown in the answer and never again; so no answer of these is kept for repeated requests.
+What is made is shown in the answer and never again, but to whom repeats the request: he has not heard it.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from trigger_core import duration
 from trigger_core.schemas.access_tokens import (
@@ -21,20 +19,21 @@ from trigger_core.schemas.access_tokens import (
 from trigger_platform.engine import access_token, additional_key
 from trigger_platform.engine.access_token import Made
 from trigger_platform.engine.role import Role
+from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present_identity as present
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 
 __all__ = [
+    "create_access_token",
     "create_environment_key",
     "create_organization_token",
-    "create_token",
+    "list_access_tokens",
     "list_environment_keys",
     "list_organization_tokens",
-    "list_tokens",
+    "revoke_access_token",
     "revoke_environment_key",
     "revoke_organization_token",
-    "revoke_token",
 ]
 
 _USERS = "/api/v1/access-tokens"
@@ -43,7 +42,7 @@ _KEYS = "/api/v1/projects/{project_ref}/{env}/api-keys"
 
 
 @endpoint("GET", _USERS, access=Access.PERSON, returns=AccessTokens)
-async def list_tokens(call: Incoming[None]) -> AccessTokens:
+async def list_access_tokens(call: Incoming[None]) -> AccessTokens:
     """List the caller's tokens that hold."""
     found = await call.server.units.read(access_token.listed, user_id=call.principal.user_id)
     return AccessTokens(tokens=[present.access_token(one) for one in found])
@@ -57,24 +56,27 @@ async def list_tokens(call: Incoming[None]) -> AccessTokens:
     returns=AccessTokenCreated,
     statuses=(201,),
 )
-async def create_token(call: Incoming[CreateAccessToken]) -> Reply:
+async def create_access_token(call: Incoming[CreateAccessToken]) -> Reply:
     """Create a token of the caller's."""
-    made = await call.server.units.write(
-        access_token.create,
-        call.body.name,
-        call.principal.user_id or "",
-        expires_at=_expiry(call, call.body.expires_in),
-    )
-    return _shown(made)
+    body, user_id = call.body, call.principal.user_id or ""
+
+    def work(u: Unit) -> AccessTokenCreated:
+        expires_at = _expiry(u, body.expires_in)
+        return _created(access_token.create(u, body.name, user_id, expires_at=expires_at))
+
+    return _shown(await call.once_for_caller(AccessTokenCreated, work, shows_secret=True))
 
 
 @endpoint("DELETE", f"{_USERS}/{{id}}", access=Access.PERSON, returns=Revoked)
-async def revoke_token(call: Incoming[None]) -> Revoked:
+async def revoke_access_token(call: Incoming[None]) -> Revoked:
     """Revoke a token of the caller's."""
-    await call.server.units.write(
-        access_token.revoke, call.path("id"), user_id=call.principal.user_id
-    )
-    return Revoked(id=call.path("id"))
+    id_, user_id = call.path("id"), call.principal.user_id
+
+    def work(u: Unit) -> Revoked:
+        access_token.revoke(u, id_, user_id=user_id)
+        return Revoked(id=id_)
+
+    return await call.once_for_caller(Revoked, work)
 
 
 @endpoint("GET", _ORGANIZATIONS, access=Access.ORGANIZATION_ADMIN, returns=AccessTokens)
@@ -94,25 +96,28 @@ async def list_organization_tokens(call: Incoming[None]) -> AccessTokens:
 )
 async def create_organization_token(call: Incoming[CreateOrganizationToken]) -> Reply:
     """Create a token of an organisation, with a role no higher than the caller's."""
-    role = Role[call.body.role]
+    body, home, role = call.body, call.organization, Role[call.body.role]
     call.principal.require_role(role)
-    made = await call.server.units.write(
-        access_token.create_for_organization,
-        call.body.name,
-        call.organization.id,
-        role,
-        expires_at=_expiry(call, call.body.expires_in),
-    )
-    return _shown(made)
+
+    def work(u: Unit) -> AccessTokenCreated:
+        expires_at = _expiry(u, body.expires_in)
+        return _created(
+            access_token.create_for_organization(u, body.name, home.id, role, expires_at=expires_at)
+        )
+
+    return _shown(await call.once_for_caller(AccessTokenCreated, work, shows_secret=True))
 
 
 @endpoint("DELETE", f"{_ORGANIZATIONS}/{{id}}", access=Access.ORGANIZATION_ADMIN, returns=Revoked)
 async def revoke_organization_token(call: Incoming[None]) -> Revoked:
     """Revoke a token of an organisation."""
-    await call.server.units.write(
-        access_token.revoke, call.path("id"), organization_id=call.organization.id
-    )
-    return Revoked(id=call.path("id"))
+    id_, home = call.path("id"), call.organization
+
+    def work(u: Unit) -> Revoked:
+        access_token.revoke(u, id_, organization_id=home.id)
+        return Revoked(id=id_)
+
+    return await call.once_for_caller(Revoked, work)
 
 
 @endpoint("GET", _KEYS, access=Access.PROJECT_ADMIN, returns=EnvironmentKeys)
@@ -132,31 +137,41 @@ async def list_environment_keys(call: Incoming[None]) -> EnvironmentKeys:
 )
 async def create_environment_key(call: Incoming[CreateEnvironmentKey]) -> Reply:
     """Create a key of an environment, which may be restricted to scopes."""
-    made = await call.server.units.write(
-        additional_key.create,
-        call.principal.environment,
-        call.body.name,
-        call.body.scopes,
-        expires_at=_expiry(call, call.body.expires_in),
-        created_by=call.principal.user_id,
-    )
-    shown = EnvironmentKeyCreated(id=made.row.id, api_key=made.key, obfuscated_key=made.row.hint)
-    return Reply(shown, {"cache-control": "no-store"}, 201)
+    body, caller = call.body, call.principal
+
+    def work(u: Unit) -> EnvironmentKeyCreated:
+        made = additional_key.create(
+            u,
+            caller.environment,
+            body.name,
+            body.scopes,
+            expires_at=_expiry(u, body.expires_in),
+            created_by=caller.user_id,
+        )
+        return EnvironmentKeyCreated(id=made.row.id, api_key=made.key, obfuscated_key=made.row.hint)
+
+    return _shown(await call.once_for_caller(EnvironmentKeyCreated, work, shows_secret=True))
 
 
 @endpoint("DELETE", f"{_KEYS}/{{id}}", access=Access.PROJECT_ADMIN, returns=Revoked)
 async def revoke_environment_key(call: Incoming[None]) -> Revoked:
     """Revoke a key of an environment."""
-    await call.server.units.write(
-        additional_key.revoke, call.principal.environment, call.path("id")
-    )
-    return Revoked(id=call.path("id"))
+    id_, here = call.path("id"), call.principal.environment
+
+    def work(u: Unit) -> Revoked:
+        additional_key.revoke(u, here, id_)
+        return Revoked(id=id_)
+
+    return await call.once_for_caller(Revoked, work)
 
 
-def _shown(made: Made) -> Reply:
-    shown = AccessTokenCreated(id=made.row.id, token=made.token, obfuscated_token=made.row.hint)
-    return Reply(shown, {"cache-control": "no-store"}, 201)
+def _created(made: Made) -> AccessTokenCreated:
+    return AccessTokenCreated(id=made.row.id, token=made.token, obfuscated_token=made.row.hint)
 
 
-def _expiry(call: Incoming[Any], given: str | None) -> int | None:
-    return None if given is None else call.server.units.clock.now() + duration.parse_ms(given)
+def _shown(made: AccessTokenCreated | EnvironmentKeyCreated) -> Reply:
+    return Reply(made, {"cache-control": "no-store"}, 201)
+
+
+def _expiry(u: Unit, given: str | None) -> int | None:
+    return None if given is None else u.now + duration.parse_ms(given)

@@ -154,7 +154,7 @@ async def trigger_small_batch(call: Incoming[TriggerBatch]) -> Reply:
 
 @endpoint(
     "POST",
-    "/api/v1/tasks/{task_id}/batch",
+    "/api/v1/tasks/{task_id:path}/batch",
     access=Access.BATCH_TRIGGER,
     body=TriggerTaskBatch,
     returns=TaskBatchTriggered,
@@ -218,11 +218,13 @@ class _Totals:
 def _permit(call: Incoming[Any], tasks: Iterable[str], parents: Iterable[str | None]) -> None:
     """Ask whether the caller may trigger batches of all of some tasks (of any, when none are named).
 
+    Who may trigger batches as such, may.
+
     A run that is named as the parent must be one that the caller may write.
     """
     named = [Resource("tasks", task) for task in tasks] or [Resource("tasks")]
     for one in named:
-        call.principal.require("batchTrigger", [one])
+        call.principal.require("batchTrigger", [one, Resource("batch")])
     for parent in {parent for parent in parents if parent is not None}:
         call.principal.require("write", [Resource("runs", parent)])
 

@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from trigger_core.errors import ConflictError, TriggerError, UnprocessableError
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.deployments import (
+    BuildProvider,
     CancelDeployment,
     DeploymentDetail,
     DeploymentId,
@@ -34,11 +35,13 @@ from trigger_platform.http import present_deployments as present
 from trigger_platform.http import problems, query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.http.parameter import Parameter, flag, words
 from trigger_platform.reads import deployments as reads
 from trigger_platform.reads.deployments import Filters
 from trigger_platform.store.rows import DeploymentRow, EnvironmentRow
 
 __all__ = [
+    "build_provider",
     "cancel_deployment",
     "current_deployment",
     "deployment_progress",
@@ -67,7 +70,13 @@ _SAME_IN_LISTS = {"BUILDING": ("BUILDING", "INSTALLING")}
     _ALL,
     access=Access.DEPLOYMENT_READER,
     returns=DeploymentPage,
-    query=(*query.CURSOR, "status", "period", "from", "to"),
+    query=(
+        *query.CURSOR,
+        words("status", get_args(DeploymentStatus)),
+        Parameter("period", "So long ago at most, such as `7d`."),
+        "from",
+        "to",
+    ),
 )
 async def list_deployments(call: Incoming[None]) -> DeploymentPage:
     """List deployments, newest first."""
@@ -120,8 +129,11 @@ async def initialize_deployment(call: Incoming[InitializeDeployment]) -> Deploym
         )
     settings = call.server.settings
     images = Images(settings.deploy_registry, settings.deploy_platform)
-    made = await call.server.write(deployment.initialize, call.environment_id, call.body, images)
-    return present.initialized(made)
+
+    def work(u: Unit, here: EnvironmentRow) -> DeploymentInitialized:
+        return present.initialized(deployment.initialize(u, here, call.body, images))
+
+    return await call.once(DeploymentInitialized, work)
 
 
 @endpoint(
@@ -145,6 +157,7 @@ async def index_deployment(call: Incoming[IndexDeployment]) -> Registered:
     access=Access.DEPLOYMENT_WRITER,
     body=DeploymentProgress,
     is_body_optional=True,
+    statuses=(204,),
 )
 async def deployment_progress(call: Incoming[DeploymentProgress]) -> Response:
     """Say that the build has come further."""
@@ -160,6 +173,7 @@ async def deployment_progress(call: Incoming[DeploymentProgress]) -> Response:
     access=Access.DEPLOYMENT_WRITER,
     body=CancelDeployment,
     is_body_optional=True,
+    statuses=(204,),
 )
 async def cancel_deployment(call: Incoming[CancelDeployment]) -> Response:
     """End a build that is no longer wanted."""
@@ -190,6 +204,7 @@ async def fail_deployment(call: Incoming[FailDeployment]) -> DeploymentId:
     access=Access.DEPLOYMENT_WRITER,
     body=FinalizeDeployment,
     is_body_optional=True,
+    media="text/event-stream",
 )
 async def finalize_deployment(call: Incoming[FinalizeDeployment]) -> StreamingResponse:
     """Let a deployment serve; events ``log``, then ``complete`` or ``error``."""
@@ -222,7 +237,12 @@ async def finalize_deployment_v1(call: Incoming[FinalizeDeployment]) -> Deployme
     return DeploymentId(id=(await _finalize(call))[0].id)
 
 
-@endpoint("POST", f"{_ONE}/generate-registry-credentials", access=Access.DEPLOYMENT_WRITER)
+@endpoint(
+    "POST",
+    f"{_ONE}/generate-registry-credentials",
+    access=Access.DEPLOYMENT_WRITER,
+    statuses=(),
+)
 async def registry_credentials(call: Incoming[None]) -> Response:
     """Refuse credentials for the registry: whoever builds an image is logged in there."""
     found = await call.server.read(reads.one, call.environment_id, call.path("deployment_id"))
@@ -235,11 +255,24 @@ async def registry_credentials(call: Incoming[None]) -> Response:
 
 
 @endpoint(
+    "GET",
+    "/api/v1/remote-build-provider-status",
+    access=Access.OPEN,
+    returns=BuildProvider,
+)
+async def build_provider(_call: Incoming[None]) -> BuildProvider:
+    """Say that nobody builds images for this platform; clients ask after a build elsewhere failed."""
+    return BuildProvider(
+        status="unknown", message="this platform does not build images; use --local-build"
+    )
+
+
+@endpoint(
     "POST",
     f"{_ALL}/{{version}}/promote",
     access=Access.DEPLOYMENT_WRITER,
     returns=PromotedDeployment,
-    query=("allowRollbacks",),
+    query=(flag("allowRollbacks", says="Whether the version may be older than the current one."),),
 )
 async def promote_deployment(call: Incoming[None]) -> PromotedDeployment:
     """Let new runs execute on a deployed version; an older one only with ``allowRollbacks=true``."""

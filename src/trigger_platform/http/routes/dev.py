@@ -97,7 +97,7 @@ async def read_status(call: Incoming[None]) -> DevStatus:
     return DevStatus(is_connected=is_there)
 
 
-@endpoint("GET", "/engine/v1/dev/presence", access=Access.ENVIRONMENT)
+@endpoint("GET", "/engine/v1/dev/presence", access=Access.ENVIRONMENT, media="text/event-stream")
 async def keep_presence(call: Incoming[None]) -> StreamingResponse:
     """Note that a session is there for as long as it listens."""
     await call.server.write(snapshot_channel.sit, call.environment_id)

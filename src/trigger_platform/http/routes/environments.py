@@ -7,7 +7,8 @@ from typing import Any
 from trigger_core import clock
 from trigger_core.schemas.auth import RegeneratedKey
 from trigger_core.schemas.projects import EnvironmentPause
-from trigger_platform.engine import environment, environment_limit
+from trigger_platform.engine import environment, environment_limit, secret_key
+from trigger_platform.engine.unit import Unit
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
 
@@ -44,12 +45,16 @@ async def resume_environment(call: Incoming[None]) -> EnvironmentPause:
 )
 async def regenerate_key(call: Incoming[None]) -> Reply:
     """Give an environment another secret key; the one before opens it for a day more."""
-    changed = await call.server.units.write(environment.replace_key, call.principal.environment)
-    until = call.server.units.clock.now() + environment.GRACE_MS
-    shown = RegeneratedKey(
-        api_key=call.server.secret_key_of(changed), previous_key_expires_at=clock.to_iso(until)
-    )
-    return Reply(shown, {"cache-control": "no-store"})
+
+    def work(u: Unit) -> RegeneratedKey:
+        changed = environment.replace_key(u, call.principal.environment)
+        until = clock.to_iso(u.now + environment.GRACE_MS)
+        return RegeneratedKey(
+            api_key=secret_key.read(u.keys, changed), previous_key_expires_at=until
+        )
+
+    made = await call.once_for_caller(RegeneratedKey, work, shows_secret=True)
+    return Reply(made, {"cache-control": "no-store"})
 
 
 async def _pause(call: Incoming[Any], *, paused: bool) -> EnvironmentPause:

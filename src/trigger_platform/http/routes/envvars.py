@@ -60,7 +60,8 @@ async def resolve_variables(call: Incoming[None]) -> Variables:
         rows = variable.rows(u, environment)
         values = {row.name: variable.read(u.keys, row) for row in rows}
         return Variables(
-            variables=values | given, secrets=[row.name for row in rows if row.is_secret]
+            variables=given_variables.beside(values, given),
+            secrets=[row.name for row in rows if row.is_secret],
         )
 
     return await call.server.read(work, call.environment_id)
@@ -116,12 +117,11 @@ def _from_form(form: FormData) -> dict[str, Any]:
 async def import_variables(call: Incoming[ImportVariables]) -> Done | Reply:
     """Write several variables, all or none; those of a branch's parent too."""
     try:
-        await call.server.write(_import, call.environment_id, call.body)
+        return await call.once(Done, _import, call.body)
     except VariablesError as error:
         problems = [VariableError(key=key, error=why) for key, why in error.problems.items()]
         body = VariableRefusal(error=error.what, code=error.code, variable_errors=problems)
         return Reply(body, status=error.status)
-    return Done()
 
 
 @endpoint("GET", _ONE, access=Access.VARIABLE_READER, returns=Variable)
@@ -163,7 +163,11 @@ async def replace_variable(call: Incoming[UpdateVariable]) -> Done:
 @endpoint("DELETE", _ONE, access=Access.VARIABLE_WRITER, returns=Done)
 async def delete_variable(call: Incoming[None]) -> Done:
     """Remove a variable."""
-    await call.server.write(variable.delete, call.environment_id, call.path("name"))
+    return await call.once(Done, _delete, call.path("name"))
+
+
+def _delete(u: Unit, environment: EnvironmentRow, name: str) -> Done:
+    variable.delete(u, environment, name)
     return Done()
 
 
@@ -174,7 +178,7 @@ async def _update(call: Incoming[UpdateVariable]) -> Done:
     return Done()
 
 
-def _import(u: Unit, environment: EnvironmentRow, body: ImportVariables) -> None:
+def _import(u: Unit, environment: EnvironmentRow, body: ImportVariables) -> Done:
     def changes(variables: dict[str, str]) -> Changes:
         source = body.source.model_dump_json(by_alias=True) if body.source else None
         return Changes(variables, body.override, body.is_secret, source)
@@ -183,6 +187,7 @@ def _import(u: Unit, environment: EnvironmentRow, body: ImportVariables) -> None
         parent = u.tx.one("environment_by_id", EnvironmentRow, id=environment.parent_id)
         variable.put(u, parent, changes(body.parent_variables))
     variable.put(u, environment, changes(body.variables))
+    return Done()
 
 
 def _shown(u: Unit, row: VariableRow) -> Variable:

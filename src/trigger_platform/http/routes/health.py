@@ -52,7 +52,7 @@ async def ready(call: Incoming[None]) -> Response:
     return JSONResponse(answer.to_wire(), 200 if because is None else 503)
 
 
-@endpoint("GET", "/metrics", access=Access.METRICS)
+@endpoint("GET", "/metrics", access=Access.METRICS, media="text/plain")
 async def read_metrics(call: Incoming[None]) -> Response:
     """Show what the server counts, in the text form of Prometheus."""
     found = await call.server.units.read(gauges.read)

@@ -56,10 +56,12 @@ async def list_organizations(call: Incoming[None]) -> Organizations:
 )
 async def create_organization(call: Incoming[CreateOrganization]) -> Reply:
     """Create an organisation that the caller owns."""
-    made = await call.server.units.write(
-        organization.create, call.body.title, call.principal.user_id or ""
-    )
-    return Reply(present.organization(made), status=201)
+    title, user_id = call.body.title, call.principal.user_id or ""
+
+    def work(u: Unit) -> OrganizationDetail:
+        return present.organization(organization.create(u, title, user_id))
+
+    return Reply(await call.once_for_caller(OrganizationDetail, work), status=201)
 
 
 @endpoint("GET", f"{_ONE}/projects", access=Access.ORGANIZATION_VIEWER, returns=Projects)
@@ -78,8 +80,12 @@ async def list_organizations_projects(call: Incoming[None]) -> Projects:
 )
 async def create_project(call: Incoming[CreateProject]) -> ProjectDetail:
     """Create a project of an organisation."""
-    made = await call.server.units.write(_create, call.organization, call.body.name)
-    return present.project(made)
+    home, name = call.organization, call.body.name
+
+    def work(u: Unit) -> ProjectDetail:
+        return present.project(View(project.create(u, home.id, name), home))
+
+    return await call.once_for_caller(ProjectDetail, work)
 
 
 @endpoint("GET", f"{_ONE}/members", access=Access.ORGANIZATION_VIEWER, returns=Members)
@@ -98,16 +104,18 @@ async def list_members(call: Incoming[None]) -> Members:
 )
 async def add_member(call: Incoming[AddMember]) -> MemberAdded:
     """Admit somebody, or invite who has an account; the person gets an address to go on at."""
-    body, server = call.body, call.server
-    added = await server.units.write(
-        organization.add_member, call.organization, body.email, Role[body.role], call.role
-    )
-    return MemberAdded(
-        user_id=added.person.id,
-        role=body.role,
-        is_member=added.token is None,
-        invite_url=_invite_url(server, added),
-    )
+    body, home, role, server = call.body, call.organization, call.role, call.server
+
+    def work(u: Unit) -> MemberAdded:
+        added = organization.add_member(u, home, body.email, Role[body.role], role)
+        return MemberAdded(
+            user_id=added.person.id,
+            role=body.role,
+            is_member=added.token is None,
+            invite_url=_invite_url(u, server, added),
+        )
+
+    return await call.once_for_caller(MemberAdded, work, shows_secret=True)
 
 
 @endpoint(
@@ -134,24 +142,21 @@ async def set_role(call: Incoming[SetRole]) -> Member:
 )
 async def remove_member(call: Incoming[None]) -> Members:
     """Let a member go, and list those who stay."""
-    stay = await call.server.units.write(
-        _dismiss, call.organization, call.path("user_id"), call.role
-    )
-    return Members(members=stay)
+    home, user_id, role = call.organization, call.path("user_id"), call.role
+
+    def work(u: Unit) -> Members:
+        return Members(members=_dismiss(u, home, user_id, role))
+
+    return await call.once_for_caller(Members, work)
 
 
-def _invite_url(server: Server, added: Added) -> str | None:
+def _invite_url(u: Unit, server: Server, added: Added) -> str | None:
     """Return where somebody who was added goes on; nobody has to log in on a platform of one's own."""
     if added.token is not None:
         return f"{server.url}/join/{added.token}"
     if not server.settings.login:
         return None
-    now = server.units.clock.now()
-    return setup_link.address(server.units.keys, server.url, now, added.person.id)
-
-
-def _create(u: Unit, home: OrganizationRow, name: str) -> View:
-    return View(project.create(u, home.id, name), home)
+    return setup_link.address(u.keys, server.url, u.now, added.person.id)
 
 
 def _dismiss(u: Unit, home: OrganizationRow, user_id: str, by: Role) -> list[Member]:

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from starlette.responses import FileResponse, Response
 
 from trigger_core import packet
-from trigger_core.errors import NotFoundError, UnprocessableError
+from trigger_core.errors import NotFoundError, PayloadTooLargeError, UnprocessableError
 from trigger_core.schemas.packets import PacketAddress, PacketPlace
 from trigger_platform.blobs import blob_store
 from trigger_platform.blobs.blob_store import BlobStore, Method, Place
@@ -82,7 +82,7 @@ async def find_packet_of_run(call: Incoming[None]) -> PacketAddress:
     field = call.path("field")
     _refuse_hidden(call, {field})
     found = await call.server.read(_packet_of, call.environment_id, call.path("run_id"), field)
-    return PacketAddress(presigned_url=_address(call, _store(call), "GET", found.path))
+    return await _found(call, found)
 
 
 @endpoint("PUT", _FILE, access=Access.OPEN)
@@ -117,9 +117,32 @@ async def _expect(call: Incoming[None]) -> str:
 
 async def _find(call: Incoming[None]) -> PacketAddress:
     _refuse_hidden(call, _FIELDS)
-    store, path = _store(call), call.path("name")
-    await call.server.read(blob.find, call.environment_id, path)
-    return PacketAddress(presigned_url=_address(call, store, "GET", path))
+    found = await call.server.read(blob.find, call.environment_id, call.path("name"))
+    return await _found(call, found)
+
+
+async def _found(call: Incoming[None], found: BlobRow) -> PacketAddress:
+    """Return where to download a packet, once its size is known to be one that is allowed."""
+    store = _store(call)
+    if found.size is None:
+        await _measure(call, store, found)
+    return PacketAddress(presigned_url=_address(call, store, "GET", found.path))
+
+
+async def _measure(call: Incoming[None], store: BlobStore, found: BlobRow) -> None:
+    """Look how large it is that a client uploaded past this server.
+
+    Raises:
+        PayloadTooLargeError: it is larger than it may be, and is removed.
+    """
+    size = await store.size(found.environment_id, found.path)
+    limit = call.server.settings.blob_limit
+    if size is not None and not await call.server.units.write(blob.measured, found, size, limit):
+        raise PayloadTooLargeError(
+            "the packet is too large",
+            because=f"it has {size:,} bytes, {limit:,} are allowed",
+            hint="put the data into a store of your own and pass its address",
+        )
 
 
 def _packet_of(u: Unit, environment: EnvironmentRow, run_id: str, field: str) -> BlobRow:

@@ -5,30 +5,31 @@ from __future__ import annotations
 from trigger_core import clock
 from trigger_core.schemas.projects import (
     CreateProject,
-    DevStatus,
     Environments,
     ProjectDetail,
     ProjectEnvironment,
     ProjectId,
     ProjectInit,
     ProjectName,
+    ProjectRuntimes,
     Projects,
 )
-from trigger_platform.engine import environment, project
+from trigger_platform.engine import project
 from trigger_platform.engine.project import View
-from trigger_platform.engine.schedule_instance import PRESENT_MS
 from trigger_platform.engine.unit import Unit
+from trigger_platform.http import present_deployments
 from trigger_platform.http import present_identity as present
 from trigger_platform.http.auth import Access, Principal
 from trigger_platform.http.endpoint import Incoming, endpoint
-from trigger_platform.store.rows import ProjectRow
+from trigger_platform.reads import project_runtimes
+from trigger_platform.reads.project_runtimes import Production
 
 __all__ = [
     "delete_project",
-    "dev_status",
     "initialize_project",
     "list_environments",
     "list_projects",
+    "list_runtimes",
     "read_environment",
     "rename_project",
     "retrieve_project",
@@ -42,6 +43,13 @@ async def list_projects(call: Incoming[None]) -> Projects:
     """List the projects that the caller may see, oldest first."""
     found = await call.server.units.read(_seen, call.principal)
     return Projects([present.project(one) for one in found])
+
+
+@endpoint("GET", "/api/v1/projects/runtimes", access=Access.USER, returns=ProjectRuntimes)
+async def list_runtimes(call: Incoming[None]) -> ProjectRuntimes:
+    """List what the productions of the caller's projects run on."""
+    found = await call.server.units.read(_productions, call.principal)
+    return ProjectRuntimes([present_deployments.production(one) for one in found])
 
 
 @endpoint("GET", _ONE, access=Access.PROJECT_VIEWER, returns=ProjectDetail)
@@ -81,13 +89,6 @@ async def list_environments(call: Incoming[None]) -> Environments:
     return Environments([present.environment(one) for one in found])
 
 
-@endpoint("GET", f"{_ONE}/dev-status", access=Access.PROJECT_VIEWER, returns=DevStatus)
-async def dev_status(call: Incoming[None]) -> DevStatus:
-    """Say whether the caller's session of development is there."""
-    connected = await call.server.units.read(_is_connected, call.project, call.principal.user_id)
-    return DevStatus(is_connected=connected)
-
-
 @endpoint("GET", f"{_ONE}/{{env}}", access=Access.ENVIRONMENT_OR_USER, returns=ProjectEnvironment)
 async def read_environment(call: Incoming[None]) -> ProjectEnvironment:
     """Return an environment's key and address."""
@@ -99,11 +100,9 @@ async def read_environment(call: Incoming[None]) -> ProjectEnvironment:
     )
 
 
+def _productions(u: Unit, caller: Principal) -> list[Production]:
+    return project_runtimes.of(u, caller.organizations(u))
+
+
 def _seen(u: Unit, caller: Principal) -> list[View]:
     return project.listed(u, caller.organizations(u))
-
-
-def _is_connected(u: Unit, named: ProjectRow, user_id: str | None) -> bool:
-    own = environment.find_developers(u, named, user_id) if user_id else None
-    seen = 0 if own is None else u.tx.scalar("instance_newest", environment_id=own.id) or 0
-    return u.now - int(seen) <= PRESENT_MS

@@ -5,29 +5,41 @@ from __future__ import annotations
 from typing import Any
 
 from trigger_core import clock, duration
-from trigger_core.errors import UsageError
+from trigger_core.errors import (
+    AuthenticationError,
+    NotFoundError,
+    UnprocessableError,
+    UsageError,
+)
 from trigger_core.schemas.auth import (
     MintPublicToken,
     MintToken,
     PublicToken,
+    RevokedToken,
     RevokedTokens,
+    RevokePublicToken,
     ScopesDenied,
 )
-from trigger_platform.engine import environment
+from trigger_platform.engine import environment, revocation
 from trigger_platform.http import public_token, scopes
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
+from trigger_platform.store.rows import EnvironmentRow
 
 __all__ = [
     "mint_as_user",
     "mint_public_token",
     "mint_token",
+    "revoke_as_user",
+    "revoke_public_token",
     "revoke_public_tokens",
 ]
 
 _MINUTES_MS = 15 * 60_000
 _HOUR_MS = 3_600_000
 _LONGEST_MS = 30 * 24 * _HOUR_MS
+_FAR = 9_999_999_999_999
+"""Longer than anybody remembers: a moment that both databases can write."""
 
 
 @endpoint(
@@ -94,6 +106,61 @@ async def revoke_public_tokens(call: Incoming[None]) -> RevokedTokens:
         environment.revoke_public_tokens, call.principal.environment
     )
     return RevokedTokens(since=clock.to_iso(since))
+
+
+@endpoint(
+    "POST",
+    "/api/v1/auth/public-tokens/revoke",
+    access=Access.ENVIRONMENT,
+    body=RevokePublicToken,
+    returns=RevokedToken,
+)
+async def revoke_public_token(call: Incoming[RevokePublicToken]) -> RevokedToken:
+    """Refuse one public token of the key's environment, or of a branch of it, from now on."""
+    return await _revoke(call)
+
+
+@endpoint(
+    "POST",
+    "/api/v1/projects/{project_ref}/{env}/revoke-public-token",
+    access=Access.PROJECT_DEVELOPER,
+    body=RevokePublicToken,
+    returns=RevokedToken,
+)
+async def revoke_as_user(call: Incoming[RevokePublicToken]) -> RevokedToken:
+    """Refuse one public token for a user who may sign some."""
+    return await _revoke(call)
+
+
+async def _revoke(call: Incoming[RevokePublicToken]) -> RevokedToken:
+    """Revoke the token that is shown; of one that is only named, the environment is the caller's."""
+    units, here = call.server.units, call.principal.environment
+    if call.body.jti is not None:
+        until = units.clock.now() + _LONGEST_MS
+        await units.write(revocation.revoke, here, call.body.jti, until)
+        return RevokedToken(jti=call.body.jti, until=clock.to_iso(until))
+    owner, shown = await _shown(call, call.body.token or "")
+    until = min(shown.expires_at, _FAR)
+    await units.write(revocation.revoke, owner, shown.named, until)
+    return RevokedToken(jti=shown.named.id, until=clock.to_iso(until))
+
+
+async def _shown(
+    call: Incoming[RevokePublicToken], token: str
+) -> tuple[EnvironmentRow, public_token.PublicToken]:
+    """Return what a token says, and the environment it is of: the caller's, or a branch of it."""
+    units, here = call.server.units, call.principal.environment
+    signers = await units.read(environment.signers, public_token.environment_of(token) or "")
+    if not signers or here.id not in {signers[0].id, signers[0].parent_id}:
+        raise NotFoundError(
+            "there is no such token in this environment", status=404, code="TOKEN_NOT_FOUND"
+        )
+    try:
+        return signers[0], public_token.read(units.keys, token, signers)
+    except AuthenticationError as error:
+        raise UnprocessableError(
+            error.what, status=422, code="INVALID_PUBLIC_TOKEN", because=error.because
+        ) from error
 
 
 def _scopes(body: MintToken) -> dict[str, Any]:

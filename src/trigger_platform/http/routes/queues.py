@@ -21,6 +21,7 @@ from trigger_platform.engine import queue
 from trigger_platform.http import present, query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.http.parameter import word
 from trigger_platform.reads import queue_keys
 
 __all__ = [
@@ -49,10 +50,12 @@ async def list_queues(call: Incoming[None]) -> QueuePage:
 
 @endpoint(
     "GET",
-    "/api/v1/queues/{queue}",
+    "/api/v1/queues/{queue:path}",
     access=Access.QUEUE_READER,
     returns=QueueDetail,
-    query=("type",),
+    query=(
+        word("type", get_args(QueueKind), says="How the queue is named; by its id, if absent."),
+    ),
 )
 async def retrieve_queue(call: Incoming[None]) -> QueueDetail:
     """Read one queue by its id, its task or its name."""
@@ -62,7 +65,7 @@ async def retrieve_queue(call: Incoming[None]) -> QueueDetail:
 
 @endpoint(
     "GET",
-    "/api/v1/queues/{queue}/keys",
+    "/api/v1/queues/{queue:path}/keys",
     access=Access.QUEUE_READER,
     returns=QueueKeyPage,
     query=query.NUMBERED,
@@ -90,7 +93,7 @@ async def list_keys(call: Incoming[None]) -> QueueKeyPage:
 
 @endpoint(
     "POST",
-    "/api/v1/queues/{queue}/pause",
+    "/api/v1/queues/{queue:path}/pause",
     access=Access.QUEUE_WRITER,
     body=PauseQueue,
     returns=QueueDetail,
@@ -109,7 +112,7 @@ async def pause_queue(call: Incoming[PauseQueue]) -> QueueDetail:
 
 @endpoint(
     "POST",
-    "/api/v1/queues/{queue}/concurrency/override",
+    "/api/v1/queues/{queue:path}/concurrency/override",
     access=Access.QUEUE_WRITER,
     body=OverrideQueue,
     returns=QueueDetail,
@@ -129,7 +132,7 @@ async def override_queue(call: Incoming[OverrideQueue]) -> QueueDetail:
 
 @endpoint(
     "POST",
-    "/api/v1/queues/{queue}/concurrency/reset",
+    "/api/v1/queues/{queue:path}/concurrency/reset",
     access=Access.QUEUE_WRITER,
     body=ResetQueue,
     returns=QueueDetail,
@@ -151,5 +154,5 @@ def _kind(call: Incoming[Any]) -> QueueKind:
 
 
 def _name(call: Incoming[Any]) -> str:
-    """A slash in the name arrives encoded twice; once it has been decoded already."""
+    """A slash in the name arrives encoded twice from some clients; once it has been decoded already."""
     return unquote(call.path("queue"))

@@ -31,6 +31,7 @@ from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present, query, run_query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.http.parameter import integer, words
 from trigger_platform.http.principal import forbidden
 from trigger_platform.reads import runs as reads
 from trigger_platform.store.rows import EnvironmentRow, ProjectRow
@@ -54,6 +55,7 @@ __all__ = [
 
 _CURRENT_API = "2025-07-16"
 _LOOK_AGAIN_S = 5.0
+_AFTER = (integer("after", low=0, says="The id of the last line that is known."),)
 _METADATA_LIMIT = 2 * 1024 * 1024
 
 
@@ -86,7 +88,7 @@ async def list_runs(call: Incoming[None]) -> RunPage:
     "/api/v1/projects/{project_ref}/runs",
     access=Access.PROJECT_VIEWER,
     returns=RunPage,
-    query=(*run_query.NAMES, "filter[env]"),
+    query=(*run_query.NAMES, words("filter[env]", (*environment.TYPES, *environment.SLUGS))),
 )
 async def list_project_runs(call: Incoming[None]) -> RunPage:
     """List runs of the first environment of a project that ``filter[env]`` names."""
@@ -199,7 +201,7 @@ def _may_change_relatives(call: Incoming[MetadataUpdate]) -> None:
 
 
 @endpoint(
-    "GET", "/api/v1/runs/{run_id}/logs", access=Access.RUN_READER, returns=LogPage, query=("after",)
+    "GET", "/api/v1/runs/{run_id}/logs", access=Access.RUN_READER, returns=LogPage, query=_AFTER
 )
 async def read_logs(call: Incoming[None]) -> LogPage:
     """Read lines a run wrote, after a line."""
@@ -223,7 +225,13 @@ async def explain_run(call: Incoming[None]) -> RunWhy:
     return await call.server.read(why.explain, call.environment_id, call.path("run_id"))
 
 
-@endpoint("GET", "/api/v1/runs/{run_id}/follow", access=Access.RUN_READER, query=("after",))
+@endpoint(
+    "GET",
+    "/api/v1/runs/{run_id}/follow",
+    access=Access.RUN_READER,
+    query=_AFTER,
+    media="text/event-stream",
+)
 async def follow_run(call: Incoming[None]) -> StreamingResponse:
     """Follow a run: events ``log`` and ``run`` as they happen, until it is over."""
     run_id = call.path("run_id")

@@ -18,6 +18,7 @@ from trigger_platform.http import present_schedules as present
 from trigger_platform.http import query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.http.parameter import flag, integer
 from trigger_platform.reads import schedules as reads
 from trigger_platform.reads.schedules import FullSchedule
 from trigger_platform.store.rows import EnvironmentRow
@@ -34,7 +35,7 @@ __all__ = [
     "update_schedule",
 ]
 
-_ONE = "/api/v1/schedules/{schedule}"
+_ONE = "/api/v1/schedules/{schedule:path}"
 
 
 @endpoint(
@@ -107,7 +108,13 @@ async def deactivate_schedule(call: Incoming[None]) -> ScheduleDetail:
     return await _switch(call, active=False)
 
 
-@endpoint("GET", f"{_ONE}/next", access=Access.SCHEDULE_READER, returns=NextTicks, query=("count",))
+@endpoint(
+    "GET",
+    f"{_ONE}/next",
+    access=Access.SCHEDULE_READER,
+    returns=NextTicks,
+    query=(integer("count", low=1, high=100),),
+)
 async def next_ticks(call: Incoming[None]) -> NextTicks:
     """Show the ticks to come, nominal and effective (an addition of ours)."""
     count = call.number("count", 10, low=1, high=100)
@@ -116,7 +123,9 @@ async def next_ticks(call: Incoming[None]) -> NextTicks:
     )
 
 
-@endpoint("GET", "/api/v1/timezones", access=Access.OPEN, returns=Timezones, query=("excludeUtc",))
+@endpoint(
+    "GET", "/api/v1/timezones", access=Access.OPEN, returns=Timezones, query=(flag("excludeUtc"),)
+)
 async def list_timezones(call: Incoming[None]) -> Timezones:
     """List the names of time zones."""
     zones = timetable.zones()

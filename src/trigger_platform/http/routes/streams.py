@@ -34,6 +34,7 @@ __all__ = [
     "write_stream",
 ]
 
+_EVENTS: Final = "text/event-stream"
 _PING_S: Final = 10.0
 _LEAVE_S: Final = 10.0
 _IDLE_S: Final = 60
@@ -126,7 +127,9 @@ async def last_chunk(call: Incoming[None]) -> Response:
     return Response(headers={"x-last-chunk-index": str(last)})
 
 
-@endpoint("GET", "/realtime/v1/streams/{run_id}/input/{name}", access=Access.INPUT_READER)
+@endpoint(
+    "GET", "/realtime/v1/streams/{run_id}/input/{name}", access=Access.INPUT_READER, media=_EVENTS
+)
 async def read_input(call: Incoming[None]) -> Response:
     """Follow what a run is sent."""
     run = await call.server.read(stream.find_run, call.environment_id, call.path("run_id"))
@@ -135,14 +138,19 @@ async def read_input(call: Incoming[None]) -> Response:
     return _events(call, followed, _record, {"x-stream-version": "v2"})
 
 
-@endpoint("GET", "/realtime/v1/streams/{run_id}/{name}", access=Access.RUN_READER)
+@endpoint("GET", "/realtime/v1/streams/{run_id}/{name}", access=Access.RUN_READER, media=_EVENTS)
 async def read_stream(call: Incoming[None]) -> Response:
     """Follow a stream of a run until the run is over."""
     run = await call.server.read(stream.find_run, call.environment_id, call.path("run_id"))
     return _events(call, await _followed(call, run, _name(call)), _event)
 
 
-@endpoint("GET", "/realtime/v1/streams/{run_id}/{target}/{name}", access=Access.STREAM_READER)
+@endpoint(
+    "GET",
+    "/realtime/v1/streams/{run_id}/{target}/{name}",
+    access=Access.STREAM_READER,
+    media=_EVENTS,
+)
 async def read_target(call: Incoming[None]) -> Response:
     """Follow a stream of a run, its parent or its root."""
     run = await call.server.read(
@@ -217,7 +225,7 @@ def _events(
     cut = functools.partial(connection.cut, call.request.scope)
     return StreamingResponse(
         _follow(call.server, followed, show, cut),
-        media_type="text/event-stream",
+        media_type=_EVENTS,
         headers={"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
         | dict(headers or {}),
     )

@@ -251,7 +251,7 @@ async def snapshots_since(call: Incoming[None]) -> LaterSnapshots:
     return LaterSnapshots(snapshots=present_execution.since(found))
 
 
-@endpoint("POST", f"{_RUN}/logs/debug", access=Access.WORKER_GROUP, body=DebugLog)
+@endpoint("POST", f"{_RUN}/logs/debug", access=Access.WORKER_GROUP, body=DebugLog, statuses=(204,))
 async def debug_managed_run(call: Incoming[DebugLog]) -> Response:
     """Hear what a runner remarks about itself; nothing is kept."""
     _group(call)

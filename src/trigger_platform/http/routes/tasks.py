@@ -21,7 +21,7 @@ _LONGEST_KEY = 2048
 
 @endpoint(
     "POST",
-    "/api/v1/tasks/{task_id}/trigger",
+    "/api/v1/tasks/{task_id:path}/trigger",
     access=Access.TASK_TRIGGER,
     body=TriggerTask,
     returns=Triggered,

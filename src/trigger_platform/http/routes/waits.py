@@ -8,7 +8,13 @@ from typing import Any, get_args
 from starlette.requests import Request
 
 from trigger_core import clock, duration, packet
-from trigger_core.errors import ApiError, InvalidDurationError, NotFoundError, UnprocessableError
+from trigger_core.errors import (
+    ApiError,
+    InvalidDurationError,
+    NotFoundError,
+    RunNotFoundError,
+    UnprocessableError,
+)
 from trigger_core.schemas.runs import Page
 from trigger_core.schemas.streams import AwaitInput, InputAwaited
 from trigger_core.schemas.tokens import (
@@ -29,6 +35,7 @@ from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present, public_token, query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
+from trigger_platform.http.parameter import texts, words
 from trigger_platform.reads import tokens as reads
 from trigger_platform.store.rows import EnvironmentRow, RunRow, WaitpointRow
 
@@ -77,12 +84,10 @@ async def create_token(call: Incoming[CreateToken]) -> Reply:
     returns=TokenPage,
     query=(
         *query.CURSOR,
-        "filter[status]",
-        "filter[tags]",
+        words("filter[status]", get_args(TokenStatus)),
+        texts("filter[tags]"),
         "filter[idempotencyKey]",
-        "filter[createdAt][period]",
-        "filter[createdAt][from]",
-        "filter[createdAt][to]",
+        *query.CREATED,
     ),
 )
 async def list_tokens(call: Incoming[None]) -> TokenPage:
@@ -258,7 +263,7 @@ def _wait_for_token(u: Unit, environment: EnvironmentRow, run_id: str, token_id:
 def _run(u: Unit, environment: EnvironmentRow, run_id: str) -> RunRow:
     found = u.tx.maybe("run_by_id_locked", RunRow, id=run_id, environment_id=environment.id)
     if found is None:
-        raise NotFoundError(f"there is no run {run_id}", status=404, code="RUN_NOT_FOUND")
+        raise RunNotFoundError(run_id)
     return found
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from trigger_core.schemas.worker_groups import (
     CreateWorkerGroup,
     PlainToken,
@@ -10,6 +13,7 @@ from trigger_core.schemas.worker_groups import (
     WorkerGroups,
 )
 from trigger_platform.engine import worker_group
+from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present_identity as present
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
@@ -40,10 +44,12 @@ async def list_worker_groups(call: Incoming[None]) -> WorkerGroups:
 )
 async def create_worker_group(call: Incoming[CreateWorkerGroup]) -> Reply:
     """Create a group of supervisors; its token is shown this once."""
-    made = await call.server.units.write(
-        worker_group.create, call.body.name or "default", call.body.description
-    )
-    return _shown(made, 201)
+    name, description = call.body.name or "default", call.body.description
+
+    def work(u: Unit) -> WorkerGroupCreated:
+        return _created(worker_group.create(u, name, description))
+
+    return await _shown(call, work, 201)
 
 
 @endpoint(
@@ -54,7 +60,11 @@ async def create_worker_group(call: Incoming[CreateWorkerGroup]) -> Reply:
 )
 async def rotate_worker_token(call: Incoming[None]) -> Reply:
     """Give a group of supervisors another token, shown this once; the one before opens nothing any more."""
-    return _shown(await call.server.units.write(worker_group.rotate, call.path("name")), 200)
+
+    def work(u: Unit) -> WorkerGroupCreated:
+        return _created(worker_group.rotate(u, call.path("name")))
+
+    return await _shown(call, work, 200)
 
 
 @endpoint(
@@ -65,14 +75,24 @@ async def rotate_worker_token(call: Incoming[None]) -> Reply:
 )
 async def delete_worker_group(call: Incoming[None]) -> WorkerGroupName:
     """Remove a group of supervisors; its token opens nothing any more."""
-    return _name(await call.server.units.write(worker_group.delete, call.path("name")))
+
+    def work(u: Unit) -> WorkerGroupName:
+        return _name(worker_group.delete(u, call.path("name")))
+
+    return await call.once_for_caller(WorkerGroupName, work)
 
 
-def _shown(made: worker_group.Made, status: int) -> Reply:
-    shown = WorkerGroupCreated(
+async def _shown(
+    call: Incoming[Any], work: Callable[[Unit], WorkerGroupCreated], status: int
+) -> Reply:
+    made = await call.once_for_caller(WorkerGroupCreated, work, shows_secret=True)
+    return Reply(made, {"cache-control": "no-store"}, status)
+
+
+def _created(made: worker_group.Made) -> WorkerGroupCreated:
+    return WorkerGroupCreated(
         worker_group=_name(made.group), token=PlainToken(plaintext=made.token)
     )
-    return Reply(shown, {"cache-control": "no-store"}, status)
 
 
 def _name(group: WorkerGroupRow) -> WorkerGroupName:

@@ -1,7 +1,7 @@
 -- name: blob_expect
 -- Something will be uploaded; what is about to be removed is left alone, and no row is touched.
 insert into blob (environment_id, path, created_at) values (:environment_id, :path, :now)
-on conflict (environment_id, path) do update set created_at = excluded.created_at
+on conflict (environment_id, path) do update set created_at = excluded.created_at, size = null
 where blob.removed_at is null;
 
 -- name: blob_uploaded
@@ -56,3 +56,21 @@ select {BlobRow} from blob where removed_at is not null order by removed_at limi
 -- name: blob_forget
 -- It lies there no more.
 delete from blob where environment_id = :environment_id and path = :path and removed_at is not null;
+
+-- name: blobs_unmeasured
+-- Blobs that can no longer be uploaded and whose size nobody has looked at, oldest first, from a place on.
+select {BlobRow} from blob
+where size is null and removed_at is null and created_at < :before
+    and (created_at, environment_id, path) > (:created_at, :environment_id, :path)
+order by created_at, environment_id, path
+limit :limit;
+
+-- name: blob_measured
+-- How large it is that a client uploaded elsewhere.
+update blob set size = :size
+where environment_id = :environment_id and path = :path and created_at = :created_at;
+
+-- name: blob_refused
+-- It is larger than it may be, and to be removed.
+update blob set size = :size, removed_at = :now
+where environment_id = :environment_id and path = :path and removed_at is null;

@@ -197,6 +197,21 @@ where id = :id;
 -- Public tokens of an environment and its branches that were signed earlier are refused.
 update environment set tokens_since = :now where id = :id or parent_id = :id;
 
+-- name: revoked_token_put
+-- A public token is refused from now on, until it expires.
+insert into revoked_token (environment_id, name, expires_at) values (:environment_id, :name, :expires_at)
+on conflict (environment_id, name) do update set expires_at = excluded.expires_at
+where revoked_token.expires_at < excluded.expires_at;
+
+-- name: environment_revokes
+-- One of its public tokens is revoked, so they are looked up.
+update environment set revoking_until = :expires_at where id = :id and revoking_until < :expires_at;
+
+-- name: revoked_tokens_among
+-- Whether a public token is revoked, by either of its names.
+select 1 from revoked_token
+where environment_id = :environment_id and name in (:id, :digest) and expires_at > :now limit 1;
+
 -- name: used_token_insert
 -- A token for one use is used; the second time nothing is written.
 insert into used_token (token, expires_at) values (:token, :expires_at) on conflict do nothing;

@@ -17,6 +17,8 @@ union all select 'batch_item', count(*) from batch_item
 union all select 'checkpoint', count(*) from checkpoint
 union all select 'debounce', count(*) from debounce
 union all select 'request_log', count(*) from request_log
+union all select 'kept_answer', count(*) from kept_answer
+union all select 'revoked_token', count(*) from revoked_token
 union all select 'blob', count(*) from blob
 union all select 'bulk_action', count(*) from bulk_action
 union all select 'bulk_action_run', count(*) from bulk_action_run
@@ -195,3 +197,15 @@ where environment_id = :environment_id and task = :task and key = :key
     and not exists (
         select 1 from run r where r.id = debounce.run_id and r.execution_status in ('DELAYED', 'RUN_CREATED')
     );
+
+-- name: remove_revoked_tokens
+-- Revoked tokens that have expired, some at a time.
+delete from revoked_token where (environment_id, name) in (
+    select environment_id, name from revoked_token where expires_at <= :now limit :limit
+);
+
+-- name: remove_kept_answers
+-- Answers that nobody is given any more, some at a time.
+delete from kept_answer where (owner, scope, token) in (
+    select owner, scope, token from kept_answer where expires_at <= :now limit :limit
+);

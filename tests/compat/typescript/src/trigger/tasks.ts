@@ -23,6 +23,16 @@ export const hello = task({
   }),
 });
 
+/** Reads its own run, with no other credential than the token of its attempt. */
+export const readsItself = task({
+  id: "ts-reads-itself",
+  run: async (_: {}, { ctx }) => {
+    const address = `${process.env.TRIGGER_API_URL}/api/v3/runs/${ctx.run.id}`;
+    const answer = await fetch(address, { headers: { authorization: `Bearer ${process.env.TRIGGER_JWT}` } });
+    return { status: answer.status, id: ((await answer.json()) as { id?: string }).id };
+  },
+});
+
 export const nothing = task({ id: "ts-nothing", queue: narrow, run: async () => {} });
 
 export const double = task({ id: "ts-double", run: async ({ n }: { n: number }) => 2 * n });
