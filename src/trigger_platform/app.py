@@ -22,7 +22,16 @@ from trigger_core.errors import StoreError
 from trigger_core.schemas.errors import ErrorBody
 from trigger_platform import key_file
 from trigger_platform.blobs.opening import open_blobs
-from trigger_platform.dashboard import join_pages, login_pages, openid_pages, pages
+from trigger_platform.dashboard import (
+    join_pages,
+    key_pages,
+    login_pages,
+    member_pages,
+    openid_pages,
+    pages,
+    token_pages,
+    variable_pages,
+)
 from trigger_platform.engine import heartbeat, project, secret_key
 from trigger_platform.engine.unit import Units
 from trigger_platform.http import openapi, problems
@@ -260,6 +269,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *login_pages.ENDPOINTS,
     *join_pages.ENDPOINTS,
     *openid_pages.ENDPOINTS,
+    *variable_pages.ENDPOINTS,
+    *key_pages.ENDPOINTS,
+    *member_pages.ENDPOINTS,
+    *token_pages.ENDPOINTS,
     *pages.ENDPOINTS,
 )
 

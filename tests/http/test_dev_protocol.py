@@ -82,12 +82,14 @@ def _nulls(value: Any) -> bool:
 
 
 async def test_the_session_is_told_how_to_ask(platform: Platform) -> None:
-    """Whole numbers of milliseconds, and the address for what follows."""
+    """Whole numbers of milliseconds, and the address for what follows: the one by which it came."""
     answer = await platform.http.get(f"{DEV}/config")
+    elsewhere = await platform.http.get(f"{DEV}/config", headers={"host": "localhost:99"})
 
     config = answer.json()
+    assert elsewhere.json()["engineUrl"] == "http://localhost:99"
     assert config["environmentId"] == platform.server.local.environment.id
-    assert config["engineUrl"] == platform.server.url
+    assert config["engineUrl"] == "http://127.0.0.1:8030"
     assert config["maxConcurrentRuns"] > 100
     assert config["dequeueIntervalWithRun"] < config["dequeueIntervalWithoutRun"]
 

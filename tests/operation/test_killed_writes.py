@@ -5,7 +5,6 @@ What was asked for has happened, once, and the second answer is that of a succes
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -20,7 +19,7 @@ from support import postgres
 from support.balancer import Address, Balancer
 from support.deploying import metadata
 from support.http import PROJECT
-from support.server import KEY, Started
+from support.server import Started, keys_of
 from trigger_core.api.call import Answer, Call
 from trigger_core.api.calls import (
     deployments,
@@ -37,9 +36,6 @@ from trigger_core.schemas.envvars import CreateVariable, ImportVariables
 from trigger_core.schemas.schedules import CreateSchedule, UpdateSchedule
 from trigger_core.schemas.tokens import CreateToken
 from trigger_core.schemas.trigger import BatchItem, TriggerBatch, TriggerOptions, TriggerTask
-from trigger_platform.app import open_server
-from trigger_platform.engine import environment
-from trigger_platform.settings import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -83,29 +79,17 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """A platform on a new database."""
     is_file = request.param == "sqlite"
     database = str(tmp_path / "platform.db") if is_file else postgres.empty_database()
-    key_of_production = asyncio.run(_key_of_production(database))
+    production = keys_of(database).production
     started = Started(database)
     with ExitStack() as stack:
         balancer = stack.enter_context(Balancer([started.address]))
         dev, prod = (
             stack.enter_context(closing(Client(balancer.url, key)))
-            for key in (started.ready["secretKey"], key_of_production)
+            for key in (started.ready["secretKey"], production)
         )
         found = Place(database, started, balancer, dev, prod)
         yield found
         found.started.end()
-
-
-async def _key_of_production(database: str) -> str:
-    settings = Settings.model_validate(
-        {"database": database, "project_ref": PROJECT, "encryption_key": KEY}
-    )
-    server = await open_server(settings)
-    try:
-        made = await server.units.write(environment.shared, server.local.project, "prod")
-        return server.secret_key_of(made)
-    finally:
-        server.units.db.close()
 
 
 def test_runs_are_made_and_changed_once(place: Place) -> None:

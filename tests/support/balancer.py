@@ -120,16 +120,18 @@ class Balancer:
         self._ways.add(way)
         both = [asyncio.ensure_future(self._upwards(way)), asyncio.ensure_future(self._down(way))]
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        way.abort()
+        for end in (way.writer, way.beyond):  # what was written still arrives
+            end.close()
         await asyncio.gather(*both, return_exceptions=True)
         self._ways.discard(way)
 
     async def _connect(
         self,
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Address] | None:
-        for _ in self.addresses:
-            address = self.addresses[self._turn % len(self.addresses)]
-            self._turn += 1
+        first = self._turn
+        self._turn += 1
+        for n in range(len(self.addresses)):
+            address = self.addresses[(first + n) % len(self.addresses)]
             with suppress(OSError):
                 return *await asyncio.open_connection(*address), address
         return None

@@ -84,55 +84,16 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-class Dev:
-    """A running session."""
+class Session:
+    """A platform, as whoever knows its address and its key uses it."""
 
-    def __init__(self, folder: Path, *arguments: str, wait: bool = True) -> None:
-        self.folder = folder
-        self.events: list[Event] = []
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "trigger_cli.app", "dev", "--json", "--port", "0", *arguments],
-            cwd=folder,
-            env=clean_env(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+    def __init__(self) -> None:
         self._client: Client | None = None
-        if wait:
-            self.event("loaded")
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.events.append(json.loads(line))
-
-    def event(self, name: str, after: int = 0, **fields: Any) -> Event:
-        """Wait for an event with these fields, among those after an index."""
-
-        def find() -> Event | None:
-            return next(
-                (
-                    one
-                    for one in self.events[after:]
-                    if (one.get("event") == name or (name == "error" and "error" in one))
-                    and all(one.get(key) == value for key, value in fields.items())
-                ),
-                None,
-            )
-
-        found: Event = until(find, what=f"event {name} {fields} (seen: {self.events[-5:]})")
-        return found
 
     @property
     def session(self) -> dict[str, Any]:
-        """The session file."""
-        file = self.folder / ".trigger" / "dev.json"
-        content: dict[str, Any] = json.loads(until(lambda: file.exists() and file.read_text()))
-        return content
+        """Address, keys and project, in the words of a session file."""
+        raise NotImplementedError
 
     @property
     def client(self) -> Client:
@@ -172,6 +133,62 @@ class Dev:
         """Cancel a run."""
         self.client.send(run_calls.cancel(run_id))
 
+    def close(self) -> None:
+        """Close the client."""
+        if self._client is not None:
+            self._client.close()
+
+
+class Dev(Session):
+    """A running session."""
+
+    def __init__(self, folder: Path, *arguments: str, wait: bool = True) -> None:
+        super().__init__()
+        self.folder = folder
+        self.events: list[Event] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "trigger_cli.app", "dev", "--json", "--port", "0", *arguments],
+            cwd=folder,
+            env=clean_env(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        if wait:
+            self.event("loaded")
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.events.append(json.loads(line))
+
+    def event(self, name: str, after: int = 0, **fields: Any) -> Event:
+        """Wait for an event with these fields, among those after an index."""
+
+        def find() -> Event | None:
+            return next(
+                (
+                    one
+                    for one in self.events[after:]
+                    if (one.get("event") == name or (name == "error" and "error" in one))
+                    and all(one.get(key) == value for key, value in fields.items())
+                ),
+                None,
+            )
+
+        found: Event = until(find, what=f"event {name} {fields} (seen: {self.events[-5:]})")
+        return found
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """The session file."""
+        file = self.folder / ".trigger" / "dev.json"
+        content: dict[str, Any] = json.loads(until(lambda: file.exists() and file.read_text()))
+        return content
+
     def child(self, module: str) -> int:
         """Return the process id of the session's platform or worker."""
         for pid in descendants(self.process.pid):
@@ -192,8 +209,7 @@ class Dev:
 
     def stop(self) -> int:
         """End the session as Ctrl-C does; return its exit code."""
-        if self._client is not None:
-            self._client.close()
+        self.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         code = self.process.wait(timeout=20)

@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import resource
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from support.dev import clean_env
 from support.http import PROJECT
 from trigger_core.api.client import Client
+from trigger_platform.app import open_server
+from trigger_platform.engine import environment
+from trigger_platform.settings import Settings
 
-__all__ = ["KEY", "Started"]
+__all__ = ["KEY", "Keys", "Started", "keys_of"]
 
 KEY = "0f" * 32
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What opens a server: the key of production, and a token of the user of the machine."""
+
+    production: str
+    person: str
+
+
+def keys_of(database: str) -> Keys:
+    """Make the database of a server, or open it, and return its keys."""
+    return asyncio.run(_keys_of(database))
+
+
+async def _keys_of(database: str) -> Keys:
+    given = {"database": database, "project_ref": PROJECT, "encryption_key": KEY}
+    server = await open_server(Settings.model_validate(given))
+    try:
+        local = server.local
+        production = await server.units.write(environment.shared, local.project, "prod")
+        return Keys(server.secret_key_of(production), local.access_token)
+    finally:
+        server.units.db.close()
 
 
 def _limit_files(count: int) -> None:

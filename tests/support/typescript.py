@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from support.dev import Dev, clean_env, until
+from support.dev import Session, clean_env, until
 from support.npm import LOCKS, NODE, installed
 
 __all__ = ["Project", "TypeScript", "ask"]
@@ -22,7 +22,7 @@ PROJECT = Path(__file__).parents[1] / "compat" / "typescript"
 _READY = re.compile(r"Local worker ready.*-> (\S+)")
 
 
-def ask(session: Dev, method: str, path: str, body: Any = None) -> Any:
+def ask(session: Session, method: str, path: str, body: Any = None) -> Any:
     """Ask the platform of a session with the environment's key."""
     known = session.session
     answer = httpx.request(
@@ -39,7 +39,7 @@ def ask(session: Dev, method: str, path: str, body: Any = None) -> Any:
 class Project:
     """A TypeScript project, and the official command line in it, one version of it."""
 
-    def __init__(self, version: str, session: Dev, folder: Path) -> None:
+    def __init__(self, version: str, session: Session, folder: Path) -> None:
         self.version = version
         self.session = session
         self.folder = folder
@@ -65,7 +65,7 @@ class Project:
 class TypeScript(Project):
     """A running session of the command line."""
 
-    def __init__(self, version: str, session: Dev, folder: Path) -> None:
+    def __init__(self, version: str, session: Session, folder: Path) -> None:
         super().__init__(version, session, folder)
         self.output = folder / "output.log"
         self._groups: list[int] = []

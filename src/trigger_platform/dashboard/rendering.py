@@ -45,6 +45,7 @@ def templates() -> Environment:
     )
     environment.filters["pretty"] = _pretty
     environment.filters["clock"] = _clock_time
+    environment.filters["minute"] = _minute
     environment.filters["length_of_time"] = describe
     return environment
 
@@ -56,3 +57,8 @@ def _pretty(value: Any) -> str:
 def _clock_time(moment: str | None) -> str:
     """Return the time of day of an ISO moment, with milliseconds."""
     return moment[11:23] if moment else "-"
+
+
+def _minute(moment: str | None) -> str | None:
+    """Return the day and the minute of an ISO moment."""
+    return moment[:16].replace("T", " ") if moment else None

@@ -100,6 +100,13 @@ class Access(Enum):
     DASHBOARD_USER = Rule("who is logged in", _BROWSER)
     DASHBOARD_READER = Rule("a member who is logged in", _BROWSER, Role.VIEWER)
     DASHBOARD_WRITER = Rule("a developer who is logged in", _BROWSER, Role.DEVELOPER)
+    DASHBOARD_ADMIN = Rule("an admin who is logged in", _BROWSER, Role.ADMIN)
+    DASHBOARD_KEY_REPLACER = Rule(
+        "an admin who is logged in, or a developer whose own environment it is",
+        _BROWSER,
+        Role.ADMIN,
+        own_role=Role.DEVELOPER,
+    )
 
     ENVIRONMENT = Rule("an environment's secret key", _KEY)
     RUN_READER = Rule(

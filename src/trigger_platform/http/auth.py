@@ -106,11 +106,13 @@ async def _by_browser(server: Server, access: Access, request: Request) -> Princ
         return caller
     if not seats:
         raise NotFoundError(
-            "there is no environment to show yet", status=404, code="ENVIRONMENT_NOT_FOUND"
+            "there is no environment to show yet", status=404, code="NOTHING_TO_SHOW"
         )
-    if seats[0].role < access.value.role:
+    seat = seats[0]
+    own_role = access.value.own_role if seat.environment.owner_id == person.id else None
+    if seat.role < (own_role or access.value.role):
         raise forbidden()
-    return replace(caller, placed=seats[0].environment, role=seats[0].role)
+    return replace(caller, placed=seat.environment, role=seat.role)
 
 
 async def _by_export_proof(server: Server, shown: str) -> Principal:

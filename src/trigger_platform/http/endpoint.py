@@ -306,8 +306,8 @@ class Endpoint:
         if isinstance(error, ValidationError):
             return problems.invalid_body(error)
         if isinstance(error, TriggerError):
-            is_page = error.code == "LOGIN_NEEDED" and self.method == "GET"
-            return _to_login(request) if is_page else problems.of(error)
+            elsewhere = _elsewhere(error, request) if self.is_page else None
+            return elsewhere or problems.of(error)
         if isinstance(error, ClientDisconnect):
             return Response(status_code=499)
         return problems.unexpected(error, self.path)
@@ -326,8 +326,13 @@ class Endpoint:
         return self.body.model_validate_json(raw)
 
 
-def _to_login(request: Request) -> Response:
-    return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
+def _elsewhere(error: TriggerError, request: Request) -> Response | None:
+    """Return where a browser goes on that asked for a page it cannot have yet."""
+    if request.method != "GET":
+        return None
+    if error.code == "LOGIN_NEEDED":
+        return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
+    return RedirectResponse("/environments", 303) if error.code == "NOTHING_TO_SHOW" else None
 
 
 async def read_body(request: Request, limit: int) -> bytes:

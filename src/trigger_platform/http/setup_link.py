@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 from trigger_core.errors import EncryptionError, NotFoundError
 from trigger_platform.engine import one_time, user
+from trigger_platform.engine.organization import Added
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http.server import Server
 from trigger_platform.key_ring import KeyRing
 from trigger_platform.store.rows import UserRow
 
-__all__ = ["Invited", "address", "for_first_admin", "invited", "used"]
+__all__ = ["Invited", "address", "for_first_admin", "invited", "of_added", "used"]
 
 _PLACE = "link/setup"
 _LIFE_MS = 24 * 3600 * 1000
@@ -41,6 +42,15 @@ async def for_first_admin(server: Server) -> str | None:
     if not server.settings.login or await server.units.read(_has_admin):
         return None
     return address(server.units.keys, server.url, server.units.clock.now())
+
+
+def of_added(u: Unit, server: Server, added: Added) -> str | None:
+    """Return where somebody who was added goes on; nobody has to log in on a platform of one's own."""
+    if added.token is not None:
+        return f"{server.url}/join/{added.token}"
+    if not server.settings.login:
+        return None
+    return address(u.keys, server.url, u.now, added.person.id)
 
 
 def invited(u: Unit, text: str) -> Invited:

@@ -73,7 +73,7 @@ async def read_config(call: Incoming[None]) -> DevConfig:
         dequeue_interval_with_run=10,
         dequeue_interval_without_run=200,
         max_concurrent_runs=_MAX_RUNS,
-        engine_url=call.server.url,
+        engine_url=call.base_url,
     )
 
 

@@ -14,7 +14,6 @@ from trigger_core.schemas.organizations import (
 )
 from trigger_core.schemas.projects import CreateProject, ProjectDetail, Projects
 from trigger_platform.engine import organization, project
-from trigger_platform.engine.organization import Added
 from trigger_platform.engine.project import View
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
@@ -22,7 +21,6 @@ from trigger_platform.http import present_identity as present
 from trigger_platform.http import setup_link
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
-from trigger_platform.http.server import Server
 from trigger_platform.store.rows import OrganizationRow
 
 __all__ = [
@@ -112,7 +110,7 @@ async def add_member(call: Incoming[AddMember]) -> MemberAdded:
             user_id=added.person.id,
             role=body.role,
             is_member=added.token is None,
-            invite_url=_invite_url(u, server, added),
+            invite_url=setup_link.of_added(u, server, added),
         )
 
     return await call.once_for_caller(MemberAdded, work, shows_secret=True)
@@ -148,15 +146,6 @@ async def remove_member(call: Incoming[None]) -> Members:
         return Members(members=_dismiss(u, home, user_id, role))
 
     return await call.once_for_caller(Members, work)
-
-
-def _invite_url(u: Unit, server: Server, added: Added) -> str | None:
-    """Return where somebody who was added goes on; nobody has to log in on a platform of one's own."""
-    if added.token is not None:
-        return f"{server.url}/join/{added.token}"
-    if not server.settings.login:
-        return None
-    return setup_link.address(u.keys, server.url, u.now, added.person.id)
 
 
 def _dismiss(u: Unit, home: OrganizationRow, user_id: str, by: Role) -> list[Member]:
