@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from support.http import Platform
-from support.login import Site, log_in
+from support.login import ORIGIN, Site, log_in
 from trigger_platform.dashboard import rendering
+from trigger_platform.engine import project
 
 NOBODY = {"authorization": ""}
 
@@ -41,6 +42,30 @@ async def test_xss_what_users_write_is_shown_as_text(platform: Platform, text: s
         page = (await platform.http.get(path, headers=NOBODY)).text
         for bad in ("<script>alert", "<img src=x", "<svg/onload", '<script>"', "49{%"):
             assert bad not in page, path
+
+
+@pytest.mark.parametrize("text", MARKUP, ids=range(len(MARKUP)))
+async def test_xss_what_people_fill_in_is_shown_as_text(platform: Platform, text: str) -> None:
+    """Names and values in the pages for who runs the server, and what these say when they refuse it."""
+    await platform.server.units.write(project.rename, platform.server.local.project, text[:100])
+    forms = {
+        "/variables": {"name": "A", "value": text},
+        "/keys": {"name": text[:100]},
+        "/tokens": {"name": text[:100]},
+        "/members": {"email": f"{text.replace(' ', '/')}@example.com", "role": "VIEWER"},
+    }
+    for path, fields in forms.items():
+        given = {"csrf": "", **fields}
+        sent = await platform.http.post(path, data=given, headers=NOBODY | ORIGIN)
+        assert sent.status_code in {200, 303}, (path, sent.text)
+        refused = {"csrf": "", "name": text, "scopes": text, "expires_in": text, "role": text}
+        wrong = await platform.http.post(path, data=refused, headers=NOBODY | ORIGIN)
+        assert wrong.status_code in {400, 422}, path
+        page = await platform.http.get(path, headers=NOBODY)
+        assert "alert(1)" in page.text or "7*7" in page.text or "javascript:" in page.text
+        for shown in (sent.text, wrong.text, page.text):
+            for bad in ("<script>alert", "<img src=x", "<svg/onload", '<script>"', "49{%"):
+                assert bad not in shown, path
 
 
 def test_xss_templates_escape_and_none_turns_that_off() -> None:
