@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +18,10 @@ from starlette.types import Message
 
 from support.dev import clean_env
 from support.http import PROJECT
+from trigger_platform.http import peer
 from trigger_platform.http.guard import Guard
+
+_NOBODY = 65534
 
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
@@ -129,6 +134,69 @@ def test_localhost_dev_server_a_page_elsewhere_posts_nothing(embedded: dict[str,
                 embedded, here, f"origin: {origin}", "content-length: 0", path=path, method="POST"
             )
             assert answer.startswith("HTTP/1.1 403"), (origin, path)
+
+
+def _as_another_user(
+    ready: dict[str, str], request: str, *lines: str, body: str = ""
+) -> socket.socket:
+    """Send a request over a connection that a program of another user opened."""
+    place = urlsplit(ready["url"])
+    length = f"content-length: {len(body)}"
+    text = "\r\n".join(
+        [request, f"host: {place.netloc}", "connection: close", length, *lines, "", body]
+    )
+    os.seteuid(_NOBODY)  # a socket belongs to who opens it
+    try:
+        connection = socket.socket()
+    finally:
+        os.seteuid(0)
+    connection.settimeout(20)
+    connection.connect((place.hostname, place.port))
+    connection.sendall(text.encode())
+    return connection
+
+
+def _answer(connection: socket.socket) -> str:
+    with connection:
+        return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_localhost_dev_server_another_user_of_the_machine_sees_no_page(
+    embedded: dict[str, str],
+) -> None:
+    """And changes nothing, not even when the connection is closed before it is looked at."""
+    for path in ("/", "/variables", "/keys", "/tokens", "/live/runs"):
+        answer = _answer(_as_another_user(embedded, f"GET {path} HTTP/1.1"))
+        assert answer.startswith("HTTP/1.1 403"), answer
+        assert "OTHER_USER" in answer
+    form, body = "content-type: application/x-www-form-urlencoded", "name=STOLEN&value=1"
+    for is_reset in (False, True) * 5:
+        connection = _as_another_user(embedded, "POST /variables HTTP/1.1", form, body=body)
+        if is_reset:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+    refused = _as_another_user(embedded, "POST /variables HTTP/1.1", form, body=body)
+    assert _answer(refused).startswith("HTTP/1.1 403")
+    key = f"authorization: Bearer {embedded['secretKey']}"
+    known = _answer(_as_another_user(embedded, "GET /api/v1/runs HTTP/1.1", key))
+    assert known.startswith("HTTP/1.1 200"), "whoever has the key may call"
+
+    here = f"host: {urlsplit(embedded['url']).netloc}"
+    shown = _ask(embedded, here, path="/variables")
+    assert shown.startswith("HTTP/1.1 200")
+    assert "STOLEN" not in shown
+
+
+def test_localhost_dev_server_knows_whose_a_connection_is() -> None:
+    """While it lasts: one that is over is nobody's."""
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        with socket.create_server((host, 0), family=family) as listener:
+            with socket.create_connection(listener.getsockname()[:2]) as client:
+                ends = client.getsockname()[:2], client.getpeername()[:2]
+                assert peer.is_ours(*ends)
+                assert not peer.is_ours(ends[0], (host, 1))
+            assert not peer.is_ours(*ends)
 
 
 def test_localhost_dev_server_its_files_are_its_owners_alone(embedded: dict[str, str]) -> None:
