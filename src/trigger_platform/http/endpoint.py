@@ -239,6 +239,12 @@ class Endpoint:
     media: str = ""
 
     @property
+    def name(self) -> str:
+        """What it is called; pages and forms are named after their file too, there are many of a kind."""
+        file = self.handler.__module__.rpartition(".")[2]
+        return f"{file}_{self.handler.__name__}" if self.is_page else self.handler.__name__
+
+    @property
     def group(self) -> str:
         """What it belongs to: the noun its file is named by, or the dashboard."""
         return "dashboard" if self.is_page else self.handler.__module__.rpartition(".")[2]
