@@ -25,11 +25,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "run": ("trigger_cli.commands.run", "Trigger a run of a task."),
     "idempotency": ("trigger_cli.commands.idempotency", "Free idempotency keys."),
+    "public-tokens": ("trigger_cli.commands.public_tokens", "Revoke public tokens."),
     "queues": ("trigger_cli.commands.queues", "Look at queues, pause them, change their limits."),
     "runs": ("trigger_cli.commands.runs", "Look at runs, cancel them, replay them, ask why."),
     "schedules": (
         "trigger_cli.commands.schedules",
         "See what runs by itself and when; create, change, switch.",
+    ),
+    "supervisor": (
+        "trigger_cli.commands.supervisor",
+        "Execute the runs of deployments on this machine.",
     ),
     "server": ("trigger_cli.commands.server", "Run a platform for others, and look after it."),
 }

@@ -17,11 +17,13 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
     shown = run_cli("--help", cwd=tmp_path)
 
     assert shown.returncode == 0
-    for command in ("init", "dev", "run", "runs", "schedules", "idempotency"):
+    for command in ("init", "dev", "run", "runs", "schedules", "idempotency", "public-tokens"):
         assert f"  {command} " in shown.stdout
 
 
-@pytest.mark.parametrize("command", ["init", "dev", "run", "runs", "schedules", "idempotency"])
+@pytest.mark.parametrize(
+    "command", ["init", "dev", "run", "runs", "schedules", "idempotency", "public-tokens"]
+)
 def test_every_command_has_help(tmp_path: Path, command: str) -> None:
     """And needs nothing for it."""
     assert run_cli(command, "--help", cwd=tmp_path).returncode == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from support.dev import Dev, run_cli, until, write_project
@@ -149,3 +150,21 @@ def test_the_command_line_moves_delays_and_frees_keys(dev: Dev) -> None:
     assert re.match(rf"{run_id} delayed until \d{{4}}-", moved.stdout), moved.stderr
     assert (freed.returncode, again.returncode) == (0, 4)
     assert dev.result(other.stdout.strip()).output == 5
+
+
+def test_a_public_token_that_went_astray_is_revoked(dev: Dev) -> None:
+    """By the command line, with what was found; twice does no harm, another's is not known."""
+    address = "/api/v1/auth/public-tokens"
+    http = httpx.Client(base_url=dev.session["apiUrl"])
+    key = {"authorization": f"Bearer {dev.session['secretKey']}"}
+    made = http.post(address, json={"scopes": ["read:runs"]}, headers=key).json()["token"]
+
+    def status() -> int:
+        return http.get("/api/v1/runs", headers={"authorization": f"Bearer {made}"}).status_code
+
+    before = status()
+    told = [run_cli("public-tokens", "revoke", made, cwd=dev.folder) for _ in range(2)]
+    assert (before, status()) == (200, 401)
+    assert [one.returncode for one in told] == [0, 0], told[0].stderr
+    assert run_cli("public-tokens", "revoke", "a.b.c", cwd=dev.folder).returncode == 4
+    http.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,8 +54,21 @@ def test_every_operation_has_a_name_of_its_own(described: Json) -> None:
     """Clients make functions of them, in modules named by the groups."""
     names = Counter(one["operationId"] for one in _operations(described))
     assert [name for name, times in names.items() if times > 1] == []
-    groups = {one["name"] for one in described["tags"]}
+    groups = {one["name"] for one in described["tags"] if one["description"]}
     assert {tag for one in _operations(described) for tag in one["tags"]} == groups
+
+
+def test_every_example_is_one_that_the_route_takes() -> None:
+    """A model that is made from another one has examples of its own."""
+    bodies = {one.body for one in ENDPOINTS if one.body is not None}
+    examples = [
+        (body, example)
+        for body in bodies
+        for example in body.model_json_schema().get("examples", [])
+    ]
+    assert len(examples) > 10
+    for body, example in examples:
+        body.model_validate(example)
 
 
 def test_every_reference_leads_to_a_schema(described: Json, schemas: Json) -> None:
@@ -79,10 +94,14 @@ def test_what_is_absent_is_not_null(schemas: Json) -> None:
 
 
 def test_what_is_always_sent_is_required(schemas: Json) -> None:
-    """Though the model has a default for it; what is asked for keeps its own."""
+    """Though the model has a default for it; what is asked may be left out, and need not be sent."""
     assert {"tags", "costInCents", "depth", "status"} <= set(schemas["RunSummary"]["required"])
-    assert schemas["CreateSchedule"]["properties"]["timezone"]["default"] == "UTC"
-    assert "timezone" not in schemas["CreateSchedule"]["required"]
+    asked = schemas["CreateSchedule"]
+    assert "timezone" not in asked["required"]
+    zone = asked["properties"]["timezone"]
+    assert zone == {"type": "string", "description": "`UTC` if it is left out."}
+    assert "options" not in schemas["TriggerTask"].get("required", [])
+    assert "default" not in schemas["TriggerTask"]["properties"]["options"]
 
 
 def test_words_that_models_share_have_one_name(schemas: Json) -> None:
@@ -118,3 +137,25 @@ def test_answers_that_are_no_json_are_told(described: Json) -> None:
     assert set(follow["content"]) == {"text/event-stream"}
     cancel = paths["/api/v1/deployments/{deployment_id}/cancel"]["post"]["responses"]
     assert "content" not in cancel["204"]
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "generate-a-client.md"
+
+
+def test_the_guide_names_operations_parameters_and_models_that_there_are(
+    described: Json, schemas: Json
+) -> None:
+    """As generators make names of them."""
+    text = GUIDE.read_text()
+    operations = {(one["tags"][0], one["operationId"]): one for one in _operations(described)}
+    imported = re.findall(r"from trigger_dev_client\.api\.(\w+) import (.+)", text)
+    named = {(group, name.strip()) for group, names in imported for name in names.split(",")}
+    assert named
+    assert named <= set(operations)
+    parameters = {
+        re.sub(r"\W", "", one["name"]) for one in operations["runs", "list_runs"]["parameters"]
+    }
+    assert set(re.findall(r"(filter\w+|page\w+)=", text)) <= parameters
+    models = set(re.findall(r"models\.(\w+)", text))
+    assert {name for name in models if not name.endswith("Item")} <= set(schemas)
+    assert set(re.findall(r'client\.\w+\("([^"]+)"', text)) <= set(described["paths"])

@@ -159,3 +159,66 @@ async def _poll(platform: Platform) -> list[dict[str, str]]:
     body = {"bootId": "b1", "workers": workers, "limit": 1, "waitMs": 5_000}
     answer = await platform.http.post("/engine/v1/worker/poll", json=body)
     return list(answer.json()["runs"])
+
+
+async def test_what_is_asked_for_at_both_is_made_once(
+    platforms: tuple[Platform, Platform],
+) -> None:
+    """A token too, which is shown once: both answers have it."""
+    token = platforms[0].server.local.access_token
+    headers = {
+        "authorization": f"Bearer {token}",
+        "x-trigger-request-idempotency-key": "mark",
+    }
+    answers = await asyncio.gather(
+        *(
+            one.http.post("/api/v1/access-tokens", json={"name": "laptop"}, headers=headers)
+            for one in platforms * 4
+        )
+    )
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["token"] for answer in answers}) == 1
+    listed = await platforms[1].http.get("/api/v1/access-tokens", headers=headers)
+    assert [one["name"] for one in listed.json()["tokens"]].count("laptop") == 1
+
+
+async def test_a_token_that_one_revokes_opens_nothing_at_the_other(
+    platforms: tuple[Platform, Platform],
+) -> None:
+    """From the next request on: nothing has to be heard for that."""
+    one, other = platforms
+    made = await one.http.post("/api/v1/auth/public-tokens", json={"scopes": ["read:runs"]})
+    shown = {"authorization": f"Bearer {made.json()['token']}"}
+    assert (await other.http.get("/api/v1/runs", headers=shown)).status_code == 200
+    await one.http.post("/api/v1/auth/public-tokens/revoke", json=made.json())
+
+    assert (await other.http.get("/api/v1/runs", headers=shown)).status_code == 401
+
+
+async def test_a_run_may_speak_to_either(platforms: tuple[Platform, Platform]) -> None:
+    """What one has signed the other knows, and both know when the attempt has ended."""
+    one, other = platforms
+    await one.work("task")
+    run_id = await one.trigger()
+    metadata = {
+        "packageVersion": "0",
+        "contentHash": "y",
+        "tasks": [{"id": "task", "filePath": "a.py"}],
+    }
+    path = f"/api/v1/projects/{PROJECT}/background-workers"
+    worker = (await one.http.post(path, json={"localOnly": True, "metadata": metadata})).json()
+    poll = {"bootId": "b1", "workers": [worker["id"]], "limit": 1, "waitMs": 0}
+    polled = (await one.http.post("/engine/v1/worker/poll", json=poll)).json()
+    shown = {"authorization": f"Bearer {polled['runTokens'][run_id]}"}
+
+    async def statuses() -> list[int]:
+        return [
+            (await at.http.get(f"/api/v3/runs/{run_id}", headers=shown)).status_code
+            for at in platforms
+        ]
+
+    assert await statuses() == [200, 200]
+    done = {"runId": run_id, "lease": polled["runs"][0]["lease"], "ok": True}
+    await other.report(completions=[done])
+    assert await statuses() == [401, 401]

@@ -1,8 +1,8 @@
 """JSON Schemas of the models as they look on the wire, for a description that clients are generated from.
 
 Pydantic describes what a model would accept. What goes over the wire is less, and clients are the better for
-knowing it: absent is not null, what has a default is always sent, moments are moments, and words that several
-models share have one name.
+knowing it: absent is not null, what has a default is always answered and need not be asked, moments are
+moments, and words that several models share have one name.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def _spoken(schema: Json, *, is_answer: bool) -> Json:
     if not properties:
         return told
     with_null = told.pop("x-with-null", False)
-    required = list(properties) if with_null else told.get("required", [])
+    given: list[str] = told.get("required", [])
+    constant = [name for name, part in properties.items() if "const" in part]
+    required = list(properties) if with_null else [*given, *sorted(set(constant) - set(given))]
     told["properties"] = {
         name: _property(name, part, is_required=name in required, is_answer=is_answer)
         for name, part in properties.items()
@@ -120,8 +122,20 @@ def _property(name: str, part: Json, *, is_required: bool, is_answer: bool) -> J
     told = {key: value for key, value in part.items() if key != "title"}
     if not is_required:
         told = _without_null(told)
-    if is_answer and _MOMENT.search(name):
+    if not is_answer:
+        return _with_default_in_words(told)
+    if _MOMENT.search(name):
         _mark_moment(told)
+    return told
+
+
+def _with_default_in_words(part: Json) -> Json:
+    """Say what a field means that is left out: generators would have clients send a ``default`` they know."""
+    told = {key: value for key, value in part.items() if key != "default"}
+    default = part.get("default")
+    if isinstance(default, str) and default:
+        said = f"{told['description']} " if "description" in told else ""
+        told["description"] = f"{said}`{default}` if it is left out."
     return told
 
 
