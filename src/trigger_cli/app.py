@@ -32,6 +32,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "trigger_cli.commands.schedules",
         "See what runs by itself and when; create, change, switch.",
     ),
+    "supervisor": (
+        "trigger_cli.commands.supervisor",
+        "Execute the runs of deployments on this machine.",
+    ),
     "server": ("trigger_cli.commands.server", "Run a platform for others, and look after it."),
 }
 """Name to module and one line; the module defines a Typer application called ``app``."""

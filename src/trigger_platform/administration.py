@@ -1,17 +1,21 @@
-"""What an operator does to the users of a database, without a server."""
+"""What an operator does to the users and the supervisors of a database, without a server."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
+from typing import TypeVar
 
 from trigger_platform import passwords
-from trigger_platform.engine import user
-from trigger_platform.engine.unit import Units
+from trigger_platform.engine import user, worker_group
+from trigger_platform.engine.unit import Unit, Units
 from trigger_platform.store.opening import open_database
 from trigger_platform.store.rows import UserRow
 
-__all__ = ["create_admin"]
+__all__ = ["create_admin", "create_worker_group"]
+
+T = TypeVar("T")
 
 
 def create_admin(address: str, email: str, password: str) -> UserRow:
@@ -22,9 +26,23 @@ def create_admin(address: str, email: str, password: str) -> UserRow:
         UsageError: the password is too short.
     """
     kept = asyncio.run(passwords.hash_of(password))
+    return _write(address, lambda u: user.become_admin(u, email, kept))
+
+
+def create_worker_group(address: str, name: str) -> str:
+    """Make a group of supervisors and return its token, which cannot be read again.
+
+    Raises:
+        StoreError: the database cannot be opened.
+        ConflictError: there is a group of this name.
+    """
+    return _write(address, lambda u: worker_group.create(u, name)).token
+
+
+def _write(address: str, work: Callable[[Unit], T]) -> T:
     db = open_database(address)
     try:
         units = Units(db, db.clock, random.Random())  # noqa: S311 - ids, no secrets
-        return units.write_sync(user.become_admin, email, kept)
+        return units.write_sync(work)
     finally:
         db.close()

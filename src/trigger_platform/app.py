@@ -29,6 +29,7 @@ from trigger_platform.dashboard import (
     member_pages,
     openid_pages,
     pages,
+    problem_page,
     token_pages,
     variable_pages,
 )
@@ -345,7 +346,7 @@ def build(server: Server) -> Starlette:
 
     return Starlette(
         routes=[
-            *(endpoint.route(server, origins) for endpoint in ENDPOINTS),
+            *(endpoint.route(server, origins, problem_page.readable) for endpoint in ENDPOINTS),
             *_preflights(ENDPOINTS, origins),
             Route("/openapi.json", describe),
             Mount("/static", StaticFiles(directory=_STATIC)),
@@ -412,4 +413,4 @@ async def _no_route(origins: Origins, request: Request, error: Exception) -> Res
     headers = dict(error.headers or {})
     if is_nowhere and origin is not None:
         headers |= origins.answer(origin)
-    return problems.answer(error.status_code, body, headers)
+    return problem_page.readable(request, problems.answer(error.status_code, body, headers))

@@ -16,6 +16,7 @@ PACKAGES = [
     "trigger_sdk",
     "trigger_worker",
     "trigger_platform",
+    "trigger_supervisor",
     "trigger_cli",
     "trigger_extensions",
 ]

@@ -9,7 +9,7 @@ from trigger_platform import configuration, exposure
 from trigger_platform.settings import variable_of
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "how-to" / "self-host.md").read_text(encoding="utf-8")
-OF_CLIENTS = {"TRIGGER_API_URL", "TRIGGER_SECRET_KEY", "TRIGGER_CONFIG"}
+OF_CLIENTS = {"TRIGGER_API_URL", "TRIGGER_SECRET_KEY", "TRIGGER_CONFIG", "TRIGGER_WORKER_TOKEN"}
 
 
 def test_its_file_of_settings_is_that_of_a_server_that_starts(tmp_path: Path) -> None:

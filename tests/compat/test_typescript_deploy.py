@@ -1,8 +1,10 @@
-"""The official ``trigger.dev deploy``, unmodified, deploys a TypeScript project to this platform.
+"""The official ``trigger.dev deploy``, unmodified, deploys a TypeScript project; a supervisor executes it.
 
 No image is built: ``docker`` is a stand-in that runs the indexer of the build and nothing else
 (``support/buildx.py``). Everything the platform is asked on the way to a deployment, by the command line and
-from within the build, is asked by the official programs.
+from within the build, is asked by the official programs. Our supervisor starts the official runner of the build,
+the managed run controller, as a process; it and the process of the task are unmodified too. It looks at its run
+by itself once a minute only, so whatever it learns earlier it was told.
 
 The tests of one version share a project and run in the order they stand in. Where there is no internet, each
 deployment takes seven seconds longer: the command line looks up a list there that it can do without.
@@ -10,22 +12,19 @@ deployment takes seven seconds longer: the command line looks up a list there th
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import subprocess
-import sys
+import signal
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
 
-from support import buildx
-from support.dev import Dev, write_project
-from support.npm import NODE, VERSIONS
-from support.typescript import Project
+from support.deployer import Deployer
+from support.dev import Dev, alive, until, write_project
+from support.npm import VERSIONS
+from support.supervisor_process import SupervisorProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -35,84 +34,7 @@ from trigger_sdk import *
 @task
 async def nothing() -> None: ...
 """
-_OFFLINE = ("--skip-telemetry", "--skip-update-check")
 _TASK = re.compile(r'\bid: "(ts-[a-z-]+)"')
-
-
-class Deployer(Project):
-    """The command line in a project that is deployed to ``prod``."""
-
-    def __init__(self, version: str, session: Dev, folder: Path) -> None:
-        super().__init__(version, session, folder)
-        self.tools = folder / "bin"
-        self.tools.mkdir()
-        (self.tools / "node").symlink_to(NODE)
-        docker = self.tools / "docker"
-        docker.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{buildx.__file__}" "$@"\n')
-        docker.chmod(0o755)
-        (folder / "tmp").mkdir()
-        self._log_in()
-        self.ref = session.session["projectRef"]
-        environment = self.ask("GET", f"/api/v1/projects/{self.ref}/prod", key=self._token)
-        self.key: str = environment["apiKey"]
-
-    @property
-    def _token(self) -> str:
-        return str(self.session.session["accessToken"])
-
-    def _log_in(self) -> None:
-        """Leave behind what ``login`` does; ``whoami`` looks nowhere else."""
-        known = self.session.session
-        profile = {"accessToken": known["accessToken"], "apiUrl": known["apiUrl"]}
-        file = self.folder / "config" / "trigger" / "config.json"
-        file.parent.mkdir(parents=True)
-        content = {"version": 2, "currentProfile": "default", "profiles": {"default": profile}}
-        file.write_text(json.dumps(content))
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        path = f"{self.tools}{os.pathsep}{os.environ['PATH']}"
-        return subprocess.run(
-            [NODE, self.program, *words],
-            cwd=self.folder,
-            env=self.env | {"PATH": path, "TMPDIR": str(self.folder / "tmp")},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def deploy(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Deploy to ``prod``."""
-        return self.run("deploy", "--env", "prod", *_OFFLINE, *words)
-
-    def promote(self, version: str) -> subprocess.CompletedProcess[str]:
-        """Promote a version in ``prod``."""
-        return self.run("promote", version, "--env", "prod", *_OFFLINE)
-
-    def ask(self, method: str, path: str, body: Any = None, key: str = "") -> Any:
-        """Ask the platform, with the key of ``prod`` unless another is named."""
-        answer = httpx.request(
-            method,
-            self.session.session["apiUrl"] + path,
-            json=body,
-            headers={"authorization": f"Bearer {key or self.key}"},
-            timeout=30,
-        )
-        assert answer.status_code < 300, answer.text
-        return answer.json()
-
-    @property
-    def all(self) -> list[dict[str, Any]]:
-        """The deployments of ``prod``, newest first."""
-        return list(self.ask("GET", "/api/v1/deployments")["data"])
-
-    @property
-    def current(self) -> str:
-        """The version on which new runs execute."""
-        return str(self.ask("GET", "/api/v1/deployments/current")["version"])
 
 
 @pytest.fixture(
@@ -186,10 +108,115 @@ def test_a_run_is_queued_for_that_version(ts: Deployer) -> None:
     assert ts.ask("GET", f"/api/v3/runs/{run_id}")["version"] == ts.current
 
 
+@dataclass(frozen=True)
+class Running:
+    """A supervisor at work, a run that it lost, and others that it was given all at once."""
+
+    ts: Deployer
+    supervisor: SupervisorProcess
+    lost: str
+    runs: dict[str, str]
+
+    def result(self, name: str) -> dict[str, Any]:
+        """Wait for the end of a run."""
+        return self.ts.result(self.runs[name])
+
+
+@pytest.fixture(scope="module")
+def running(ts: Deployer) -> Iterator[Running]:
+    """It was killed once, in the middle of a run; nothing that it had started was left then."""
+    variable = {"name": "SECRET_OF_THE_ENVIRONMENT", "value": "kept"}
+    ts.ask("POST", f"/api/v1/projects/{ts.ref}/envvars/prod", variable, key=ts.token)
+    supervisor = SupervisorProcess(ts.session, ts.bundles, ts.folder / "supervisor.log")
+    lost = ts.trigger("ts-survivor", {})
+    until(lambda: ts.get(lost)["status"] == "EXECUTING", 60, "the first attempt")
+    supervisor.kill()
+    supervisor.start()
+    runs = {
+        name: ts.trigger(task, payload)
+        for name, task, payload in (
+            ("hello", "ts-hello", {"name": "Ada"}),
+            ("third time", "ts-third-time", {}),
+            ("sleeps", "ts-sleeps", {"seconds": 1}),
+            ("sleeps long", "ts-sleeps", {"seconds": 7}),
+            ("parent", "ts-parent", {"n": 3}),
+            ("exits", "ts-fails", {"how": "exit"}),
+        )
+    }
+    yield Running(ts, supervisor, lost, runs)
+    assert supervisor.stop() == 0
+
+
+def test_a_deployed_task_is_given_what_it_needs_and_its_output_arrives(running: Running) -> None:
+    run = running.result("hello")
+
+    assert run["status"] == "COMPLETED", run
+    got = run["output"]
+    assert (got["greeting"], got["environment"], got["secret"]) == (
+        "Hello, Ada", "PRODUCTION", "kept",
+    )  # fmt: skip
+    assert (got["runVersion"], got["version"]) == (running.ts.current, "one")
+
+
+def test_a_deployed_task_that_failed_is_tried_again(running: Running) -> None:
+    """By its runner, which is told to begin the next attempt at once."""
+    run = running.result("third time")
+
+    assert (run["status"], run["output"], run["attemptCount"]) == ("COMPLETED", 3, 3)
+
+
+def test_a_deployed_task_waits_for_a_while(running: Running) -> None:
+    """Short or long: its runner asks to be put away, is refused, waits on, and is told when it is over."""
+    assert 900 < running.result("sleeps")["output"] < 30_000
+    assert 6_900 < running.result("sleeps long")["output"] < 30_000
+
+
+def test_a_deployed_task_waits_for_its_children(running: Running) -> None:
+    """Each has a runner of its own."""
+    assert running.result("parent")["output"] == {
+        "one": 6,
+        "again": None,
+        "bad": "a type error",
+    }
+
+
+def test_the_process_of_a_deployed_task_crashes(running: Running) -> None:
+    run = running.result("exits")
+
+    assert (run["status"], run["error"]["code"]) == (
+        "CRASHED", "TASK_PROCESS_EXITED_WITH_NON_ZERO_CODE",
+    )  # fmt: skip
+
+
+def test_a_deployed_task_is_canceled_at_once(running: Running) -> None:
+    """Platform, supervisor and runner pass it on; it has its say, and its processes end."""
+    ts = running.ts
+    run_id = ts.trigger("ts-endless", {"seconds": 100})
+    until(lambda: (ts.get(run_id).get("metadata") or {}).get("running"), 60, "the task")
+    runner = running.supervisor.runner_of(run_id)
+    ts.ask("POST", f"/api/v2/runs/{run_id}/cancel")
+
+    ended = until(lambda: ts.get(run_id).get("finishedAt") and ts.get(run_id), 20, "the end")
+    assert ended["status"] == "CANCELED"
+    until(lambda: not alive(runner), what="the end of its runner")
+
+
+def test_a_runner_that_is_killed_is_missed_at_once(running: Running) -> None:
+    """Nobody waits for its lease to run out: the run is tried again by the policy of its task."""
+    ts = running.ts
+    run_id = ts.trigger("ts-survivor", {})
+    until(lambda: ts.get(run_id)["status"] == "EXECUTING", 60, "the first attempt")
+    os.kill(running.supervisor.runner_of(run_id), signal.SIGKILL)
+
+    run = ts.result(run_id)
+    assert (run["status"], run["output"], run["attemptCount"]) == ("COMPLETED", 2, 2)
+
+
 def test_a_second_deployment_is_the_next_version_and_may_wait_for_its_promotion(
     ts: Deployer,
 ) -> None:
     first = ts.current
+    ts.edit('VERSION = "one"', 'VERSION = "two"')
     done = ts.deploy("--skip-promotion")
 
     assert done.returncode == 0, done.stdout
@@ -213,10 +240,33 @@ def test_the_first_version_comes_back_only_when_that_is_allowed(ts: Deployer) ->
     assert ts.current == first
 
 
+def test_a_run_executes_the_code_of_its_version(running: Running) -> None:
+    """The one that is current, unless it is locked to another."""
+    ts = running.ts
+    second, first = (ts.all[at]["version"] for at in (0, -1))
+    current, locked = (
+        ts.trigger("ts-hello", {"name": "x"}),
+        ts.trigger("ts-hello", {"name": "x"}, lockToVersion=second),
+    )
+
+    got = ts.result(current)["output"]
+    assert (got["runVersion"], got["version"]) == (first, "one")
+    got = ts.result(locked)["output"]
+    assert (got["runVersion"], got["version"]) == (second, "two")
+
+
+def test_the_run_of_a_supervisor_that_was_killed_is_executed_again(running: Running) -> None:
+    """Nobody could say that its runner was gone, so its lease ran out."""
+    run = running.ts.result(running.lost)
+
+    assert (run["status"], run["output"], run["attemptCount"]) == ("COMPLETED", 2, 2)
+
+
 def test_tasks_that_cannot_be_loaded_fail_the_deployment_and_change_nothing(ts: Deployer) -> None:
     before = ts.current
-    file = ts.folder / "src" / "trigger" / "tasks.ts"
-    file.write_text(file.read_text() + '\nthrow new Error("no luck while indexing");\n')
+    ts.edit(
+        "export const VERSION", 'throw new Error("no luck while indexing");\nexport const VERSION'
+    )
     done = ts.deploy()
 
     assert done.returncode == 1

@@ -98,6 +98,26 @@ async def test_no_form_is_taken_without_the_mark_of_its_page(
             assert (answer.status_code, answer.json()["code"]) == (403, "FOREIGN_REQUEST"), path
 
 
+async def test_a_refusal_is_a_page_for_people(platform: Platform, acme: Tenant) -> None:
+    """For programs it stays JSON; what people wrote is shown as text."""
+    await _enter(platform, acme, Role.VIEWER)
+    people = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    cases = {"/variables": 403, "/runs/<script>alert(1)": 404, "/nowhere/<script>alert(1)": 404}
+    for path, status in cases.items():
+        page = await platform.http.get(path, headers=people)
+        data = await platform.http.get(path)
+        assert (page.status_code, data.status_code) == (status, status)
+        assert page.headers["content-type"].startswith("text/html")
+        assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+        assert "<h1>" in page.text
+        assert "<script>" not in page.text
+        assert "error" in data.json()
+    page = await platform.http.get("/variables", headers=people)
+    assert "it takes the role developer, yours is viewer" in page.text
+    answer = await platform.http.get("/api/v1/runs", headers=people)
+    assert answer.json()["error"] == "Invalid or Missing API Key"
+
+
 async def test_a_secret_variable_is_set_and_never_shown(platform: Platform, acme: Tenant) -> None:
     """Others are shown as they are; either reaches tasks."""
     csrf = await _enter(platform, acme, Role.DEVELOPER)

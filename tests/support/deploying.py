@@ -13,7 +13,7 @@ __all__ = ["ALL", "Worker", "begin", "deploy", "finalize", "held", "index", "met
 ALL = "/api/v1/deployments"
 
 
-def metadata(*tasks: str, content_hash: str = "h") -> dict[str, Any]:
+def metadata(*tasks: str, content_hash: str = "h", **said: Any) -> dict[str, Any]:
     """What the indexer of a TypeScript project says."""
     return {
         "packageVersion": "4.5.12",
@@ -22,7 +22,7 @@ def metadata(*tasks: str, content_hash: str = "h") -> dict[str, Any]:
         "runtime": "node-22",
         "runtimeVersion": "22.13.0",
         "tasks": [
-            {"id": task, "filePath": f"{task}.ts", "payloadSchema": {"type": "object"}}
+            {"id": task, "filePath": f"{task}.ts", "payloadSchema": {"type": "object"}} | said
             for task in tasks
         ],
     }
@@ -36,9 +36,13 @@ async def begin(prod: Platform, content_hash: str = "h", **fields: Any) -> dict[
     return dict(answer.json())
 
 
-async def index(prod: Platform, deployment_id: str, *tasks: str) -> dict[str, Any]:
-    """Register its version."""
-    body = {"localOnly": False, "metadata": metadata(*tasks), "buildPlatform": "linux/amd64"}
+async def index(prod: Platform, deployment_id: str, *tasks: str, **said: Any) -> dict[str, Any]:
+    """Register its version; ``said`` of every task."""
+    body = {
+        "localOnly": False,
+        "metadata": metadata(*tasks, **said),
+        "buildPlatform": "linux/amd64",
+    }
     answer = await prod.http.post(f"{ALL}/{deployment_id}/background-workers", json=body)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
@@ -58,11 +62,15 @@ async def finalize(prod: Platform, deployment_id: str, **fields: Any) -> list[tu
 
 
 async def deploy(
-    prod: Platform, *tasks: str, promoted: bool = True, **fields: Any
+    prod: Platform,
+    *tasks: str,
+    promoted: bool = True,
+    said: dict[str, Any] | None = None,
+    **fields: Any,
 ) -> dict[str, Any]:
     """Deploy tasks; the version becomes current unless that is not wanted."""
     made = await begin(prod, **fields)
-    worker = await index(prod, made["id"], *tasks)
+    worker = await index(prod, made["id"], *tasks, **said or {})
     done = await finalize(prod, made["id"], skipPromotion=not promoted)
     assert done[-1] == ("complete", {"id": made["id"]})
     return made | {"worker": worker["id"]}

@@ -25,9 +25,11 @@ class SocketClient:
         await self.socket.send(f"42{self.namespace},{json.dumps([event, data])}")
 
     async def ask(self, event: str, data: Any) -> None:
-        """Send an event and wait until the server has done with it."""
+        """Send an event and wait until the server has done with it; events before that are not kept."""
         await self.socket.send(f"42{self.namespace},7{json.dumps([event, data])}")
-        assert (await self.frame()).startswith(f"43{self.namespace},7")
+        while (frame := await self.frame()).startswith(f"42{self.namespace},"):
+            pass
+        assert frame.startswith(f"43{self.namespace},7")
 
     async def event(self) -> tuple[str, Any]:
         """Return the next event."""

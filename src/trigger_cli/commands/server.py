@@ -34,6 +34,7 @@ app.command()(server_data.backup)
 app.command()(server_data.restore)
 app.command("rotate-keys")(server_keys.rotate_keys)
 app.command("create-admin")(server_admin.create_admin)
+app.command("create-worker-group")(server_admin.create_worker_group)
 
 
 @app.command()

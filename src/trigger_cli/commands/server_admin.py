@@ -1,4 +1,4 @@
-"""``trigger server create-admin``: somebody who may do everything on a server."""
+"""``trigger server create-admin``, ``create-worker-group``: who may do everything, who executes runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trigger_cli.console import Console
 from trigger_core.errors import ExitCode, UsageError
 from trigger_platform import administration
 
-__all__ = ["create_admin"]
+__all__ = ["create_admin", "create_worker_group"]
 
 
 def create_admin(
@@ -37,6 +37,24 @@ def create_admin(
         console.data({"id": made.id, "email": made.email})
     else:
         console.text(console.paint(f"{made.email} is an admin and can log in", "good"))
+    return ExitCode.OK
+
+
+def create_worker_group(
+    name: Annotated[str, typer.Argument(help="What the group is called.")] = "default",
+    *,
+    database: Database = None,
+    config: Config = None,
+    json_output: Json = False,
+) -> int:
+    """Make a group of supervisors, and print the token by which they log in. It is shown this once."""
+    settings = settings_of(database, config)
+    token = administration.create_worker_group(str(settings.database), name)
+    console = Console(json_output=json_output)
+    if json_output:
+        console.data({"name": name, "token": token})
+    else:
+        console.text(token)
     return ExitCode.OK
 
 

@@ -22,6 +22,11 @@ class Answer:
     headers: Mapping[str, str]
     status: int = 200
 
+    @property
+    def is_success(self) -> bool:
+        """Whether the platform did what was asked."""
+        return self.status < 300
+
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):

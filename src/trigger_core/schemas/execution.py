@@ -304,8 +304,8 @@ class ExecutionDeployment(WireModel):
     id: str
     short_code: str
     version: str
-    runtime: str | None = None
-    runtime_version: str | None = None
+    runtime: str
+    runtime_version: str
     git: dict[str, Any] | None = None
 
 

@@ -60,12 +60,14 @@ from trigger_platform.store.rows import (
     RunRow,
     SnapshotRow,
     TaskRow,
+    VersionRow,
     WaitpointRow,
 )
 
 __all__ = [
     "Attempt",
     "CompletedWait",
+    "Deployed",
     "Ended",
     "Given",
     "Home",
@@ -103,6 +105,14 @@ class Home:
 
 
 @dataclass(frozen=True, slots=True)
+class Deployed:
+    """The deployment that an attempt executes on, and what was said of its version."""
+
+    row: DeploymentRow
+    version: VersionRow
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """An attempt that has begun, with everything its code is given."""
 
@@ -112,7 +122,7 @@ class Attempt:
     queue: QueueRow
     variables: dict[str, str]
     home: Home
-    deployment: DeploymentRow | None
+    deployment: Deployed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,15 +416,19 @@ def _attempt(u: Unit, environment: EnvironmentRow, run: RunRow) -> Attempt:
     )
 
 
-def _deployment(u: Unit, environment: EnvironmentRow, run: RunRow) -> DeploymentRow | None:
+def _deployment(u: Unit, environment: EnvironmentRow, run: RunRow) -> Deployed | None:
     if environment.type == "DEVELOPMENT":
         return None
-    return u.tx.maybe(
+    found = u.tx.maybe(
         "deployment_of_worker",
         DeploymentRow,
         worker_id=run.worker_id,
         environment_id=environment.id,
     )
+    if found is None:
+        return None
+    [version] = u.tx.all("versions_by_id", VersionRow, ids=json.dumps([run.worker_id]))
+    return Deployed(found, version)
 
 
 def _ended_waits(u: Unit, run: RunRow, statement: str, sequence: int) -> list[CompletedWait]:

@@ -108,6 +108,7 @@ async def confirm(server: Server, caller: Principal) -> None:
 
 async def _by_browser(server: Server, access: Access, request: Request) -> Principal:
     if not server.settings.login:
+        _refuse_other_users(request)
         return Principal(server.local.environment, user_id=user.LOCAL_USER, role=Role.OWNER)
     token, chosen = (request.cookies.get(name, "") for name in (browser.COOKIE, browser.CHOICE))
     person, seats = await server.units.read(browser.sit, token, chosen)
@@ -120,8 +121,11 @@ async def _by_browser(server: Server, access: Access, request: Request) -> Princ
         )
     seat = seats[0]
     own_role = access.value.own_role if seat.environment.owner_id == person.id else None
-    if seat.role < (own_role or access.value.role):
-        raise forbidden()
+    least = own_role or access.value.role
+    if seat.role < least:
+        raise forbidden(
+            f"it takes the role {least.name.lower()}, yours is {seat.role.name.lower()}"
+        )
     return replace(caller, placed=seat.environment, role=seat.role)
 
 
@@ -129,6 +133,18 @@ async def _by_export_proof(server: Server, shown: str) -> Principal:
     signers = await server.units.read(environment.signers, export_proof.environment_of(shown))
     proof = export_proof.verify(server.units.keys, signers, shown)
     return Principal(signers[0], export=proof)
+
+
+def _refuse_other_users(request: Request) -> None:
+    """Where nobody logs in, pages are for the user of this process alone."""
+    if request.scope.get("state", {}).get("is_foreign"):
+        raise PermissionDeniedError(
+            "this dashboard is another user's",
+            status=403,
+            code="OTHER_USER",
+            because="nobody logs in to a platform of `trigger dev`: it is for who started it",
+            hint="start your own, or share one that people log in to: trigger server start",
+        )
 
 
 async def _by_credential(server: Server, rule: Rule, asked: _Asked, request: Request) -> Principal:

@@ -34,7 +34,16 @@ from trigger_platform.http.rate_limit import Counted, Verdict
 from trigger_platform.http.server import Server
 from trigger_platform.store.rows import EnvironmentRow, OrganizationRow, ProjectRow
 
-__all__ = ["BODY_LIMIT", "Endpoint", "Incoming", "Reply", "endpoint", "read_body", "refuse_length"]
+__all__ = [
+    "BODY_LIMIT",
+    "Endpoint",
+    "Incoming",
+    "Readable",
+    "Reply",
+    "endpoint",
+    "read_body",
+    "refuse_length",
+]
 
 BODY_LIMIT = 3 * 1024 * 1024 + 16 * 1024
 """The largest body of a trigger: three mebibytes of payload and some options."""
@@ -206,6 +215,9 @@ class Reply:
 Form = Callable[[FormData], Mapping[str, Any]]
 """Reads the fields of a body from a form."""
 
+Readable = Callable[[Request, Response], Response]
+"""Makes what a page answers readable for people, if it is not."""
+
 Handler = Callable[[Incoming[Any]], Awaitable["WireModel | WireList[Any] | Reply | Response"]]
 
 
@@ -225,6 +237,12 @@ class Endpoint:
     statuses: tuple[int, ...] = (200,)
     query: tuple[Parameter | str, ...] = ()
     media: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called; pages and forms are named after their file too, there are many of a kind."""
+        file = self.handler.__module__.rpartition(".")[2]
+        return f"{file}_{self.handler.__name__}" if self.is_page else self.handler.__name__
 
     @property
     def group(self) -> str:
@@ -261,16 +279,19 @@ class Endpoint:
         is_deploying = is_deployment or self.path in _DEPLOYING
         return Counted.DEPLOYING if is_deploying else Counted.CALLS
 
-    def route(self, server: Server, origins: Origins) -> Route:
+    def route(self, server: Server, origins: Origins, readable: Readable) -> Route:
         """Return the Starlette route."""
         observe = server.metrics.request
         is_for_pages, counted, shown = self.is_for_pages, self.counted, self.shown_path
+        is_page = self.is_page
 
         async def serve(request: Request) -> Response:
             began = time.perf_counter()
             response = await self._serve(server, request, counted)
             if is_for_pages and (origin := request.headers.get("origin")) is not None:
                 response.headers.update(origins.answer(origin))
+            if is_page:
+                response = readable(request, response)
             seconds = time.perf_counter() - began
             observe(self.method, shown, response.status_code, seconds)
             return response
@@ -300,7 +321,9 @@ class Endpoint:
 
     def _problem(self, error: Exception, request: Request) -> Response:
         if isinstance(error, RecursionError):
-            return problems.nested_too_deeply()
+            return problems.unreadable("it is nested too deeply")
+        if isinstance(error, UnicodeEncodeError):
+            return problems.unreadable("a character in it is half of one (a lone surrogate)")
         if isinstance(error, ValidationError):
             return problems.invalid_body(error)
         if isinstance(error, TriggerError):
@@ -449,4 +472,5 @@ def _answer(result: WireModel | WireList[Any] | Reply | Response) -> Response:
         return result
     reply = result if isinstance(result, Reply) else Reply(result)
     content = reply.body.model_dump_json(by_alias=True, exclude_none=True)
-    return Response(content, reply.status, dict(reply.headers), "application/json")
+    headers = {"cache-control": "no-store", **reply.headers}
+    return Response(content, reply.status, headers, "application/json")

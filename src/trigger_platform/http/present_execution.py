@@ -40,6 +40,7 @@ from trigger_platform.engine import idempotency, trace
 from trigger_platform.engine.snapshot_channel import (
     Attempt,
     CompletedWait,
+    Deployed,
     Ended,
     Given,
     Latest,
@@ -48,7 +49,7 @@ from trigger_platform.engine.snapshot_channel import (
 from trigger_platform.engine.states import ExecutionStatus
 from trigger_platform.engine.supervisor import Taken
 from trigger_platform.http import given_variables
-from trigger_platform.store.rows import DeploymentRow, EnvironmentRow, RunRow
+from trigger_platform.store.rows import EnvironmentRow, RunRow
 
 __all__ = ["completed", "continued", "dequeued", "latest", "managed", "since", "started"]
 
@@ -193,12 +194,14 @@ def continued(run: RunRow) -> ContinuedRun:
     return ContinuedRun(snapshot=_snapshot_of(run), run=_run(run))
 
 
-def _deployment(row: DeploymentRow) -> ExecutionDeployment:
+def _deployment(deployed: Deployed) -> ExecutionDeployment:
+    row, said = deployed.row, json.loads(deployed.version.metadata)
     return ExecutionDeployment(
         id=row.id,
         short_code=row.short_code,
         version=row.version,
-        runtime=row.runtime,
+        runtime=said.get("runtime") or row.runtime or "",
+        runtime_version=said.get("runtimeVersion") or "",
         git=json.loads(row.git) if row.git else None,
     )
 

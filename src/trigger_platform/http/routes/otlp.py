@@ -12,7 +12,7 @@ import asyncio
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from trigger_core.errors import TriggerError, UsageError
+from trigger_core.errors import ApiError, TriggerError, UsageError
 from trigger_platform.engine import telemetry
 from trigger_platform.engine.telemetry import Taken, Teller
 from trigger_platform.http import problems
@@ -33,6 +33,7 @@ __all__ = [
 
 _JSON = "application/json"
 _PROTOBUF = "application/x-protobuf"
+_PATIENCE_S = 10.0
 _REJECTED = {
     "traces": "rejectedSpans",
     "logs": "rejectedLogRecords",
@@ -81,8 +82,7 @@ async def _export(call: Incoming[None], signal: str) -> Response:
     try:
         teller = await _teller(call)
         if teller is None:
-            async with call.server.strangers:
-                request = await _read(call, kind, signal, body.STRANGERS_LIMIT)
+            request = await _read_strangers(call, kind, signal)
         else:
             request = await _read(call, kind, signal, body.LIMIT)
         if request.offers:
@@ -102,6 +102,21 @@ async def _teller(call: Incoming[None]) -> Teller:
     if not shown.startswith("tr_"):
         return None
     return (await identify(call.server, Access.ENVIRONMENT, call.request)).environment.id
+
+
+async def _read_strangers(call: Incoming[None], kind: str, signal: str) -> Offered:
+    """Read what somebody sends who shows nothing, when it is his turn; who is slow holds up the others."""
+    async with call.server.strangers:
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await _read(call, kind, signal, body.STRANGERS_LIMIT)
+        except TimeoutError as error:
+            raise ApiError(
+                "Request Timeout",
+                status=408,
+                code="OTLP_TOO_SLOW",
+                because=f"without a key a body may take {_PATIENCE_S:g} seconds",
+            ) from error
 
 
 async def _read(call: Incoming[None], kind: str, signal: str, limit: int) -> Offered:

@@ -38,6 +38,7 @@ from trigger_platform.engine import (
     worker_group,
 )
 from trigger_platform.engine.snapshot_channel import Attempt
+from trigger_platform.engine.supervisor import Taken
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import (
     given_variables,
@@ -113,18 +114,24 @@ async def heartbeat_supervisor(call: Incoming[SupervisorHeartbeat]) -> Ok:
     is_body_optional=True,
 )
 async def dequeue_runs(call: Incoming[DequeueRuns]) -> ManagedMessages:
-    """Hand out runs of managed deployments, or wait a moment for some."""
+    """Hand out runs of managed deployments, or wait a moment for some; who has gone is given none."""
     group = _group(call)
+
+    async def look() -> list[Taken] | None:
+        if await call.request.is_disconnected():
+            return None
+        return await call.server.units.write(supervisor.take, group, call.body.max_run_count)
+
     taken = await long_poll.until_found(
         call,
         supervisor.boot_id(group),
-        lambda: call.server.units.write(supervisor.take, group, call.body.max_run_count),
-        bool,
+        look,
+        lambda found: found is None or len(found) > 0,
         wait_ms=_HOLD_MS,
         everywhere=True,
     )
     now = call.server.units.clock.now()
-    return ManagedMessages([present_execution.managed(one, now) for one in taken])
+    return ManagedMessages([present_execution.managed(one, now) for one in taken or ()])
 
 
 @endpoint(
