@@ -496,7 +496,12 @@ async def test_attributes_that_say_whose_a_span_is_count_beside_the_others(
 async def test_who_shows_nothing_sends_less(platform: Platform) -> None:
     """Packed or not; a key allows more."""
     large = b" " * (2 * 1024 * 1024) + b"{}"
-    for content, headers in ((large, JSON), (gzip.compress(large), GZIP)):
+    small = b" " * (1024 * 1024) + b"{}"
+    for content, headers in (
+        (large, JSON),
+        (gzip.compress(large), GZIP),
+        (gzip.compress(small), GZIP),
+    ):
         path = "/otel/v1/traces"
         answer = await platform.http.post(path, content=content, headers=headers)
         assert answer.status_code == 200
@@ -530,6 +535,21 @@ async def test_strangers_who_never_finish_hold_up_nobody_who_shows_something(
     go_on.set()
     answers = await asyncio.gather(*strangers)
     assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_stranger_who_is_too_slow_is_sent_away(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However steadily he sends; the time of those who wait for their turn does not count."""
+    monkeypatch.setattr("trigger_platform.http.routes.otlp._PATIENCE_S", 0.01)
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    answer = await platform.http.post("/otel/v1/traces", content=never(), headers=JSON | NOBODY)
+
+    assert (answer.status_code, answer.json()["code"]) == (408, "OTLP_TOO_SLOW")
 
 
 async def test_numbers_that_json_does_not_have_are_read_back_as_nothing(platform: Platform) -> None:

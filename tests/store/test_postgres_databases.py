@@ -72,7 +72,12 @@ def test_a_database_that_does_not_exist_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://h:port/x", "postgresql://h/x?prepared_statements=maybe"]
+    "url",
+    [
+        "postgresql://h:port/x",
+        "postgresql://h:1,g:port/x",
+        "postgresql://h/x?prepared_statements=maybe",
+    ],
 )
 def test_an_address_that_cannot_be_read_is_refused(url: str) -> None:
     """Before anything is tried."""
@@ -88,6 +93,9 @@ def test_what_people_are_shown_has_no_password() -> None:
     assert read.shown == "postgresql://u@h:5433/n"
     assert read.url == "postgresql://u:pw@h:5433/n?sslmode=require"
     assert not read.prepares
+    several = address.parse("postgresql://u:pw@one:5433,[::1],three/n")
+    assert several.shown == "postgresql://u@one:5433,[::1],three/n"
+    assert several.url == "postgresql://u:pw@one:5433,[::1],three/n"
 
 
 def test_statements_need_not_be_prepared() -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from queue import Queue
 
 import psycopg
@@ -24,6 +24,7 @@ from trigger_platform.engine.request import RequestKey
 from trigger_platform.store.database import Tx
 from trigger_platform.store.notice import LOOK, Notice
 from trigger_platform.store.postgres.database import PostgresDatabase
+from trigger_platform.store.postgres.tx import PostgresTx
 from trigger_platform.store.rows import ProjectRow
 
 
@@ -283,33 +284,66 @@ async def test_a_server_that_answers_nothing_for_two_seconds_costs_two_seconds(
     db.close()
 
 
-def test_a_commit_whose_answer_was_lost_is_not_done_again(
-    failing: Server,
-) -> None:
+@pytest.mark.parametrize("arrives", [True, False], ids=["that arrived", "that did not arrive"])
+def test_a_commit_whose_answer_was_lost_is_done_once(failing: Server, arrives: bool) -> None:
     """The server is asked what became of it."""
-    db = PostgresDatabase(failing.database())
-    seen: list[int] = []
+    with closing(PostgresDatabase(failing.database())) as db:
+        cut = _Cut(db, arrives=arrives, then=lambda: None)
+        db.submit(cut.work).result(timeout=10)
 
-    def cut(_tx: Tx) -> None:
-        seen.append(1)
-        tx = db._link.tx()
+        assert cut.times == (1 if arrives else 2)
+        assert db.submit(lambda tx: _exists(tx, "once")).result(timeout=5)
+
+
+@pytest.mark.parametrize("arrives", [True, False], ids=["that arrived", "that did not arrive"])
+def test_the_word_of_a_server_that_took_over_is_not_taken_for_a_commit(
+    failing: Server, arrives: bool
+) -> None:
+    """It may have given the number of the transaction to another one; that there is none it can say."""
+    with closing(PostgresDatabase(failing.database())) as db:
+        cut = _Cut(db, arrives=arrives, then=failing.take_over_from_itself)
+        error = db.submit(cut.work).exception(timeout=10)
+
+        if arrives:
+            assert isinstance(error, StoreError)
+            assert (error.code, error.status, error.retryable) == (
+                "STORE_OUTCOME_UNKNOWN",
+                503,
+                True,
+            )
+        assert cut.times == (1 if arrives else 2)
+        assert db.submit(lambda tx: _exists(tx, "once")).result(timeout=5)
+
+
+class _Cut:
+    """A write whose connection breaks at its first commit; then something happens."""
+
+    def __init__(self, db: PostgresDatabase, *, arrives: bool, then: Callable[[], None]) -> None:
+        self.times = 0
+        self._db = db
+        self._arrives = arrives
+        self._then = then
+
+    def work(self, tx: Tx) -> None:
+        """Insert a row."""
+        self.times += 1
+        if self.times == 1:
+            self._prepare(self._db._link.tx())
+        _insert(tx, "once")
+
+    def _prepare(self, tx: PostgresTx) -> None:
         plain = tx.plain
 
-        def commit_and_break(text: str, params: object = None) -> list[tuple[object, ...]]:
-            answer = plain(text, params)  # type: ignore[arg-type]
-            if text == "commit":
-                tx.connection.close()
-                raise psycopg.OperationalError("the connection broke")
-            return answer
+        def break_at_commit(text: str, params: object = None) -> list[tuple[object, ...]]:
+            if text != "commit":
+                return plain(text, params)  # type: ignore[arg-type]
+            if self._arrives:
+                plain(text)
+            tx.connection.close()
+            self._then()
+            raise psycopg.OperationalError("the connection broke")
 
-        tx.plain = commit_and_break  # type: ignore[assignment, method-assign]
-        _insert(_tx, "once")
-
-    db.submit(cut).result(timeout=10)
-
-    assert seen == [1]
-    assert db.submit(lambda tx: _exists(tx, "once")).result(timeout=5)
-    db.close()
+        tx.plain = break_at_commit  # type: ignore[method-assign]
 
 
 def test_a_server_that_does_not_answer_is_named(failing: Server) -> None:

@@ -94,6 +94,42 @@ class Server:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [self.process.pid, *map(int, children.read_text().split())]
 
+    def standby(self, name: str = "standby") -> Server:
+        """Start a copy that follows; commits wait for it from now on."""
+        assert self.programs is not None
+        folder = _folder()
+        subprocess.run(
+            [
+                *(self.programs / "pg_basebackup", "-D", folder / "data", "--checkpoint=fast"),
+                *("-R", "-d", f"{self.url}?application_name={name}"),
+            ],
+            check=True,
+            cwd=folder,
+            **_other_user(),
+        )
+        copy = Server(_free_url(), folder, self.programs, self.settings)
+        atexit.register(copy.stop)
+        copy.start()
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"alter system set synchronous_standby_names = '{name}'")
+            connection.execute("select pg_reload_conf()")
+        return copy
+
+    def take_over_from_itself(self) -> None:
+        """Die, and come back as a standby that takes over."""
+        assert self.folder is not None
+        self.kill()
+        (self.folder / "data" / "standby.signal").touch()
+        self.start()
+        self.promote()
+
+    def promote(self) -> None:
+        """Make a copy the primary, which waits for no other."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("alter system reset synchronous_standby_names")
+            connection.execute("select pg_reload_conf()")
+            connection.execute("select pg_promote()")
+
     def stop(self) -> None:
         """End it and remove its files."""
         if self.process is not None and self.process.poll() is None:
@@ -122,10 +158,7 @@ def launch(settings: dict[str, str] | None = None) -> Server:
 
     Programs are those of ``TRIGGER_TEST_POSTGRES_BIN``, of the package in the dev group, or the system's.
     """
-    programs = _programs()
-    folder = Path(tempfile.mkdtemp(prefix="trigger-postgres-"))
-    if os.getuid() == 0:
-        os.chown(folder, _UNPRIVILEGED, _UNPRIVILEGED)
+    programs, folder = _programs(), _folder()
     subprocess.run(
         [programs / "initdb", "-D", folder / "data", *_INITDB],
         check=True,
@@ -133,14 +166,24 @@ def launch(settings: dict[str, str] | None = None) -> Server:
         cwd=folder,
         **_other_user(),
     )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    started = Server(url, folder, programs, _QUICK if settings is None else settings)
+    started = Server(_free_url(), folder, programs, _QUICK if settings is None else settings)
     atexit.register(started.stop)
     started.start()
     return started
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="trigger-postgres-"))
+    if os.getuid() == 0:
+        os.chown(folder, _UNPRIVILEGED, _UNPRIVILEGED)
+    return folder
+
+
+def _free_url() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 
 @cache

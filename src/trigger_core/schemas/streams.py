@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from trigger_core.schemas.base import WireModel
 from trigger_core.schemas.tokens import CreateToken
@@ -32,6 +32,10 @@ class SendInput(WireModel):
 
 class AwaitInput(CreateToken):
     """The body of ``POST /api/v1/runs/{id}/input-streams/wait``: the value after the last one seen."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"streamId": "approvals", "timeout": "1h"}]}
+    )
 
     stream_id: str = Field(min_length=1, max_length=256)
     last_seq_num: int | None = Field(default=None, ge=-1)

@@ -239,6 +239,12 @@ class Endpoint:
     media: str = ""
 
     @property
+    def name(self) -> str:
+        """What it is called; pages and forms are named after their file too, there are many of a kind."""
+        file = self.handler.__module__.rpartition(".")[2]
+        return f"{file}_{self.handler.__name__}" if self.is_page else self.handler.__name__
+
+    @property
     def group(self) -> str:
         """What it belongs to: the noun its file is named by, or the dashboard."""
         return "dashboard" if self.is_page else self.handler.__module__.rpartition(".")[2]
@@ -315,7 +321,9 @@ class Endpoint:
 
     def _problem(self, error: Exception, request: Request) -> Response:
         if isinstance(error, RecursionError):
-            return problems.nested_too_deeply()
+            return problems.unreadable("it is nested too deeply")
+        if isinstance(error, UnicodeEncodeError):
+            return problems.unreadable("a character in it is half of one (a lone surrogate)")
         if isinstance(error, ValidationError):
             return problems.invalid_body(error)
         if isinstance(error, TriggerError):
@@ -464,4 +472,5 @@ def _answer(result: WireModel | WireList[Any] | Reply | Response) -> Response:
         return result
     reply = result if isinstance(result, Reply) else Reply(result)
     content = reply.body.model_dump_json(by_alias=True, exclude_none=True)
-    return Response(content, reply.status, dict(reply.headers), "application/json")
+    headers = {"cache-control": "no-store", **reply.headers}
+    return Response(content, reply.status, headers, "application/json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from importlib import metadata
@@ -18,6 +19,8 @@ from trigger_platform.http.wire_schemas import WireSchemas
 
 __all__ = ["describe"]
 
+_PAGES = "Pages and forms for people; programs have no use for them."
+_REFERENCE = re.compile(r" \(protocol [^)]*\)")
 _PARAMETER = re.compile(r"{(\w+)}")
 _SCHEMES = {
     Credential.KEY: "secretKey",
@@ -62,8 +65,10 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
             "title": "trigger-dev",
             "version": metadata.version("trigger-dev"),
             "description": "Durable background tasks: trigger them, follow them, steer them.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "tags": [{"name": name} for name in sorted({one.group for one in listed})],
+        "servers": [{"url": "/"}],
+        "tags": _groups(listed),
         "paths": paths,
         "components": {
             "schemas": schemas.components,
@@ -75,9 +80,21 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     }
 
 
+def _groups(listed: Iterable[Endpoint]) -> list[dict[str, str]]:
+    """Return the groups of operations; what one is about stands at the head of its file."""
+    said = {
+        one.group: _PAGES if one.is_page else sys.modules[one.handler.__module__].__doc__ or ""
+        for one in listed
+    }
+    return [
+        {"name": name, "description": _REFERENCE.sub("", text.strip().splitlines()[0])}
+        for name, text in sorted(said.items())
+    ]
+
+
 def _operation(one: Endpoint, schemas: WireSchemas) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": one.handler.__name__,
+        "operationId": one.name,
         "tags": [one.group],
         "summary": one.summary,
         "security": _security(one.access.value),

@@ -101,7 +101,9 @@ def _spoken(schema: Json, *, is_answer: bool) -> Json:
     if not properties:
         return told
     with_null = told.pop("x-with-null", False)
-    required = list(properties) if with_null else told.get("required", [])
+    given: list[str] = told.get("required", [])
+    constant = [name for name, part in properties.items() if "const" in part]
+    required = list(properties) if with_null else [*given, *sorted(set(constant) - set(given))]
     told["properties"] = {
         name: _property(name, part, is_required=name in required, is_answer=is_answer)
         for name, part in properties.items()

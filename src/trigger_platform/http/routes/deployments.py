@@ -1,4 +1,4 @@
-"""Deployments: list and promote them (protocol A.12), and make one (E)."""
+"""Deployments: list and promote them (protocol A.12), and make one (protocol E)."""
 
 from __future__ import annotations
 

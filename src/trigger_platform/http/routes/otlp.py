@@ -12,7 +12,7 @@ import asyncio
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from trigger_core.errors import TriggerError, UsageError
+from trigger_core.errors import ApiError, TriggerError, UsageError
 from trigger_platform.engine import telemetry
 from trigger_platform.engine.telemetry import Taken, Teller
 from trigger_platform.http import problems
@@ -33,6 +33,7 @@ __all__ = [
 
 _JSON = "application/json"
 _PROTOBUF = "application/x-protobuf"
+_PATIENCE_S = 10.0
 _REJECTED = {
     "traces": "rejectedSpans",
     "logs": "rejectedLogRecords",
@@ -81,10 +82,9 @@ async def _export(call: Incoming[None], signal: str) -> Response:
     try:
         teller = await _teller(call)
         if teller is None:
-            async with call.server.strangers:
-                request = await _read(call, kind, signal, body.STRANGERS_LIMIT)
+            request = await _read_strangers(call, kind, signal)
         else:
-            request = await _read(call, kind, signal, body.LIMIT)
+            request = await _read(call, kind, signal)
         if request.offers:
             taken = await call.server.units.write(telemetry.take, teller, request)
         else:
@@ -104,17 +104,36 @@ async def _teller(call: Incoming[None]) -> Teller:
     return (await identify(call.server, Access.ENVIRONMENT, call.request)).environment.id
 
 
-async def _read(call: Incoming[None], kind: str, signal: str, limit: int) -> Offered:
+async def _read_strangers(call: Incoming[None], kind: str, signal: str) -> Offered:
+    """Read what somebody sends who shows nothing, when it is his turn; who is slow holds up the others."""
+    async with call.server.strangers:
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await _read(call, kind, signal, is_stranger=True)
+        except TimeoutError as error:
+            raise ApiError(
+                "Request Timeout",
+                status=408,
+                code="OTLP_TOO_SLOW",
+                because=f"without a key a body may take {_PATIENCE_S:g} seconds",
+            ) from error
+
+
+async def _read(
+    call: Incoming[None], kind: str, signal: str, *, is_stranger: bool = False
+) -> Offered:
     if kind not in {_JSON, _PROTOBUF}:
         raise UsageError(
             f"Content-Type {kind!r} is not understood",
             code="OTLP_CONTENT_TYPE",
             hint=f"send {_JSON} or {_PROTOBUF}",
         )
-    packed = await call.body_bytes(limit)
+    packed = await call.body_bytes(body.STRANGERS_LIMIT if is_stranger else body.LIMIT)
+    limit = body.strangers_limit(packed) if is_stranger else body.LIMIT
     encoding = call.request.headers.get("content-encoding", "").strip().lower()
     now = call.server.units.clock.now()
-    async with call.server.decoding:
+    server = call.server
+    async with server.decoding_strangers if is_stranger else server.decoding:
         return await asyncio.to_thread(
             lambda: _decode(body.unpack(packed, encoding, limit), kind, signal, now)
         )

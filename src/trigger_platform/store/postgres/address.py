@@ -30,7 +30,7 @@ class Address:
 
 
 def parse(url: str) -> Address:
-    """Read an address.
+    """Read an address; it may name several hosts, of which one is the primary.
 
     Raises:
         StoreError: it is none.
@@ -38,7 +38,9 @@ def parse(url: str) -> Address:
     try:
         parts = urlsplit(url)
         given = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-        host, port = parts.hostname or "", parts.port
+        hosts = parts.netloc.rpartition("@")[2]
+        for host in hosts.split(","):
+            _ = urlsplit(f"//{host}").port  # it raises if that is no number
     except ValueError as error:
         raise _unreadable(str(error)) from error
     prepared = dict(given).get(_PREPARED, "on")
@@ -46,10 +48,9 @@ def parse(url: str) -> Address:
         raise _unreadable(f"{_PREPARED} is {prepared!r}, it must be on or off")
     query = urlencode([(name, value) for name, value in given if name != _PREPARED])
     user = f"{parts.username}@" if parts.username else ""
-    place = f"{host}:{port}" if port else host
     return Address(
         url=urlunsplit(("postgresql", parts.netloc, parts.path, query, "")),
-        shown=f"postgresql://{user}{place}{parts.path}",
+        shown=f"postgresql://{user}{hosts}{parts.path}",
         prepares=prepared == "on",
     )
 

@@ -21,6 +21,7 @@ from trigger_platform.store.postgres.clock import ServerClock
 from trigger_platform.store.postgres.connection import (
     is_conflict,
     is_lost,
+    outcome_unknown,
     translate,
     unreachable,
 )
@@ -50,6 +51,11 @@ select pg_current_xact_id()::text, (extract(epoch from clock_timestamp()) * 1000
 not depend on statistics: every statement finds its rows by an index."""
 
 
+_HISTORY = """select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), system_identifier
+from pg_control_system()"""
+"""Whose transaction numbers mean what: a server that took over gives those again that it did not hear of."""
+
+
 class _DisturbedError(Exception):
     """A write failed after it had written: the group cannot go on without savepoints."""
 
@@ -66,6 +72,7 @@ class Commits:
         self._clock = clock
         self._sender = sender
         self._synchronous = "on" if durable else "off"
+        self._told: tuple[PostgresTx, object] | None = None
 
     def __call__(self, group: Sequence[Job]) -> None:
         """Run writes; every one has its outcome afterwards."""
@@ -131,6 +138,7 @@ class Commits:
         """Run writes in one transaction; return how many there was time for."""
         tx = self._link.tx(_PATIENCE_S)
         try:
+            history = self._history(tx)
             xid = self._begin(tx, _ALONE_LOCK_MS if len(jobs) == 1 else _TOGETHER_LOCK_MS)
             done = self._run_all(tx, jobs, guarded=guarded)
         except _DisturbedError:
@@ -144,7 +152,7 @@ class Commits:
         if len(jobs) == 1 and jobs[0].error is not None:
             self._roll_back(tx)
         else:
-            self._commit(tx, xid)
+            self._commit(tx, xid, history)
         return done
 
     def _begin(self, tx: PostgresTx, lock_ms: int) -> str:
@@ -154,6 +162,16 @@ class Commits:
         tx.notices.clear()
         tx.forget({})
         return str(row[0])
+
+    def _history(self, tx: PostgresTx) -> object:
+        """Return what tells the server of a connection from one that takes over; asked for once."""
+        if self._told is None or self._told[0] is not tx:
+            try:
+                found: object = tx.plain(_HISTORY)
+            except (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported):
+                found = object()  # like no other
+            self._told = (tx, found)
+        return self._told[1]
 
     def _run_all(self, tx: PostgresTx, jobs: Sequence[Job], *, guarded: bool) -> int:
         deadline = time.monotonic() + _LONGEST_GROUP_S
@@ -187,7 +205,7 @@ class Commits:
         if savepoint:
             tx.plain("release unit")
 
-    def _commit(self, tx: PostgresTx, xid: str) -> None:
+    def _commit(self, tx: PostgresTx, xid: str, history: object) -> None:
         """Commit; when the connection breaks meanwhile, ask afterwards what became of it."""
         try:
             tx.flush()
@@ -201,23 +219,32 @@ class Commits:
                 self._roll_back(tx)
                 raise _DisturbedError from error
             self._link.drop()
-            if not self._was_committed(xid):
+            if not self._was_committed(xid, history):
                 raise _LostError(str(error).strip()) from error
 
-    def _was_committed(self, xid: str) -> bool:
+    def _was_committed(self, xid: str, history: object) -> bool:
+        """Ask what became of a transaction.
+
+        A server that took over gives the numbers of transactions it never heard of to others. There a number
+        that was not committed is not ours either, and one that was committed may be another's.
+        """
         deadline = time.monotonic() + _PATIENCE_S
-        while True:
+        while time.monotonic() < deadline:
             try:
                 tx = self._link.tx(_PATIENCE_S)
+                is_same = self._history(tx) == history
                 [(status,)] = tx.plain("select pg_xact_status(%s::text::xid8)", [xid])
             except psycopg.errors.InvalidParameterValue:
                 return False  # a server that never saw it took over
             except psycopg.Error:
                 self._link.drop()
-                status = "in progress"
-            if status != "in progress" or time.monotonic() > deadline:
-                return bool(status == "committed")
+            else:
+                if status == "committed" and not is_same:
+                    raise outcome_unknown(self._link.address, "a standby took over meanwhile")
+                if status != "in progress" or not is_same:
+                    return bool(status == "committed")
             time.sleep(0.02)
+        raise outcome_unknown(self._link.address, "the server does not say what became of it")
 
     def _roll_back(self, tx: PostgresTx) -> None:
         try:

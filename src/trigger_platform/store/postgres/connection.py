@@ -13,7 +13,15 @@ from psycopg.types.string import StrDumper
 from trigger_core.errors import ConflictingWriteError, NumberOutOfRangeError, StoreError
 from trigger_platform.store.postgres.address import Address
 
-__all__ = ["Connection", "connect", "is_conflict", "is_lost", "translate", "unreachable"]
+__all__ = [
+    "Connection",
+    "connect",
+    "is_conflict",
+    "is_lost",
+    "outcome_unknown",
+    "translate",
+    "unreachable",
+]
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -109,6 +117,18 @@ def unreachable(address: Address, because: str) -> StoreError:
         code="STORE_UNREACHABLE",
         because=because,
         hint="check that the server runs and that host, port and name of the database are right",
+    )
+    error.status, error.retryable = 503, True
+    return error
+
+
+def outcome_unknown(address: Address, because: str) -> StoreError:
+    """Return the error for a commit of which nobody can tell whether it happened."""
+    error = StoreError(
+        f"the database {address.shown} went away during a commit, which may have happened",
+        code="STORE_OUTCOME_UNKNOWN",
+        because=because,
+        hint="send the request again with the same idempotency key: it is then answered as if sent once",
     )
     error.status, error.retryable = 503, True
     return error
