@@ -43,7 +43,7 @@ from trigger_platform.store.rows import (
     RunRow,
 )
 
-__all__ = ["Access", "Principal", "identify"]
+__all__ = ["Access", "Principal", "confirm", "identify"]
 
 _FIX = "pass the environment's secret key: Authorization: Bearer tr_dev_…"
 
@@ -94,6 +94,16 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
         _may_read_metrics(server, asked.token)
         return Principal()
     return await _by_credential(server, rule, asked, request)
+
+
+async def confirm(server: Server, caller: Principal) -> None:
+    """Look again at a caller who goes on writing: an attempt that has ended says no more.
+
+    Raises:
+        AuthenticationError: it is a run, and its attempt has ended.
+    """
+    if caller.run_token is not None:
+        await server.units.read(run_token.lasting, caller.run_token)
 
 
 async def _by_browser(server: Server, access: Access, request: Request) -> Principal:
