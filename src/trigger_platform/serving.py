@@ -49,6 +49,7 @@ async def serve(
         most=max(1, min(settings.max_connections, _open_files() - _OTHER_FILES)),
         head_s=settings.header_timeout / 1000,
         body_s=settings.body_timeout / 1000,
+        is_for_one_user=not settings.login,
     )
     web = _Web(_config(server, gate), gate, settings.drain_grace / 1000)
     serving = asyncio.create_task(web.serve(sockets=[listener]))

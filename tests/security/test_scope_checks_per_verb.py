@@ -25,7 +25,7 @@ OF_ONESELF = {
     "/api/v1/orgs",
     "/account/authorization-code/{code}",
     "/environments",
-    "/join/{token}",
+    "/join/{link}",
     "/logout",
 }
 """What a user changes of his own, whatever his roles are."""

@@ -16,19 +16,19 @@ __all__ = ["ENDPOINTS"]
 _FORM_LIMIT = 16 * 1024
 
 
-@endpoint("GET", "/join/{token}", access=Access.DASHBOARD_USER)
+@endpoint("GET", "/join/{link}", access=Access.DASHBOARD_USER)
 async def join_page(call: Incoming[None]) -> Response:
     """Ask whether the user wants to join."""
-    shown = await call.server.units.read(_shown, call.path("token"), call.principal.user_id or "")
+    shown = await call.server.units.read(_shown, call.path("link"), call.principal.user_id or "")
     return html("join.html", shown | {"csrf": browser.csrf_of(call.principal)})
 
 
-@endpoint("POST", "/join/{token}", access=Access.DASHBOARD_USER)
+@endpoint("POST", "/join/{link}", access=Access.DASHBOARD_USER)
 async def join_form(call: Incoming[None]) -> Response:
     """Join, once."""
     browser.fields(call.request, await call.body_bytes(_FORM_LIMIT), call.principal)
     await call.server.units.write(
-        organization.join, call.path("token"), call.principal.user_id or ""
+        organization.join, call.path("link"), call.principal.user_id or ""
     )
     return RedirectResponse("/environments", 303)
 
@@ -36,11 +36,11 @@ async def join_form(call: Incoming[None]) -> Response:
 ENDPOINTS: tuple[Endpoint, ...] = (join_page, join_form)
 
 
-def _shown(u: Unit, token: str, user_id: str) -> dict[str, str]:
-    found = invitation.find(u, token, user_id)
+def _shown(u: Unit, link: str, user_id: str) -> dict[str, str]:
+    found = invitation.find(u, link, user_id)
     person = user.by_id(u, user_id)
     return {
-        "token": token,
+        "link": link,
         "role": found.role.lower(),
         "title": organization.by_id(u, found.organization_id).title,
         "email": person.email if person else "",

@@ -43,7 +43,7 @@ from trigger_platform.store.rows import (
     RunRow,
 )
 
-__all__ = ["Access", "Principal", "identify"]
+__all__ = ["Access", "Principal", "confirm", "identify"]
 
 _FIX = "pass the environment's secret key: Authorization: Bearer tr_dev_…"
 
@@ -96,8 +96,19 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
     return await _by_credential(server, rule, asked, request)
 
 
+async def confirm(server: Server, caller: Principal) -> None:
+    """Look again at a caller who goes on writing: an attempt that has ended says no more.
+
+    Raises:
+        AuthenticationError: it is a run, and its attempt has ended.
+    """
+    if caller.run_token is not None:
+        await server.units.read(run_token.lasting, caller.run_token)
+
+
 async def _by_browser(server: Server, access: Access, request: Request) -> Principal:
     if not server.settings.login:
+        _refuse_other_users(request)
         return Principal(server.local.environment, user_id=user.LOCAL_USER, role=Role.OWNER)
     token, chosen = (request.cookies.get(name, "") for name in (browser.COOKIE, browser.CHOICE))
     person, seats = await server.units.read(browser.sit, token, chosen)
@@ -110,8 +121,11 @@ async def _by_browser(server: Server, access: Access, request: Request) -> Princ
         )
     seat = seats[0]
     own_role = access.value.own_role if seat.environment.owner_id == person.id else None
-    if seat.role < (own_role or access.value.role):
-        raise forbidden()
+    least = own_role or access.value.role
+    if seat.role < least:
+        raise forbidden(
+            f"it takes the role {least.name.lower()}, yours is {seat.role.name.lower()}"
+        )
     return replace(caller, placed=seat.environment, role=seat.role)
 
 
@@ -119,6 +133,18 @@ async def _by_export_proof(server: Server, shown: str) -> Principal:
     signers = await server.units.read(environment.signers, export_proof.environment_of(shown))
     proof = export_proof.verify(server.units.keys, signers, shown)
     return Principal(signers[0], export=proof)
+
+
+def _refuse_other_users(request: Request) -> None:
+    """Where nobody logs in, pages are for the user of this process alone."""
+    if request.scope.get("state", {}).get("is_foreign"):
+        raise PermissionDeniedError(
+            "this dashboard is another user's",
+            status=403,
+            code="OTHER_USER",
+            because="nobody logs in to a platform of `trigger dev`: it is for who started it",
+            hint="start your own, or share one that people log in to: trigger server start",
+        )
 
 
 async def _by_credential(server: Server, rule: Rule, asked: _Asked, request: Request) -> Principal:

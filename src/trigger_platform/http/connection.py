@@ -13,6 +13,8 @@ from typing import ClassVar
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from trigger_platform.http import peer
+
 __all__ = ["Connection", "Gate", "cut", "protocol"]
 
 _CUT = "trigger.cut"
@@ -28,6 +30,7 @@ class Gate:
         most: how many there may be at once.
         head_s: how long the headers of a request may take.
         body_s: how long a body may send nothing, and nothing be taken of an answer.
+        is_for_one_user: whether pages are for the user of this process alone, who need not log in.
         is_draining: whether connections end with their next answer.
         heard_at: when the last request began, on the event loop's clock.
     """
@@ -35,6 +38,7 @@ class Gate:
     most: int
     head_s: float
     body_s: float
+    is_for_one_user: bool = False
     is_draining: bool = False
     heard_at: float = 0.0
 
@@ -48,6 +52,7 @@ class Connection(HttpToolsProtocol):
     _head_bytes = 0
     _began = 0.0
     _heard = 0.0
+    _is_foreign = False
     _watch: asyncio.TimerHandle | None = None
     _stall: asyncio.TimerHandle | None = None
 
@@ -58,6 +63,8 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > self.gate.most:
             self._refuse(b"503 Service Unavailable", b"too many connections")
             return
+        if self.gate.is_for_one_user:
+            self._is_foreign = not peer.is_ours(self.client, self.server)
         self._watch = self.loop.call_later(self.gate.head_s, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -95,6 +102,8 @@ class Connection(HttpToolsProtocol):
         if self._stage is not _HEAD:
             self._stage, self._head_bytes, self._began = _HEAD, 0, self._heard
         super().on_message_begin()
+        if self._is_foreign:
+            self.scope["state"]["is_foreign"] = True
         self.scope["extensions"] = {_CUT: {"call": self._cut}}
 
     def on_headers_complete(self) -> None:

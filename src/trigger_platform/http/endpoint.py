@@ -321,7 +321,9 @@ class Endpoint:
 
     def _problem(self, error: Exception, request: Request) -> Response:
         if isinstance(error, RecursionError):
-            return problems.nested_too_deeply()
+            return problems.unreadable("it is nested too deeply")
+        if isinstance(error, UnicodeEncodeError):
+            return problems.unreadable("a character in it is half of one (a lone surrogate)")
         if isinstance(error, ValidationError):
             return problems.invalid_body(error)
         if isinstance(error, TriggerError):
@@ -470,4 +472,5 @@ def _answer(result: WireModel | WireList[Any] | Reply | Response) -> Response:
         return result
     reply = result if isinstance(result, Reply) else Reply(result)
     content = reply.body.model_dump_json(by_alias=True, exclude_none=True)
-    return Response(content, reply.status, dict(reply.headers), "application/json")
+    headers = {"cache-control": "no-store", **reply.headers}
+    return Response(content, reply.status, headers, "application/json")

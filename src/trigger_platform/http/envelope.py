@@ -31,7 +31,7 @@ _STRICT = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 _SET_BY_PAGES = frozenset(name for name, _ in _STRICT)
-_SECRETS = ("hash", "link")
+_SECRETS = ("code", "hash", "link")
 """Parameters of paths that open what the path names."""
 _TLS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 

@@ -13,7 +13,7 @@ from trigger_core.errors import StoreError, TriggerError
 from trigger_core.schemas.errors import ErrorBody, ErrorDetail
 from trigger_platform.log_lines import request_id
 
-__all__ = ["answer", "invalid_body", "nested_too_deeply", "of", "told", "unexpected"]
+__all__ = ["answer", "invalid_body", "of", "told", "unexpected", "unreadable"]
 
 _MOST_DETAILS = 20
 _UNAUTHORIZED = "unauthorized"
@@ -82,11 +82,9 @@ def invalid_body(error: ValidationError) -> Response:
     return answer(400, ErrorBody(error=text, code="INVALID_BODY", details=details))
 
 
-def nested_too_deeply() -> Response:
-    """Return the answer for JSON in a text of a body that cannot be read."""
-    return answer(
-        400, ErrorBody(error="Invalid JSON", code="INVALID_JSON", because="it is nested too deeply")
-    )
+def unreadable(because: str) -> Response:
+    """Return the answer for JSON, perhaps in a text of a body, that cannot be read or kept."""
+    return answer(400, ErrorBody(error="Invalid JSON", code="INVALID_JSON", because=because))
 
 
 def unexpected(error: Exception, path: str) -> Response:

@@ -7,6 +7,7 @@ write is a savepoint. Readers have connections of their own and see the last com
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -238,6 +239,9 @@ def open_database(
 
 
 def _open(path: str, *, durable: bool, migrates: bool) -> sqlite3.Connection:
+    if path != MEMORY:
+        with suppress(OSError):  # what is wrong with the path is said below
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # its log gets the same mode
     try:
         connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, cached_statements=512

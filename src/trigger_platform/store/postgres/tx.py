@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 from psycopg import ClientCursor, Cursor
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 from trigger_platform.store import statements
 from trigger_platform.store.notice import Notice
@@ -195,7 +196,11 @@ def _named(rows: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def _as_json(rows: Sequence[Mapping[str, Any]]) -> str:
-    text = to_json(rows).decode()
+    try:
+        text = to_json(rows).decode()
+    except PydanticSerializationError:
+        json.dumps(rows, ensure_ascii=False).encode()  # says so in the words of other statements
+        raise
     if "\\u0000" not in text:
         return text
     return to_json([_storable(row) for row in rows]).decode()
