@@ -25,6 +25,7 @@ from support.deployer import Deployer
 from support.dev import Dev, alive, until, write_project
 from support.npm import VERSIONS
 from support.supervisor_process import SupervisorProcess
+from support.traces import outline
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -136,6 +137,7 @@ def running(ts: Deployer) -> Iterator[Running]:
         name: ts.trigger(task, payload)
         for name, task, payload in (
             ("hello", "ts-hello", {"name": "Ada"}),
+            ("within", "ts-within", {"n": 1, "foreign": False}),
             ("third time", "ts-third-time", {}),
             ("sleeps", "ts-sleeps", {"seconds": 1}),
             ("sleeps long", "ts-sleeps", {"seconds": 7}),
@@ -186,6 +188,31 @@ def test_the_process_of_a_deployed_task_crashes(running: Running) -> None:
     assert (run["status"], run["error"]["code"]) == (
         "CRASHED", "TASK_PROCESS_EXITED_WITH_NON_ZERO_CODE",
     )  # fmt: skip
+
+
+def test_a_deployed_task_tells_what_it_does(running: Running) -> None:
+    """To the address that its attempt was given: spans, lines, and children where they were triggered."""
+    ts = running.ts
+    run_id = running.runs["within"]
+    assert running.result("within")["status"] == "COMPLETED"
+    names = ("outer", "inner", "ts-double")
+
+    def told() -> list[str] | None:
+        root = ts.ask("GET", f"/api/v1/runs/{run_id}/trace")["trace"]["rootSpan"]
+        found = sorted(outline(root, *names))
+        return found if {"outer", "outer > inner"} <= set(found) else None
+
+    assert until(told) == [
+        "outer",
+        "outer > inner",
+        "outer > inner > ts-double",
+        *["outer > ts-double"] * 4,
+        "ts-double",
+    ]
+    events = ts.ask("GET", f"/api/v1/runs/{run_id}/events")["events"]
+    [outer] = [one for one in events if one["message"] == "outer"]
+    lines = {one["message"]: one for one in events if one["kind"] == "LOG"}
+    assert {lines[text]["parentId"] for text in ("a line", "printed")} == {outer["spanId"]}
 
 
 def test_a_deployed_task_is_canceled_at_once(running: Running) -> None:
