@@ -1,10 +1,8 @@
-"""The official clients follow runs and streams: the SDK under node, the React hooks in a document of jsdom."""
+"""The official SDK follows runs and streams under node; for the React hooks see ``test_browser``."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -35,36 +33,6 @@ async def counting(count: int) -> int:
 @task(isolation="reuse")
 async def asking() -> object:
     return await streams.input("approval").receive()
-
-@task(isolation="reuse")
-async def approval(token: str) -> object:
-    return await wait.for_token(token).unwrap()
-"""
-
-PAGE = """
-import { JSDOM } from "jsdom";
-const dom = new JSDOM("<div id='root'></div>", {url: "http://127.0.0.1/", pretendToBeVisual: true});
-globalThis.window = dom.window;
-globalThis.document = dom.window.document;
-const { createElement, useEffect } = await import("react");
-const { createRoot } = await import("react-dom/client");
-const hooks = await import("@trigger.dev/react-hooks");
-const { auth, tasks, batch, wait } = await import("@trigger.dev/sdk");
-const baseURL = process.env.TRIGGER_API_URL;
-const seen = [];
-const shown = (use) => new Promise((resolve, reject) => {
-  const root = createRoot(document.getElementById("root"));
-  const Page = () => {
-    const found = use();
-    useEffect(() => { if (found !== undefined) { root.unmount(); resolve(found); } });
-    return createElement("p", null, JSON.stringify(found ?? null));
-  };
-  setTimeout(() => reject(new Error("nothing was shown: " + JSON.stringify(seen))), 30000);
-  root.render(createElement(Page));
-});
-const answer = await (async () => { CODE })();
-console.log(JSON.stringify(answer ?? null));
-process.exit(0);
 """
 
 
@@ -74,13 +42,6 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     dev = Dev(write_project(tmp_path_factory.mktemp("realtime"), TASKS))
     yield dev
     assert dev.stop() == 0
-
-
-def _page(official: Official, code: str) -> Any:
-    """Run code that shows React components, and return what it returns."""
-    done = official.run(PAGE.replace("CODE", code))
-    assert done.returncode == 0, done.stderr[-4000:]
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_a_run_is_followed_until_it_is_over(official: Official) -> None:
@@ -202,73 +163,3 @@ def test_a_run_receives_what_it_is_sent(official: Official) -> None:
         """
     )
     assert got == {"approved": True, "by": "Ada"}
-
-
-def test_hooks_show_a_run_its_stream_and_runs_with_a_tag(official: Official) -> None:
-    """``useRealtimeRun``, ``useRealtimeStream``, ``useRealtimeRunsWithTag``, ``useRealtimeBatch``."""
-    got = _page(
-        official,
-        """
-        const tag = "hook-" + Date.now();
-        const handle = await tasks.trigger("counting", 10, {tags: [tag]});
-        const accessToken = handle.publicAccessToken;
-        const run = await shown(() => {
-          const { run, error } = hooks.useRealtimeRun(handle.id, {accessToken, baseURL});
-          seen.push(error?.message ?? run?.status);
-          return run?.isCompleted ? run.output : undefined;
-        });
-        const parts = await shown(() => {
-          const { parts, error } = hooks.useRealtimeStream(handle.id, "numbers", {accessToken, baseURL});
-          seen.push(error?.message ?? parts?.length);
-          return parts?.length === 10 ? parts : undefined;
-        });
-        const tags = await auth.createPublicToken({scopes: {read: {tags: [tag]}}});
-        const tagged = await shown(() => {
-          const { runs, error } = hooks.useRealtimeRunsWithTag(tag, {accessToken: tags, baseURL});
-          seen.push(error?.message ?? runs?.length);
-          return runs?.length === 1 ? runs[0].id === handle.id : undefined;
-        });
-        const together = await batch.trigger([{id: "counting", payload: 1}, {id: "counting", payload: 2}]);
-        const both = await shown(() => {
-          const { runs, error } = hooks.useRealtimeBatch(together.batchId, {accessToken: together.publicAccessToken, baseURL});
-          seen.push(error?.message ?? runs?.length);
-          return runs?.filter((one) => one.isCompleted).length === 2 ? runs.map((one) => one.output).sort() : undefined;
-        });
-        return {run, parts, tagged, both};
-        """,
-    )
-    assert got == {"run": 10, "parts": list(range(10)), "tagged": True, "both": [1, 2]}
-
-
-def test_hooks_trigger_complete_tokens_and_send_input(official: Official) -> None:
-    """``useTaskTrigger``, ``useWaitToken``, ``useInputStreamSend``."""
-    got = _page(
-        official,
-        """
-        const trigger = await auth.createTriggerPublicToken("asking", {expirationTime: "31m"});
-        const handle = await shown(() => {
-          const { submit, handle, error } = hooks.useTaskTrigger("asking", {accessToken: trigger, baseURL});
-          useEffect(() => submit(undefined), []);
-          seen.push(error?.message);
-          return handle;
-        });
-        const sent = await shown(() => {
-          const { send, isReady, error } = hooks.useInputStreamSend("approval", handle.id, {accessToken: handle.publicAccessToken, baseURL});
-          useEffect(() => { if (isReady !== false) send({ok: 1}); }, [isReady]);
-          const { run, error: failed } = hooks.useRealtimeRun(handle.id, {accessToken: handle.publicAccessToken, baseURL});
-          seen.push(error?.message ?? failed?.message ?? run?.status);
-          return run?.isCompleted ? run.output : undefined;
-        });
-        const token = await wait.createToken({timeout: "1h"});
-        const waiting = await tasks.trigger("approval", token.id);
-        const completed = await shown(() => {
-          const { complete, isReady, error } = hooks.useWaitToken(token.id, {accessToken: token.publicAccessToken, baseURL});
-          useEffect(() => { if (isReady !== false) complete({yes: true}); }, [isReady]);
-          const { run, error: failed } = hooks.useRealtimeRun(waiting.id, {accessToken: waiting.publicAccessToken, baseURL});
-          seen.push(error?.message ?? failed?.message ?? run?.status);
-          return run?.isCompleted ? run.output : undefined;
-        });
-        return {sent, completed};
-        """,
-    )
-    assert got == {"sent": {"ok": 1}, "completed": {"yes": True}}

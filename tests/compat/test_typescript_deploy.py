@@ -22,9 +22,10 @@ from typing import Any
 import pytest
 
 from support.deployer import Deployer
-from support.dev import Dev, alive, until, write_project
+from support.dev import Dev, alive, descendants, until, write_project
 from support.npm import VERSIONS
 from support.supervisor_process import SupervisorProcess
+from support.traces import outline
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -136,6 +137,7 @@ def running(ts: Deployer) -> Iterator[Running]:
         name: ts.trigger(task, payload)
         for name, task, payload in (
             ("hello", "ts-hello", {"name": "Ada"}),
+            ("within", "ts-within", {"n": 1, "foreign": False}),
             ("third time", "ts-third-time", {}),
             ("sleeps", "ts-sleeps", {"seconds": 1}),
             ("sleeps long", "ts-sleeps", {"seconds": 7}),
@@ -188,17 +190,52 @@ def test_the_process_of_a_deployed_task_crashes(running: Running) -> None:
     )  # fmt: skip
 
 
+def test_a_deployed_task_tells_what_it_does(running: Running) -> None:
+    """To the address that its attempt was given: spans, lines, and children where they were triggered."""
+    ts = running.ts
+    run_id = running.runs["within"]
+    assert running.result("within")["status"] == "COMPLETED"
+    names = ("outer", "inner", "ts-double")
+
+    def told() -> list[str] | None:
+        root = ts.ask("GET", f"/api/v1/runs/{run_id}/trace")["trace"]["rootSpan"]
+        found = sorted(outline(root, *names))
+        return found if {"outer", "outer > inner"} <= set(found) else None
+
+    assert until(told) == [
+        "outer",
+        "outer > inner",
+        "outer > inner > ts-double",
+        *["outer > ts-double"] * 4,
+        "ts-double",
+    ]
+    events = ts.ask("GET", f"/api/v1/runs/{run_id}/events")["events"]
+    [outer] = [one for one in events if one["message"] == "outer"]
+    lines = {one["message"]: one for one in events if one["kind"] == "LOG"}
+    assert {lines[text]["parentId"] for text in ("a line", "printed")} == {outer["spanId"]}
+
+
 def test_a_deployed_task_is_canceled_at_once(running: Running) -> None:
     """Platform, supervisor and runner pass it on; it has its say, and its processes end."""
     ts = running.ts
     run_id = ts.trigger("ts-endless", {"seconds": 100})
     until(lambda: (ts.get(run_id).get("metadata") or {}).get("running"), 60, "the task")
-    runner = running.supervisor.runner_of(run_id)
+    processes = descendants(running.supervisor.runner_of(run_id))
     ts.ask("POST", f"/api/v2/runs/{run_id}/cancel")
 
     ended = until(lambda: ts.get(run_id).get("finishedAt") and ts.get(run_id), 20, "the end")
     assert ended["status"] == "CANCELED"
-    until(lambda: not alive(runner), what="the end of its runner")
+    until(lambda: not any(map(alive, processes)), what="the end of its process")
+
+
+def test_a_runner_whose_run_is_over_executes_the_next_one(running: Running) -> None:
+    """Once it rests, which it does a moment after the run is over."""
+    ts, ways = running.ts, set()
+    for n in range(6):
+        run_id = ts.trigger("ts-double", {"n": n})
+        assert ts.result(run_id)["output"] == 2 * n
+        ways.add(running.supervisor.given(run_id)[0])
+    assert "given" in ways
 
 
 def test_a_runner_that_is_killed_is_missed_at_once(running: Running) -> None:

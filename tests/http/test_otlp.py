@@ -496,7 +496,12 @@ async def test_attributes_that_say_whose_a_span_is_count_beside_the_others(
 async def test_who_shows_nothing_sends_less(platform: Platform) -> None:
     """Packed or not; a key allows more."""
     large = b" " * (2 * 1024 * 1024) + b"{}"
-    for content, headers in ((large, JSON), (gzip.compress(large), GZIP)):
+    small = b" " * (1024 * 1024) + b"{}"
+    for content, headers in (
+        (large, JSON),
+        (gzip.compress(large), GZIP),
+        (gzip.compress(small), GZIP),
+    ):
         path = "/otel/v1/traces"
         answer = await platform.http.post(path, content=content, headers=headers)
         assert answer.status_code == 200

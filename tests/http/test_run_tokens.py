@@ -17,7 +17,7 @@ from support.http import Platform, serving
 from support.tenants import bearer, settle
 from trigger_core import clock
 from trigger_core.jwt import AUDIENCE, ISSUER, sign
-from trigger_platform.engine import worker_group
+from trigger_platform.engine import stream, worker_group
 from trigger_platform.engine.execution_snapshot import LEASE_MS
 from trigger_platform.http import run_token
 from trigger_platform.http.run_token import RunToken
@@ -168,6 +168,22 @@ async def test_it_ends_with_the_attempt(work: Work) -> None:
     for token in (first, second):
         answer = await work.platform.http.get(f"/api/v3/runs/{run_id}", headers=bearer(token))
         assert (answer.status_code, answer.json()["because"]) == (401, "its attempt has ended")
+
+
+async def test_what_is_still_being_written_ends_with_the_attempt(work: Work) -> None:
+    """A body that is under way says no more from then on."""
+    run_id, token = await work.begun()
+    path = f"/realtime/v1/streams/{run_id}/self/words"
+    failed = held(work.runs[run_id]) | {"ok": False, "error": ERROR, "retry": {"delay": 1_000}}
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"1\n"
+        await work.platform.report(completions=[failed])
+        yield b"2\n"
+
+    answer = await work.platform.http.post(path, content=body(), headers=bearer(token))
+    kept = await work.platform.server.units.read(stream.page, run_id, "words", 0, 10)
+    assert (answer.status_code, [one.data for one in kept]) == (401, ["1"])
 
 
 async def test_it_ends_when_the_worker_is_lost(work: Work) -> None:

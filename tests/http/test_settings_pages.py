@@ -112,6 +112,8 @@ async def test_a_refusal_is_a_page_for_people(platform: Platform, acme: Tenant) 
         assert "<h1>" in page.text
         assert "<script>" not in page.text
         assert "error" in data.json()
+    page = await platform.http.get("/variables", headers=people)
+    assert "it takes the role developer, yours is viewer" in page.text
     answer = await platform.http.get("/api/v1/runs", headers=people)
     assert answer.json()["error"] == "Invalid or Missing API Key"
 

@@ -169,6 +169,21 @@ async def test_a_reader_is_cut_off_when_its_token_expires(platform: Platform) ->
     assert (await platform.http.get(path, headers=headers)).status_code == 401
 
 
+async def test_who_follows_a_run_is_let_go_when_the_token_expires(platform: Platform) -> None:
+    """And refused when he comes back."""
+    run_id = await platform.trigger()
+    headers = _bearer(platform, f"read:runs:{run_id}", life_s=1)
+    path = f"/api/v1/runs/{run_id}/follow"
+    async with platform.http.stream("GET", path, headers=headers) as response:
+        reader = Reader(response)
+        first = await reader.next()
+        platform.clock.advance(1_000)
+        rest = await reader.rest()
+
+    assert (first is not None, rest) == (True, [])
+    assert (await platform.http.get(path, headers=headers)).status_code == 401
+
+
 async def test_a_reader_is_cut_off_when_the_server_ends(platform: Platform) -> None:
     """An end would tell it that there is no more; so it goes on elsewhere, or later."""
     run_id = await platform.trigger()

@@ -43,7 +43,7 @@ from trigger_platform.store.rows import (
     RunRow,
 )
 
-__all__ = ["Access", "Principal", "identify"]
+__all__ = ["Access", "Principal", "confirm", "identify"]
 
 _FIX = "pass the environment's secret key: Authorization: Bearer tr_dev_…"
 
@@ -96,6 +96,16 @@ async def identify(server: Server, access: Access, request: Request) -> Principa
     return await _by_credential(server, rule, asked, request)
 
 
+async def confirm(server: Server, caller: Principal) -> None:
+    """Look again at a caller who goes on writing: an attempt that has ended says no more.
+
+    Raises:
+        AuthenticationError: it is a run, and its attempt has ended.
+    """
+    if caller.run_token is not None:
+        await server.units.read(run_token.lasting, caller.run_token)
+
+
 async def _by_browser(server: Server, access: Access, request: Request) -> Principal:
     if not server.settings.login:
         _refuse_other_users(request)
@@ -111,8 +121,11 @@ async def _by_browser(server: Server, access: Access, request: Request) -> Princ
         )
     seat = seats[0]
     own_role = access.value.own_role if seat.environment.owner_id == person.id else None
-    if seat.role < (own_role or access.value.role):
-        raise forbidden()
+    least = own_role or access.value.role
+    if seat.role < least:
+        raise forbidden(
+            f"it takes the role {least.name.lower()}, yours is {seat.role.name.lower()}"
+        )
     return replace(caller, placed=seat.environment, role=seat.role)
 
 

@@ -41,7 +41,8 @@ class Loop(Protocol):
 class Server:
     """One running platform; ``url`` is known once the socket is bound.
 
-    Telemetry is decoded by one request at a time, and of callers who show nothing only some are listened to.
+    Telemetry is decoded one request at a time, and that of callers who show nothing likewise; of these only
+    some are listened to at once.
     """
 
     units: Units
@@ -58,6 +59,7 @@ class Server:
     rates: RateLimits = field(init=False)
     run_tokens: RunTokens = field(init=False)
     decoding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    decoding_strangers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     strangers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(16))
     setup_url: str | None = None
     provider: OpenIdProvider | None = None

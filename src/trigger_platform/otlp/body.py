@@ -7,7 +7,7 @@ import zlib
 from trigger_core.errors import PayloadTooLargeError, UsageError
 from trigger_platform.otlp.exported import MalformedError
 
-__all__ = ["LIMIT", "STRANGERS_LIMIT", "unpack"]
+__all__ = ["LIMIT", "STRANGERS_LIMIT", "strangers_limit", "unpack"]
 
 LIMIT = 8 * 1024 * 1024
 """How large a body may be, packed or unpacked."""
@@ -16,6 +16,14 @@ STRANGERS_LIMIT = 2 * 1024 * 1024
 """The same for somebody who shows nothing: the official worker in development sends span by span."""
 
 _GZIP = 16 + zlib.MAX_WBITS
+_SMALL = 64 * 1024
+_RATIO = 50
+"""Telemetry packs ten to thirty times."""
+
+
+def strangers_limit(packed: bytes) -> int:
+    """Return how far a body of somebody who shows nothing is unpacked: what he sends costs him something."""
+    return min(STRANGERS_LIMIT, _SMALL + _RATIO * len(packed))
 
 
 def unpack(body: bytes, encoding: str, limit: int) -> bytes:

@@ -84,7 +84,7 @@ async def _export(call: Incoming[None], signal: str) -> Response:
         if teller is None:
             request = await _read_strangers(call, kind, signal)
         else:
-            request = await _read(call, kind, signal, body.LIMIT)
+            request = await _read(call, kind, signal)
         if request.offers:
             taken = await call.server.units.write(telemetry.take, teller, request)
         else:
@@ -109,7 +109,7 @@ async def _read_strangers(call: Incoming[None], kind: str, signal: str) -> Offer
     async with call.server.strangers:
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                return await _read(call, kind, signal, body.STRANGERS_LIMIT)
+                return await _read(call, kind, signal, is_stranger=True)
         except TimeoutError as error:
             raise ApiError(
                 "Request Timeout",
@@ -119,17 +119,21 @@ async def _read_strangers(call: Incoming[None], kind: str, signal: str) -> Offer
             ) from error
 
 
-async def _read(call: Incoming[None], kind: str, signal: str, limit: int) -> Offered:
+async def _read(
+    call: Incoming[None], kind: str, signal: str, *, is_stranger: bool = False
+) -> Offered:
     if kind not in {_JSON, _PROTOBUF}:
         raise UsageError(
             f"Content-Type {kind!r} is not understood",
             code="OTLP_CONTENT_TYPE",
             hint=f"send {_JSON} or {_PROTOBUF}",
         )
-    packed = await call.body_bytes(limit)
+    packed = await call.body_bytes(body.STRANGERS_LIMIT if is_stranger else body.LIMIT)
+    limit = body.strangers_limit(packed) if is_stranger else body.LIMIT
     encoding = call.request.headers.get("content-encoding", "").strip().lower()
     now = call.server.units.clock.now()
-    async with call.server.decoding:
+    server = call.server
+    async with server.decoding_strangers if is_stranger else server.decoding:
         return await asyncio.to_thread(
             lambda: _decode(body.unpack(packed, encoding, limit), kind, signal, now)
         )

@@ -31,6 +31,7 @@ from trigger_platform.engine.unit import Unit
 from trigger_platform.http import present, query, run_query
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
+from trigger_platform.http.leave import Leave
 from trigger_platform.http.parameter import integer, words
 from trigger_platform.http.principal import forbidden
 from trigger_platform.reads import runs as reads
@@ -243,9 +244,9 @@ async def follow_run(call: Incoming[None]) -> StreamingResponse:
 
 async def _follow(call: Incoming[None], run_id: str, after: int) -> AsyncIterator[str]:
     server, environment_id = call.server, call.environment_id
-    seen = (-1, -1)
+    seen, leave = (-1, -1), Leave.of(call)
     async with server.hub.subscribed(environment_id, run_id) as subscription:
-        while not server.hub.closed.is_set():
+        while await leave.holds():
             found = await server.read(reads.full, environment_id, run_id)
             rows = await server.read(reads.logs, environment_id, run_id, after)
             page = present.log_page(rows, after)
@@ -259,7 +260,7 @@ async def _follow(call: Incoming[None], run_id: str, after: int) -> AsyncIterato
                 yield _event("run", detail)
             if detail.is_completed:
                 return
-            await subscription.wait(_LOOK_AGAIN_S)
+            await subscription.wait(min(_LOOK_AGAIN_S, leave.left_s))
 
 
 def _event(name: str, model: WireModel) -> str:

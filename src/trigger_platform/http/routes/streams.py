@@ -11,14 +11,15 @@ from typing import Any, Final, cast, get_args
 
 from starlette.responses import Response, StreamingResponse
 
-from trigger_core.errors import ApiError, PayloadTooLargeError, TriggerError, UsageError
+from trigger_core.errors import ApiError, PayloadTooLargeError, UsageError
 from trigger_core.schemas.streams import SendInput, StreamDeclared, StreamWritten
 from trigger_platform.engine import states, stream
 from trigger_platform.engine.stream import MAX_CHUNK_BYTES, MAX_NAME, Target, Writer
 from trigger_platform.engine.unit import Unit
 from trigger_platform.http import connection, ndjson
-from trigger_platform.http.auth import Access, Principal, identify
+from trigger_platform.http.auth import Access, confirm
 from trigger_platform.http.endpoint import Incoming, Reply, endpoint
+from trigger_platform.http.leave import Leave
 from trigger_platform.http.ndjson import Line
 from trigger_platform.http.server import Server
 from trigger_platform.store.rows import EnvironmentRow, RunRow, StreamChunkRow
@@ -36,7 +37,6 @@ __all__ = [
 
 _EVENTS: Final = "text/event-stream"
 _PING_S: Final = 10.0
-_LEAVE_S: Final = 10.0
 _IDLE_S: Final = 60
 _LONGEST_IDLE_S: Final = 600
 _PAGE: Final = 200
@@ -85,6 +85,7 @@ async def write_stream(call: Incoming[None]) -> Response:
         stream.declare, call.environment_id, call.path("run_id"), _target(call), _name(call)
     )
     async for lines in ndjson.groups(call.request.stream(), MAX_CHUNK_BYTES):
+        await confirm(call.server, call.principal)
         chunks = [_chunk(line) for line in lines]
         writer = Writer(client_id, index) if client_id else None
         await call.server.write(
@@ -159,34 +160,6 @@ async def read_target(call: Incoming[None]) -> Response:
     return _events(call, await _followed(call, run, _name(call)), _event)
 
 
-@dataclass(slots=True)
-class _Leave:
-    """A reader's leave to read; it is asked for anew now and then, so that no token outlives itself."""
-
-    call: Incoming[None]
-    until: float
-
-    @classmethod
-    def of(cls, call: Incoming[None]) -> _Leave:
-        """Begin with what let the reader in."""
-        now = asyncio.get_running_loop().time()
-        return cls(call, now + _leave_s(call.server, call.principal))
-
-    async def holds(self) -> bool:
-        """Tell whether the reader may go on; when the server ends, it may not here."""
-        server, now = self.call.server, asyncio.get_running_loop().time()
-        if server.hub.closed.is_set():
-            return False
-        if now < self.until:
-            return True
-        try:
-            principal = await identify(server, self.call.access, self.call.request)
-        except TriggerError:
-            return False
-        self.until = now + _leave_s(server, principal)
-        return True
-
-
 @dataclass(frozen=True, slots=True)
 class _Followed:
     """What one reader follows, from where, and how long."""
@@ -195,7 +168,7 @@ class _Followed:
     name: str
     position: int
     idle_s: float
-    leave: _Leave
+    leave: Leave
 
 
 async def _followed(call: Incoming[None], run: RunRow, name: str) -> _Followed:
@@ -206,14 +179,7 @@ async def _followed(call: Incoming[None], run: RunRow, name: str) -> _Followed:
             code="INVALID_QUERY",
         )
     position = await _position(call, run, name)
-    return _Followed(run, name, position, idle_s, _Leave.of(call))
-
-
-def _leave_s(server: Server, principal: Principal) -> float:
-    public = principal.public
-    if public is None:
-        return _LEAVE_S
-    return min(_LEAVE_S, (public.expires_at - server.units.clock.now()) / 1000)
+    return _Followed(run, name, position, idle_s, Leave.of(call))
 
 
 def _events(
@@ -263,9 +229,7 @@ async def _follow(
                 continue
             if is_over:
                 return
-            while not await subscription.wait(
-                min(_PING_S, idle_at - clock(), leave.until - clock())
-            ):
+            while not await subscription.wait(min(_PING_S, idle_at - clock(), leave.left_s)):
                 if clock() >= idle_at:
                     return
                 yield ": ping\n\n"

@@ -130,14 +130,14 @@ export const foreign = task({
 /** Triggers in every way from within spans. */
 export const within = task({
   id: "ts-within",
-  run: async ({ n }: { n: number }) => {
+  run: async ({ n, foreign = true }: { n: number; foreign?: boolean }) => {
     await logger.trace("outer", async (span) => {
       span.setAttribute("n", n);
       logger.info("a line", { n });
       console.log("printed");
       await logger.trace("inner", () => double.triggerAndWait({ n }));
       await double.batchTriggerAndWait([{ payload: { n } }]);
-      await tasks.triggerAndWait<any>("py-double", n as any);
+      if (foreign) await tasks.triggerAndWait<any>("py-double", n as any);
       await double.trigger({ n });
       await double.batchTrigger([{ payload: { n } }, { payload: { n } }]);
     });
