@@ -9,7 +9,7 @@ from trigger_core.schemas.execution import CompleteAttempt, FailedAttempt
 from trigger_core.schemas.workers import TaskError
 from trigger_supervisor.placement.placement import Exit
 
-__all__ = ["not_started", "unexpected"]
+__all__ = ["let_go", "not_started", "unexpected"]
 
 _BY_SIGNAL = {
     signal.SIGSEGV: "TASK_PROCESS_SIGSEGV",
@@ -32,6 +32,11 @@ def unexpected(run_id: str, how: Exit, *, was_ended: bool) -> CompleteAttempt:
         return _failed(run_id, _BY_SIGNAL.get(signal.Signals(how.signal), _EXITED), what)
     what = f"The runner exited with code {how.code} before the attempt was over."
     return _failed(run_id, _EXITED, what)
+
+
+def let_go(run_id: str) -> CompleteAttempt:
+    """Return the end of an attempt whose runner asks for another run instead."""
+    return _failed(run_id, _EXITED, "The runner let go of the attempt before it was over.")
 
 
 def not_started(run_id: str, error: TriggerError) -> CompleteAttempt:

@@ -6,6 +6,7 @@ platform, so speaking up for a runner can never harm the run of another.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -42,13 +43,21 @@ class HeldAttempts:
 
     def __init__(self) -> None:
         self._by_runner: dict[str, Held] = {}
+        self._heard: dict[str, asyncio.Event] = {}
 
     def give(self, order: Order, runner_id: str) -> None:
         """A runner was given a run."""
         self._by_runner[runner_id] = Held(order.run_id, order.snapshot_id, has_begun=False)
+        self._heard[runner_id] = asyncio.Event()
+
+    async def heard(self, runner_id: str) -> None:
+        """Wait until a runner has tried to begin what it was given."""
+        await self._heard[runner_id].wait()
 
     def begun(self, runner_id: str, answer: Answer) -> None:
         """An attempt was asked to begin; refused, another has the run."""
+        if runner_id in self._heard:
+            self._heard[runner_id].set()
         if not answer.is_success:
             self.release(runner_id)
         elif (begun := _read(_Begun, answer)) is not None:
@@ -71,6 +80,7 @@ class HeldAttempts:
     def release(self, runner_id: str) -> None:
         """A runner holds nothing any more."""
         self._by_runner.pop(runner_id, None)
+        self._heard.pop(runner_id, None)
 
 
 def _read(model: type[M], answer: Answer) -> M | None:

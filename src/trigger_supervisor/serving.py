@@ -20,6 +20,7 @@ from trigger_core.errors import TriggerError
 from trigger_supervisor import workload_server, workload_token
 from trigger_supervisor.bundles import Bundles
 from trigger_supervisor.capacity import Capacity
+from trigger_supervisor.crew import Crew
 from trigger_supervisor.held_attempts import HeldAttempts
 from trigger_supervisor.notices import Notices
 from trigger_supervisor.order import Surroundings
@@ -153,6 +154,7 @@ def _assemble(
         host=host,
         port=int(port),
         otlp_url=settings.otlp_url or f"{settings.api_url.rstrip('/')}/otel",
+        warm_start_url=url if settings.keep_warm_s else None,
     )
     read_token = partial(workload_token.read, group_token=settings.token)
     sockets, attempts = WorkloadSockets(read_token), HeldAttempts()
@@ -162,10 +164,11 @@ def _assemble(
         sockets.tell,
     )
     sockets.listen_to(notices)
+    crew = Crew(placement, settings.max_runs)
     capacity = Capacity(settings.max_runs, settings.cpu, settings.memory_gb)
     supervisor = Supervisor(
         upstream=upstream,
-        placement=placement,
+        crew=crew,
         capacity=capacity,
         attempts=attempts,
         sockets=sockets,
@@ -174,7 +177,12 @@ def _assemble(
     )
     web = _Web(
         uvicorn.Config(
-            workload_server.build(upstream, attempts, sockets, read_token),
+            workload_server.build(
+                workload_server.Workload(
+                    upstream, attempts, crew, read_token, settings.keep_warm_s
+                ),
+                sockets,
+            ),
             ws="wsproto",
             lifespan="off",
             log_config=None,

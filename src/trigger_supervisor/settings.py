@@ -24,6 +24,7 @@ class SupervisorSettings:
         max_runs: how many runs at once.
         cpu: how many cores all of them may take.
         memory_gb: how much memory, in GiB.
+        keep_warm_s: how long a runner waits for the next run of its deployment; 0 for not at all.
         drain_grace_s: how long runs may take to end once it is told to end.
         otlp_url: where runners send spans, if not to the platform.
     """
@@ -39,5 +40,6 @@ class SupervisorSettings:
     max_runs: int = 10
     cpu: float
     memory_gb: float
+    keep_warm_s: float = 60.0
     drain_grace_s: float = 60.0
     otlp_url: str | None = None

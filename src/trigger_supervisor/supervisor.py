@@ -12,10 +12,10 @@ from trigger_core.errors import AuthenticationError, TriggerError
 from trigger_core.schemas.execution import CompleteAttempt
 from trigger_supervisor import exits, order
 from trigger_supervisor.capacity import Capacity, Size
+from trigger_supervisor.crew import Crew, Member
 from trigger_supervisor.held_attempts import HeldAttempts
 from trigger_supervisor.order import Order, Surroundings
-from trigger_supervisor.placement.placement import Placement, Runner
-from trigger_supervisor.upstream import Upstream
+from trigger_supervisor.upstream import Speaker, Upstream
 from trigger_supervisor.workload_sockets import WorkloadSockets
 
 __all__ = ["Supervisor"]
@@ -26,6 +26,7 @@ _HEARTBEAT_S = 30.0
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 15.0
 _KILL_AGAIN_S = 1.0
+_HEARS_WITHIN_S = 20.0
 
 
 class Supervisor:
@@ -35,7 +36,7 @@ class Supervisor:
         self,
         *,
         upstream: Upstream,
-        placement: Placement,
+        crew: Crew,
         capacity: Capacity,
         attempts: HeldAttempts,
         sockets: WorkloadSockets,
@@ -43,14 +44,14 @@ class Supervisor:
         clock: Clock,
     ) -> None:
         self._upstream = upstream
-        self._placement = placement
+        self._crew = crew
         self._capacity = capacity
         self._attempts = attempts
         self._sockets = sockets
         self._around = around
         self._clock = clock
         self._waiting: deque[Order] = deque()
-        self._placed: dict[asyncio.Task[None], Runner | None] = {}
+        self._placed: set[asyncio.Task[None]] = set()
         self._has_room = asyncio.Event()
         self._is_ending = False
         self._is_killing = False
@@ -94,6 +95,7 @@ class Supervisor:
     async def over(self) -> None:
         """Wait until all that was placed is over; the platform hands the rest out again."""
         self._waiting.clear()
+        self._crew.close()
         while self._placed:
             await asyncio.wait(self._placed)
 
@@ -101,9 +103,7 @@ class Supervisor:
         """End everything that is placed, and tell."""
         self._is_killing = True
         while self._placed:
-            for runner in self._placed.values():
-                if runner is not None:
-                    runner.kill()
+            self._crew.kill()
             await asyncio.wait(self._placed, timeout=_KILL_AGAIN_S)
 
     @property
@@ -124,11 +124,11 @@ class Supervisor:
             one = self._waiting.popleft()
             self._capacity.take(_size(one))
             task = asyncio.create_task(self._see_through(one, has_waited=has_waited))
-            self._placed[task] = None
+            self._placed.add(task)
             task.add_done_callback(partial(self._done, one))
 
     def _done(self, one: Order, task: asyncio.Task[None]) -> None:
-        del self._placed[task]
+        self._placed.discard(task)
         self._capacity.give_back(_size(one))
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("placing %s failed", one.run_id, exc_info=error)
@@ -137,39 +137,69 @@ class Supervisor:
         self._has_room.set()
 
     async def _see_through(self, one: Order, *, has_waited: bool) -> None:
-        """Place a run, and wait until its runner is gone."""
+        """Place a run, and wait until it is over or its runner is gone."""
         if has_waited and not await self._is_still_ours(one):
             return
-        self._attempts.give(one, one.runner_id)
         await self._sockets.expect(one.run_id)
         try:
-            runner = await self._placement.place(one)
-        except TriggerError as error:
-            _log.error("%s: %s", one.run_id, error)
-            await self._speak_up(one, exits.not_started(one.run_id, error))
-        else:
-            _log.info("%s is placed with %s", one.run_id, one.runner_id)
-            await self._attend(one, runner)
+            member = await self._hand_over(one) or await self._hire(one)
+            if member is not None:
+                await self._attend(one, member)
         finally:
             await self._sockets.forget(one.run_id)
 
-    async def _attend(self, one: Order, runner: Runner) -> None:
-        """Wait for the end of a runner; an attempt that it held then is over too."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._placed[task] = runner
-        how = await runner.ended()
-        self._placed[task] = None
-        _log.info("%s has ended: %s", one.runner_id, how)
-        held = self._attempts.of(one.runner_id)
-        if held is not None:
-            _log.warning("%s held %s when it ended\n%s", one.runner_id, held.run_id, how.last_lines)
-            ending = exits.unexpected(held.run_id, how, was_ended=self._is_killing)
-            await self._speak_up(one, ending)
+    async def _hand_over(self, one: Order) -> Member | None:
+        """Give a run to a runner that rests. One that does not begin it has not heard, and must not later."""
+        member = self._crew.resting(one)
+        if member is None:
+            return None
+        runner_id = member.speaker.runner
+        self._attempts.give(one, runner_id)
+        self._crew.give(member, one)
+        heard = asyncio.create_task(self._attempts.heard(runner_id))
+        await asyncio.wait({heard}, timeout=_HEARS_WITHIN_S)
+        if heard.done():
+            _log.info("%s is given to %s", one.run_id, runner_id)
+            return member
+        heard.cancel()
+        member.runner.kill()
+        await asyncio.wait({member.ended})
+        self._attempts.release(runner_id)
+        return None
 
-    async def _speak_up(self, one: Order, ending: CompleteAttempt) -> None:
+    async def _hire(self, one: Order) -> Member | None:
+        """Start a runner for a run; if that cannot be, the run is told so."""
+        self._attempts.give(one, one.runner_id)
+        try:
+            member = await self._crew.hire(one)
+        except TriggerError as error:
+            _log.error("%s: %s", one.run_id, error)
+            await self._speak_up(one.speaker, exits.not_started(one.run_id, error))
+            return None
+        _log.info("%s is placed with %s", one.run_id, one.runner_id)
+        return member
+
+    async def _attend(self, one: Order, member: Member) -> None:
+        """Wait until a runner is gone or rests; an attempt that it held until then is over too."""
+        speaker = member.speaker
+        resting = asyncio.create_task(member.is_resting.wait())
+        await asyncio.wait({member.ended, resting}, return_when=asyncio.FIRST_COMPLETED)
+        resting.cancel()
+        how = member.ended.result() if member.ended.done() else None
+        if how is not None:
+            _log.info("%s has ended: %s", speaker.runner, how)
+        if self._attempts.of(speaker.runner) is None:
+            return
+        if how is None:
+            ending = exits.let_go(one.run_id)
+        else:
+            _log.warning("it held %s when it ended\n%s", one.run_id, how.last_lines)
+            ending = exits.unexpected(one.run_id, how, was_ended=self._is_killing)
+        await self._speak_up(speaker, ending)
+
+    async def _speak_up(self, speaker: Speaker, ending: CompleteAttempt) -> None:
         """End the attempt that a runner holds in its place; refused, another has the run or it is over."""
-        runner, speaker = one.runner_id, one.speaker
+        runner = speaker.runner
         try:
             held = self._attempts.of(runner)
             if held is not None and not held.has_begun:

@@ -6,6 +6,7 @@ environment alone.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,11 +19,12 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from trigger_core.api.call import Answer
 from trigger_core.errors import TriggerError
+from trigger_supervisor.crew import Crew
 from trigger_supervisor.held_attempts import HeldAttempts
 from trigger_supervisor.upstream import Speaker, Upstream
 from trigger_supervisor.workload_sockets import WorkloadSockets
 
-__all__ = ["build"]
+__all__ = ["Workload", "build"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ _ACTIONS = "/api/v1/workload-actions"
 _RUN = _ACTIONS + "/runs/{run_id}"
 _SNAPSHOT = _RUN + "/snapshots/{snapshot_id}"
 _TOKEN = "x-trigger-workload-deployment-id"  # noqa: S105 - where it stands
+_RESTING_TOKEN = "x-trigger-deployment-id"  # noqa: S105
+_REST_CALL_MS = 30_000
 _SMALL = 64 * 1024
 _OUTPUT = 32 * 1024 * 1024
 _END_IS_TOLD_FOR_S = 120.0
@@ -39,12 +43,14 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Workload:
-    """The handlers, and what they need."""
+class Workload:
+    """The handlers, and what they need; ``keep_warm_s`` is how long a runner rests."""
 
     upstream: Upstream
     attempts: HeldAttempts
+    crew: Crew
     read_token: Callable[[str], Speaker | None]
+    keep_warm_s: float
 
     async def start(self, request: Request, speaker: Speaker) -> Response:
         """Begin an attempt."""
@@ -94,6 +100,28 @@ class _Workload:
         """Hand out nothing: runners of today are given their run."""
         return JSONResponse([])
 
+    async def may_rest(self, _request: Request) -> Response:
+        """Say for how long runners may wait for their next run."""
+        rest_ms = round(self.keep_warm_s * 1000)
+        return JSONResponse({"connectionTimeoutMs": _REST_CALL_MS, "keepaliveMs": rest_ms})
+
+    async def rest(self, request: Request) -> Response:
+        """Give a runner its next run, or let it go; it asks again if that takes long."""
+        speaker = self.read_token(request.headers.get(_RESTING_TOKEN, ""))
+        if speaker is None:
+            return Response(status_code=401)
+        resting = asyncio.create_task(self.crew.rest(speaker.runner))
+        leaving = asyncio.create_task(_left(request))
+        await asyncio.wait({resting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        leaving.cancel()
+        if not resting.done():
+            resting.cancel()
+            return Response(status_code=408)
+        message = resting.result()
+        if message is None:
+            return Response(status_code=404)
+        return JSONResponse(message.to_wire())
+
     def known(self, handle: Callable[[Request, Speaker], Awaitable[Response]]) -> Handler:
         """Return a handler that serves runners of this group alone."""
 
@@ -114,14 +142,8 @@ class _Workload:
         return answer
 
 
-def build(
-    upstream: Upstream,
-    attempts: HeldAttempts,
-    sockets: WorkloadSockets,
-    read_token: Callable[[str], Speaker | None],
-) -> Starlette:
+def build(workload: Workload, sockets: WorkloadSockets) -> Starlette:
     """Return the ASGI application."""
-    workload = _Workload(upstream, attempts, read_token)
     known = workload.known
     routes: list[BaseRoute] = [
         Route(f"{_SNAPSHOT}/attempts/start", known(workload.start), methods=["POST"]),
@@ -132,6 +154,8 @@ def build(
         Route(f"{_SNAPSHOT}/continue", known(workload.go_on)),
         Route(f"{_RUN}/logs/debug", known(workload.debug), methods=["POST"]),
         Route(f"{_ACTIONS}/deployments/{{deployment_id}}/dequeue", known(workload.nothing)),
+        Route("/connect", workload.may_rest),
+        Route("/warm-start", workload.rest),
         Route("/health", _health),
         Mount("/socket.io", sockets.app),
     ]
@@ -140,6 +164,12 @@ def build(
 
 async def _health(_request: Request) -> Response:
     return PlainTextResponse("OK")
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client has gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _path(request: Request, pattern: str) -> str:

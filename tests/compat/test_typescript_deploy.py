@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from support.deployer import Deployer
-from support.dev import Dev, alive, until, write_project
+from support.dev import Dev, alive, descendants, until, write_project
 from support.npm import VERSIONS
 from support.supervisor_process import SupervisorProcess
 from support.traces import outline
@@ -220,12 +220,22 @@ def test_a_deployed_task_is_canceled_at_once(running: Running) -> None:
     ts = running.ts
     run_id = ts.trigger("ts-endless", {"seconds": 100})
     until(lambda: (ts.get(run_id).get("metadata") or {}).get("running"), 60, "the task")
-    runner = running.supervisor.runner_of(run_id)
+    processes = descendants(running.supervisor.runner_of(run_id))
     ts.ask("POST", f"/api/v2/runs/{run_id}/cancel")
 
     ended = until(lambda: ts.get(run_id).get("finishedAt") and ts.get(run_id), 20, "the end")
     assert ended["status"] == "CANCELED"
-    until(lambda: not alive(runner), what="the end of its runner")
+    until(lambda: not any(map(alive, processes)), what="the end of its process")
+
+
+def test_a_runner_whose_run_is_over_executes_the_next_one(running: Running) -> None:
+    """Once it rests, which it does a moment after the run is over."""
+    ts, ways = running.ts, set()
+    for n in range(6):
+        run_id = ts.trigger("ts-double", {"n": n})
+        assert ts.result(run_id)["output"] == 2 * n
+        ways.add(running.supervisor.given(run_id)[0])
+    assert "given" in ways
 
 
 def test_a_runner_that_is_killed_is_missed_at_once(running: Running) -> None:

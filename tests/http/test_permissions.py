@@ -171,8 +171,7 @@ async def _run_tokens(platform: Platform, tenant: Tenant) -> list[str]:
     registration = REGISTRATION | {"metadata": version}
     worker = await post(f"{tenant.path}/background-workers", registration)
     await post("/engine/v1/worker/connect", {"instance": "one", "bootId": tenant.home.id})
-    for _ in range(3):
-        await post("/api/v1/tasks/task/trigger", {})
+    await post("/api/v1/tasks/batch", {"items": [{"task": "task"}] * 3})
     poll = {"bootId": tenant.home.id, "workers": [worker["id"]], "limit": 3, "waitMs": 0}
     polled = await post("/engine/v1/worker/poll", poll)
     last = polled["runs"][-1]

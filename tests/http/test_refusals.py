@@ -139,3 +139,13 @@ async def test_pages_escape_what_runs_contain_and_allow_no_foreign_script(
     assert "script-src 'self'" in page.headers["content-security-policy"]
     listed = await platform.http.get("/")
     assert run_id in listed.text
+
+
+async def test_a_key_with_a_branch_that_is_not_there_is_told_of_the_branch(
+    platform: Platform,
+) -> None:
+    """The key may be right."""
+    answer = await platform.http.get("/api/v1/runs", headers={"x-trigger-branch": "gone"})
+
+    assert answer.status_code == 401
+    assert "no branch gone" in answer.json()["because"]

@@ -96,6 +96,8 @@ async def robbed(
             headers=other.owner,
         )
         await http.post(f"{acme.path}/prod/regenerate-api-key", headers=acme.owner)
+        marked = acme.owner | {"x-trigger-request-idempotency-key": "asked for twice"}
+        await http.post("/api/v1/access-tokens", json={"name": "kept"}, headers=marked)
         assert made.status_code == 200
         yield platform, acme, _texts(address)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.http import Platform, serving
-from support.login import Site, log_in
+from support.login import Site, csrf_of, log_in
 
 
 async def test_clickjacking_headers_nothing_can_be_framed(platform: Platform) -> None:
@@ -46,3 +46,17 @@ async def test_headers_over_tls_a_browser_stays_there(scheme: str) -> None:
     async with serving(public_url=f"{scheme}://t.example", login=True) as platform:
         answer = await platform.http.get("/login", headers={"host": "t.example"})
         assert ("strict-transport-security" in answer.headers) is (scheme == "https")
+
+
+@pytest.mark.parametrize(
+    "chosen", ["a\r\nset-cookie: x=y", "a; domain=evil.example", "\x00", "é", "x" * 9000]
+)
+async def test_headers_nobody_writes_a_cookie_of_his_own(site: Site, chosen: str) -> None:
+    """What is chosen on a page is kept only if it can be the name of an environment."""
+    await log_in(site.platform, "owner@acme.example")
+    form = {"csrf": await csrf_of(site.platform, "/environments"), "environment": chosen}
+    answer = await site.platform.http.post("/environments", data=form)
+    [cookie] = answer.headers.get_list("set-cookie")
+    assert answer.status_code == 303
+    assert cookie.startswith('trigger_environment=""; HttpOnly')
+    assert "x=y" not in cookie

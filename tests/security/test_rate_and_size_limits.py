@@ -91,6 +91,31 @@ async def test_size_limits_odd_numbers_and_texts_are_refused_and_break_nothing(
     assert asked > 1000
 
 
+@pytest.mark.parametrize(
+    "number", ["nan", "inf", "1e308", 1e308, 10**40, 2**63, -(2**63) - 1], ids=str
+)
+async def test_size_limits_no_number_in_a_body_is_too_large_to_be_refused(
+    either: Platform, number: object
+) -> None:
+    """As an option of a run, of a token, and of a queue; a text that says so is no number."""
+    options = ("priority", "maxDuration", "maxAttempts", "ttl", "delay", "idempotencyKeyTTL")
+    for name in options:
+        body = {"payload": 1, "options": {name: number}}
+        answer = await either.http.post("/api/v1/tasks/t/trigger", json=body)
+        assert answer.status_code < 500, (name, answer.text)
+    for path, body in (
+        ("/api/v1/waitpoints/tokens", {"timeout": number}),
+        ("/api/v3/batches", {"runCount": number}),
+        ("/api/v1/queues/q/concurrency/override", {"concurrencyLimit": number}),
+        ("/api/v1/schedules", {"task": "t", "every": number}),
+    ):
+        answer = await either.http.post(path, json=body)
+        assert 400 <= answer.status_code < 500, (path, answer.text)
+    listed = await either.http.get("/api/v1/runs")
+    assert listed.status_code == 200
+    assert not {"NaN", "Infinity"} & set(listed.text.replace('"', " ").split())
+
+
 async def test_size_limits_half_a_character_is_refused(either: Platform) -> None:
     """In texts that are read again, where the first parser does not see it."""
     token = (await either.http.post("/api/v1/waitpoints/tokens", json={})).json()

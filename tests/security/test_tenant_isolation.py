@@ -139,6 +139,44 @@ async def test_tenant_isolation_a_handle_made_up_for_anothers_run_shows_nothing(
                 assert all("value" not in one for one in answer.json())
 
 
+_S3 = {
+    "s3_bucket": "bucket",
+    "s3_endpoint": "https://s3.example",
+    "s3_access_key_id": "k",
+    "s3_secret_access_key": "s" * 20,
+}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../other/x",
+        "a/../../other/x",
+        "/other/x",
+        "..",
+        "a//b",
+        "a\\..\\b",
+        "a\x00b",
+        "./x",
+        "x" * 2000,
+    ],
+)
+async def test_tenant_isolation_no_address_is_signed_that_leads_out_of_an_environment(
+    path: str,
+) -> None:
+    """A worker says where its output lies, and a store may take ``..`` for what it says."""
+    async with serving(**_S3) as platform:
+        await platform.trigger("task")
+        [run] = await platform.work("task")
+        mark = {"runId": run["runId"], "lease": run["lease"]}
+        await platform.report(started=[mark | {"at": platform.clock.now()}])
+        stored = {"ok": True, "output": path, "outputType": "application/store"}
+        await platform.report(completions=[mark | stored])
+        shown = await platform.http.get(f"/api/v3/runs/{run['runId']}")
+        assert shown.status_code == 200
+        assert "s3.example" not in shown.text
+
+
 # --- Accounts: an address is nobody's proof --------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from support.dev import alive, clean_env
 from support.supervised import Supervised, eventually, lay_down, supervised
 from trigger_core.errors import AuthenticationError
+from trigger_supervisor import supervisor
 
 RETRY = {"options": {"maxAttempts": 2}}
 
@@ -26,6 +28,19 @@ async def _gone(pid: int) -> None:
 
 async def _is(one: Supervised, run_id: str, status: str) -> bool:
     return bool((await one.status(run_id))["status"] == status)
+
+
+@pytest.fixture
+def resting(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """What is logged of runners that rest."""
+    caplog.set_level(logging.DEBUG, logger="trigger_supervisor.crew")
+    return caplog
+
+
+async def _rests(log: pytest.LogCaptureFixture) -> None:
+    """Wait until a runner rests."""
+    await eventually(lambda: " rests" in log.text)
+    log.clear()
 
 
 async def test_a_run_is_executed_by_a_runner_of_its_own(tmp_path: Path) -> None:
@@ -114,6 +129,62 @@ async def test_what_a_runner_leaves_behind_ends_with_it(tmp_path: Path) -> None:
         await one.run("exit", code=3, file=str(mark), child=True)
         child, _ = await one.mark(mark)
         await _gone(child)
+
+
+async def test_a_runner_whose_run_is_over_is_given_the_next_one(
+    tmp_path: Path, resting: pytest.LogCaptureFixture
+) -> None:
+    """One of the same deployment and machine; another needs a runner of its own."""
+    async with supervised(tmp_path, keep_warm_s=60) as one:
+        first = await one.run("return")
+        await _rests(resting)
+        second = await one.run("return")
+        await _rests(resting)
+        other = await one.run("return", options={"machine": "small-2x"})
+
+    assert [run["status"] for run in (first, second, other)] == ["COMPLETED"] * 3
+    assert first["output"]["pid"] == second["output"]["pid"]
+    assert first["output"]["pid"] != other["output"]["pid"]
+
+
+async def test_a_runner_that_rests_makes_place_for_another(
+    tmp_path: Path, resting: pytest.LogCaptureFixture
+) -> None:
+    """There are never more of them than runs may be executed at once."""
+    async with supervised(tmp_path, keep_warm_s=60, max_runs=1) as one:
+        first = await one.run("return")
+        await _rests(resting)
+        other = await one.run("return", options={"machine": "small-2x"})
+        await _gone(first["output"]["pid"])
+
+    assert other["status"] == "COMPLETED"
+
+
+async def test_a_runner_that_does_not_hear_of_its_next_run_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resting: pytest.LogCaptureFixture
+) -> None:
+    """It is ended first: two runners never begin the same run."""
+    monkeypatch.setattr(supervisor, "_HEARS_WITHIN_S", 0.5)
+    async with supervised(tmp_path, has_bundle=False, keep_warm_s=60) as one:
+        lay_down(tmp_path, one.image, env={"deaf": "1"})
+        first = await one.run("return")
+        await _rests(resting)
+        second = await one.run("return")
+        await _gone(first["output"]["pid"])
+
+    assert (second["status"], second["attemptCount"]) == ("COMPLETED", 1)
+    assert first["output"]["pid"] != second["output"]["pid"]
+
+
+async def test_told_to_end_it_lets_those_go_that_rest(
+    tmp_path: Path, resting: pytest.LogCaptureFixture
+) -> None:
+    async with supervised(tmp_path, keep_warm_s=60) as one:
+        run = await one.run("return")
+        await _rests(resting)
+        await one.stop()
+        assert not alive(run["output"]["pid"])
+        await one.start()
 
 
 async def test_as_many_runs_are_placed_as_there_is_room_for(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 ENV = os.environ
 BASE = "{TRIGGER_SUPERVISOR_API_PROTOCOL}://{TRIGGER_SUPERVISOR_API_DOMAIN}:{TRIGGER_SUPERVISOR_API_PORT}"
 ACTIONS = "/api/v1/workload-actions"
-RUN = ENV.get("TRIGGER_RUN_ID", "")
+RUN = [ENV.get("TRIGGER_RUN_ID", "")]
 
 
 def call(
@@ -46,18 +46,31 @@ def call(
 
 def snapshot_path(snapshot: str, action: str) -> str:
     """Return the path of something done under a snapshot."""
-    return f"{ACTIONS}/runs/{RUN}/snapshots/{snapshot}/{action}"
+    return f"{ACTIONS}/runs/{RUN[0]}/snapshots/{snapshot}/{action}"
 
 
 def complete(snapshot: str, **how: Any) -> list[Any]:
     """End the attempt."""
-    completion = {"id": RUN, "usage": {"durationMs": 0}} | how
+    completion = {"id": RUN[0], "usage": {"durationMs": 0}} | how
     return call("POST", snapshot_path(snapshot, "attempts/complete"), {"completion": completion})
 
 
 def main() -> None:
+    """Execute the run it was started for, then those that it is given, until there are no more."""
+    execute(ENV["TRIGGER_SNAPSHOT_ID"])
+    if "TRIGGER_WARM_START_URL" not in ENV:
+        return
+    token = {"x-trigger-deployment-id": ENV["TRIGGER_DEPLOYMENT_ID"]}
+    while (answer := call("GET", "/warm-start", None, token))[0] == 200:
+        message = json.loads(answer[1])
+        RUN[:] = [message["run"]["friendlyId"]]
+        if "deaf" not in ENV:
+            execute(message["snapshot"]["friendlyId"])
+
+
+def execute(snapshot: str) -> None:
     """Begin the attempt, and do what is wanted."""
-    status, text = call("POST", snapshot_path(ENV["TRIGGER_SNAPSHOT_ID"], "attempts/start"), {})
+    status, text = call("POST", snapshot_path(snapshot, "attempts/start"), {})
     if status != 200:
         sys.exit(7)
     begun = json.loads(text)
@@ -76,11 +89,15 @@ def main() -> None:
 def _do(wanted: dict[str, Any], begun: dict[str, Any], snapshot: str) -> None:
     match wanted["do"]:
         case "return":
-            output: Any = {"env": dict(ENV), "attempt": begun["run"]["attemptNumber"]}
+            output: Any = {
+                "env": dict(ENV),
+                "pid": os.getpid(),
+                "attempt": begun["run"]["attemptNumber"],
+            }
             complete(snapshot, ok=True, output=json.dumps(output), outputType="application/json")
         case "call":
             output = [
-                call(method, path.replace("{run}", RUN).replace("{snapshot}", snapshot), *more)
+                call(method, path.replace("{run}", RUN[0]).replace("{snapshot}", snapshot), *more)
                 for method, path, *more in wanted["calls"]
             ]
             complete(snapshot, ok=True, output=json.dumps(output), outputType="application/json")

@@ -102,6 +102,7 @@ class Supervised:
             "port": 0,
             "cpu": 8,
             "memory_gb": 8,
+            "keep_warm_s": 0,
             "drain_grace_s": 20,
         }
         self.ending = asyncio.create_task(

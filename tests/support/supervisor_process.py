@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -51,12 +52,19 @@ class SupervisorProcess:
         return self._process
 
     def runner_of(self, run_id: str) -> int:
-        """Return the process of the runner of a run."""
+        """Return the process of the runner of a run; the supervisor's log tells who has it."""
+        runner = self.given(run_id)[1]
 
         def find() -> int | None:
-            return next((pid for pid in descendants(self._process.pid) if _has(pid, run_id)), None)
+            return next((pid for pid in descendants(self._process.pid) if _is(pid, runner)), None)
 
         return int(until(find, what=f"the runner of {run_id}"))
+
+    def given(self, run_id: str) -> tuple[str, str]:
+        """Return how a run came to its last runner (``placed`` or ``given``), and the runner's name."""
+        found = re.findall(rf"{run_id} is (placed|given) (?:with|to) (\w+)", self._log.read_text())
+        how, runner = found[-1]
+        return str(how), str(runner)
 
     def kill(self) -> None:
         """Kill it as ``kill -9`` does; nothing that it started is left a moment later."""
@@ -73,9 +81,9 @@ class SupervisorProcess:
             return self._process.wait(timeout=30)
 
 
-def _has(pid: int, run_id: str) -> bool:
-    """Tell whether a process was started for a run."""
+def _is(pid: int, runner: str) -> bool:
+    """Tell whether a process is a runner."""
     try:
-        return f"TRIGGER_RUN_ID={run_id}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+        return f"TRIGGER_RUNNER_ID={runner}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return False

@@ -71,6 +71,10 @@ def start(
     memory: Annotated[
         float | None, typer.Option(help="GiB that runs may take; by default all there is.")
     ] = None,
+    keep_warm: Annotated[
+        str,
+        typer.Option(help="How long a runner waits for another run of its deployment; 0s: not."),
+    ] = "60s",
     drain_grace: Annotated[
         str, typer.Option(help="How long runs may take to end when this is told to end.")
     ] = "60s",
@@ -96,6 +100,7 @@ def start(
         max_runs=max_runs,
         cpu=cpu if cpu is not None else len(os.sched_getaffinity(0)),
         memory_gb=memory if memory is not None else _memory_gb(),
+        keep_warm_s=duration.parse_ms(keep_warm) / 1000,
         drain_grace_s=duration.parse_ms(drain_grace) / 1000,
         otlp_url=otlp_url,
     )

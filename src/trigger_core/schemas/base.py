@@ -22,7 +22,11 @@ class WireModel(BaseModel):
     """A frozen model, camelCase on the wire; unknown fields are ignored, absent is not null."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore"
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        extra="ignore",
+        allow_inf_nan=False,  # a text that says so would be taken for a number
     )
 
     def to_wire(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from trigger_core.errors import UsageError
 from trigger_platform.engine.blob import UPLOAD_MS
 
-__all__ = ["LIFE_S", "BlobStore", "Method", "Place", "checked"]
+__all__ = ["LIFE_S", "BlobStore", "Method", "Place", "checked", "leads_in"]
 
 Method = Literal["GET", "PUT"]
 
@@ -52,16 +52,17 @@ def checked(path: str) -> str:
     Raises:
         UsageError: it is empty, too long, absolute, or has parts that move elsewhere.
     """
-    parts = path.split("/")
-    if (
-        len(path) > _LONGEST
-        or not path.isprintable()
-        or "\\" in path
-        or any(part in {"", ".", ".."} for part in parts)
-    ):
+    if not leads_in(path):
         raise UsageError(
             "Params Error: this is no name of a packet",
             code="INVALID_PACKET_NAME",
             hint=f"such as trigger/my-task/payload.json: at most {_LONGEST} characters, no empty parts",
         )
     return path
+
+
+def leads_in(path: str) -> bool:
+    """Tell whether a path means the same to every store, and leads out of its environment in none."""
+    parts = path.split("/")
+    is_plain = len(path) <= _LONGEST and path.isprintable() and "\\" not in path
+    return is_plain and not any(part in {"", ".", ".."} for part in parts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.responses import RedirectResponse, Response
 
 from trigger_core.errors import ApiError, AuthenticationError, TriggerError
@@ -17,6 +19,7 @@ from trigger_platform.store.rows import UserRow
 __all__ = ["ENDPOINTS", "client_of", "kept", "local", "page"]
 
 _FORM_LIMIT = 16 * 1024
+_ID = re.compile(r"[a-z0-9_]{1,64}\Z")
 
 
 @endpoint("GET", "/login", access=Access.OPEN)
@@ -97,7 +100,9 @@ async def environments_form(call: Incoming[None]) -> Response:
     """Look at another environment."""
     body = await call.body_bytes(_FORM_LIMIT)
     given = browser.fields(call.request, body, call.principal)
-    return kept(call, RedirectResponse("/", 303), browser.CHOICE, given.get("environment", ""))
+    chosen = given.get("environment", "")
+    place = chosen if _ID.match(chosen) else ""
+    return kept(call, RedirectResponse("/", 303), browser.CHOICE, place)
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

@@ -175,14 +175,20 @@ def _may_read_metrics(server: Server, token: str) -> None:
 async def _by_key(server: Server, rule: Rule, asked: _Asked, request: Request) -> Principal:
     opened = await _opened(server, asked) if asked.token.startswith("tr_") else None
     if opened is None or Credential.KEY not in rule.takes:
-        because = "the key is not known here" if asked.token else "there is no Authorization header"
         raise AuthenticationError(
-            "Invalid or Missing API Key", status=401, because=because, hint=_FIX
+            "Invalid or Missing API Key", status=401, because=_unknown(asked), hint=_FIX
         )
     caller = Principal(opened.environment, scopes=opened.scopes)
     if asked.ref is not None:
         caller = await _in_its_project(server, caller, asked)
     return await _within_scopes(server, rule, caller, request)
+
+
+def _unknown(asked: _Asked) -> str:
+    if not asked.token:
+        return "there is no Authorization header"
+    branch = f", or its environment has no branch {asked.branch}" if asked.branch else ""
+    return f"the key is not known here{branch}"
 
 
 async def _in_its_project(server: Server, caller: Principal, asked: _Asked) -> Principal:

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from trigger_core.errors import ApiError, PayloadTooLargeError, TriggerError, UsageError
 from trigger_core.schemas.base import WireList, WireModel
+from trigger_platform.blobs import blob_store
 from trigger_platform.engine import kept_answer
 from trigger_platform.engine import request as sent
 from trigger_platform.engine.kept_answer import Asked
@@ -176,8 +177,11 @@ class Incoming(Generic[B]):
         return public if public is not None and is_public else used
 
     def stored(self, path: str) -> str | None:
-        """Return where to download a packet that lies elsewhere; ``None`` if there is no place for any."""
-        if self.server.blobs is None:
+        """Return where to download a packet that lies elsewhere; ``None`` if it can lie nowhere.
+
+        A worker may say anything of where it put an output: an address is signed for its environment alone.
+        """
+        if self.server.blobs is None or not blob_store.leads_in(path):
             return None
         place = self.server.blob_place(self.principal.environment, path)
         now = self.server.units.clock.now()

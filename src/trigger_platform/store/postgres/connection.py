@@ -92,6 +92,8 @@ def is_lost(error: BaseException, connection: Connection, *, writes: bool) -> bo
 
 def translate(error: BaseException, address: Address) -> BaseException:
     """Say in our words what PostgreSQL complains about; other errors stay as they are."""
+    if isinstance(error, OverflowError):
+        return NumberOutOfRangeError("a number is too large to be kept", because=str(error))
     if not isinstance(error, psycopg.Error):
         return error
     if isinstance(error, errors.NumericValueOutOfRange):
