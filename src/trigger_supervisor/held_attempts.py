@@ -21,6 +21,8 @@ __all__ = ["Held", "HeldAttempts"]
 
 M = TypeVar("M", bound=WireModel)
 
+_WITH_ANOTHER = {404, 422}
+
 
 class _Begun(WireModel):
     """The part of ``AttemptStarted`` that matters here."""
@@ -65,7 +67,12 @@ class HeldAttempts:
             self._by_runner[runner_id] = Held(run_id, snapshot, has_begun=True)
 
     def completed(self, runner_id: str, answer: Answer) -> None:
-        """An attempt ended. The runner may be told to begin the next one itself."""
+        """An attempt ended, and the runner may be told to begin the next one itself; or its end was refused.
+
+        It is still held if that is not because another has the run: its end must be told in another way.
+        """
+        if not answer.is_success and answer.status not in _WITH_ANOTHER:
+            return
         told = _read(AttemptCompleted, answer) if answer.is_success else None
         if told is not None and told.result.attempt_status == "RETRY_IMMEDIATELY":
             run_id, snapshot = told.result.run.friendly_id, told.result.snapshot.friendly_id

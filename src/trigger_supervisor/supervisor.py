@@ -26,6 +26,7 @@ _HEARTBEAT_S = 30.0
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 15.0
 _KILL_AGAIN_S = 1.0
+_MOST_AT_ONCE = 20
 _HEARS_WITHIN_S = 20.0
 
 
@@ -74,7 +75,7 @@ class Supervisor:
         pause = _FIRST_PAUSE_S
         while await self._until_room():
             try:
-                messages = await self._upstream.dequeue(self._capacity.room())
+                messages = await self._upstream.dequeue(min(_MOST_AT_ONCE, self._capacity.room()))
             except AuthenticationError:
                 raise
             except TriggerError as error:

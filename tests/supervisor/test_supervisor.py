@@ -79,6 +79,7 @@ async def test_what_a_bundle_says_of_itself_is_in_the_runners_environment(tmp_pa
     [
         ({"do": "exit", "code": 3}, "TASK_PROCESS_EXITED_WITH_NON_ZERO_CODE", "code 3"),
         ({"do": "exit", "code": 0}, "TASK_PROCESS_EXITED_WITH_NON_ZERO_CODE", "code 0"),
+        ({"do": "garble"}, "TASK_PROCESS_EXITED_WITH_NON_ZERO_CODE", "code 0"),
         ({"do": "kill"}, "TASK_PROCESS_EXITED_WITH_NON_ZERO_CODE", "SIGKILL"),
     ],
 )

@@ -55,6 +55,11 @@ def complete(snapshot: str, **how: Any) -> list[Any]:
     return call("POST", snapshot_path(snapshot, "attempts/complete"), {"completion": completion})
 
 
+def succeed(snapshot: str, output: Any) -> None:
+    """End the attempt well."""
+    complete(snapshot, ok=True, output=json.dumps(output), outputType="application/json")
+
+
 def main() -> None:
     """Execute the run it was started for, then those that it is given, until there are no more."""
     execute(ENV["TRIGGER_SNAPSHOT_ID"])
@@ -94,25 +99,33 @@ def _do(wanted: dict[str, Any], begun: dict[str, Any], snapshot: str) -> None:
                 "pid": os.getpid(),
                 "attempt": begun["run"]["attemptNumber"],
             }
-            complete(snapshot, ok=True, output=json.dumps(output), outputType="application/json")
+            succeed(snapshot, output)
         case "call":
-            output = [
-                call(method, path.replace("{run}", RUN[0]).replace("{snapshot}", snapshot), *more)
-                for method, path, *more in wanted["calls"]
-            ]
-            complete(snapshot, ok=True, output=json.dumps(output), outputType="application/json")
-        case "exit":
-            sys.exit(wanted["code"])
-        case "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "fail":
-            error = {"type": "STRING_ERROR", "raw": "no luck"}
-            complete(snapshot, ok=False, error=error, retry={"delay": 0, "timestamp": 0})
+            succeed(snapshot, [_call(snapshot, *one) for one in wanted["calls"]])
         case "wait":
             file = Path(wanted["until"])
             while not file.exists():
                 signal.sigtimedwait([], 0.02)
-            complete(snapshot, ok=True, output="1", outputType="application/json")
+            succeed(snapshot, 1)
+        case "fail":
+            error = {"type": "STRING_ERROR", "raw": "no luck"}
+            complete(snapshot, ok=False, error=error, retry={"delay": 0, "timestamp": 0})
+        case _:
+            _end_badly(wanted, snapshot)
+
+
+def _call(snapshot: str, method: str, path: str, *more: Any) -> list[Any]:
+    return call(method, path.replace("{run}", RUN[0]).replace("{snapshot}", snapshot), *more)
+
+
+def _end_badly(wanted: dict[str, Any], snapshot: str) -> None:
+    match wanted["do"]:
+        case "garble":
+            call("POST", snapshot_path(snapshot, "attempts/complete"), {"completion": "garbled"})
+        case "exit":
+            sys.exit(wanted["code"])
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
