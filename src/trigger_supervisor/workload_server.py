@@ -174,8 +174,12 @@ async def _left(request: Request) -> None:
 
 def _path(request: Request, pattern: str) -> str:
     """Return a path below a run's, whatever the parts of the request's own path hold."""
-    parts = {name: quote(str(value), safe="") for name, value in request.path_params.items()}
-    return pattern.format(**parts)
+    return pattern.format(**{name: _part(str(it)) for name, it in request.path_params.items()})
+
+
+def _part(text: str) -> str:
+    """Spell a part of a path; one of dots alone would lead elsewhere, with the token of the group."""
+    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
 
 
 async def _body(request: Request, most: int) -> bytes:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -111,6 +114,17 @@ async def test_a_runner_reaches_no_run_of_another_environment(tmp_path: Path) ->
             assert (found.status_code, found.json()["code"]) == (404, "RUN_NOT_FOUND")
             astray = await http.get(f"{RUNS}/..%2f..%2fconnect/snapshots/since/x")
             assert astray.status_code == 404
+        for dots in ("..", "%2e%2e", "."):
+            path = f"{RUNS}/{dots}/snapshots/{dots}/heartbeat"
+            assert await asyncio.to_thread(_post_as_it_is, one.url, path, headers) == 404, dots
+
+
+def _post_as_it_is(url: str, path: str, headers: dict[str, str]) -> int:
+    """Send a path that other clients would simplify."""
+    place = urlsplit(url)
+    with closing(HTTPConnection(place.hostname or "", place.port, timeout=20)) as connection:
+        connection.request("POST", path, b"{}", headers)
+        return connection.getresponse().status
 
 
 async def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
