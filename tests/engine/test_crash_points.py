@@ -633,6 +633,11 @@ CASES = [
     Case("report: metadata", _flush_metadata, _started),
     Case("channel.connect", lambda e, _: e.connect("boot-2"), _started),
     Case("channel.poll", lambda e, _: e.poll() and None, _queued),
+    Case(
+        "dequeue.unheard",
+        lambda e, _: len(e.poll(is_repeated=True).runs),
+        lambda e: (e.trigger_many(2), e.claim(1)),
+    ),
     Case("dequeue.claim_across", _claim_across, _queued),
     Case("report: started", lambda e, a: e.start(a), lambda e: (e.trigger(), e.claim()[0])[1]),
     Case("report: succeeded", lambda e, a: e.succeed(a).status, _started),
