@@ -208,6 +208,7 @@ async def test_the_address_of_a_run_is_good_until_ten_minutes_after_its_end(prod
     assert await prod.export(_path(begun), begun, "b" * 16) == 1
 
 
+@both
 async def test_an_address_that_is_not_as_it_was_given_opens_nothing(prod: Prod) -> None:
     """Whatever is changed in it; the answer says nothing of the run."""
     await deploy(prod.platform, "task")
