@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -344,8 +345,14 @@ def _queue_call(change: QueueChange) -> Call[QueueDetail]:
 
 @cache
 def _client(credentials: Credentials) -> Client:
-    """One client per platform and key: connections are worth keeping."""
-    return Client(credentials.api_url, credentials.secret_key)
+    """One client per platform and key: connections are worth keeping, until the process ends.
+
+    At its end the clients are forgotten before they are closed: who calls even later gets a new one.
+    """
+    client = Client(credentials.api_url, credentials.secret_key)
+    atexit.register(client.close)
+    atexit.register(_client.cache_clear)  # the last that is registered is called first
+    return client
 
 
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Credentials, AsyncClient]] = (

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -46,7 +46,7 @@ WHOLE = {
         ]
     },
 }
-CALM = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=300)
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -78,7 +78,7 @@ def _read(content: bytes, signal: str) -> None:
     _try(lambda: _offered(from_json, content, signal))
 
 
-@CALM
+@MANY
 @given(st.data(), SIGNALS, VALUES)
 def test_a_good_export_with_anything_in_one_place_is_read_or_refused(
     data: st.DataObject, signal: str, value: Any
@@ -94,7 +94,7 @@ def test_a_good_export_with_anything_in_one_place_is_read_or_refused(
     _read(json.dumps(whole).encode(errors="surrogatepass"), signal)
 
 
-@CALM
+@MANY
 @given(st.binary(max_size=200), SIGNALS)
 def test_noise_is_refused(content: bytes, signal: str) -> None:
     """As JSON, as protobuf, as gzip."""
@@ -103,7 +103,7 @@ def test_noise_is_refused(content: bytes, signal: str) -> None:
     _try(lambda: body.unpack(content, "gzip", body.LIMIT))
 
 
-@CALM
+@MANY
 @given(st.integers(0, 200), st.binary(min_size=1, max_size=3))
 def test_a_good_message_with_noise_in_it_is_read_or_refused(place: int, noise: bytes) -> None:
     """Protobuf has few ways to be wrong, and each must be ours to name."""

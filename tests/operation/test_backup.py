@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,12 @@ from trigger_platform import backup, doctor
 from trigger_platform.engine import project
 from trigger_platform.engine.unit import Units
 from trigger_platform.store import dump, migrate, opening, statements
+from trigger_platform.store.postgres import dump as postgres_dump
 from trigger_platform.store.sqlite import DIALECT
 
 KINDS = ["sqlite", "postgres"]
+_ASKING = """select pid from pg_stat_activity
+where application_name = 'trigger' and query like 'select count(*) from pg_stat_activity%'"""
 
 
 @pytest.fixture
@@ -118,9 +122,10 @@ def test_nothing_is_overwritten_unless_that_is_asked_for(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_database_that_a_server_uses_is_not_replaced(
-    place: Callable[[str, str], str], tmp_path: Path, kind: str
+    place: Callable[[str, str], str], tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even by force."""
+    monkeypatch.setattr(postgres_dump, "_ENDING_S", 0.2)
     target = place(kind, "target")
     _fill(target)
     backup.backup(target, tmp_path / "backup.zip", None)
@@ -131,6 +136,20 @@ def test_a_database_that_a_server_uses_is_not_replaced(
 
     assert refused.value.code == "STORE_IN_USE"
     backup.restore(tmp_path / "backup.zip", target, None, force=True)
+
+
+def test_a_server_that_is_ending_is_waited_for(tmp_path: Path) -> None:
+    """PostgreSQL shows a connection a little longer than its client lives."""
+    target = postgres.empty_database()
+    _fill(target)
+    backup.backup(target, tmp_path / "backup.zip", None)
+    db = opening.open_database(target)
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(target, autocommit=True) as watching:
+        restoring = pool.submit(backup.restore, tmp_path / "backup.zip", target, None, force=True)
+        until(lambda: watching.execute(_ASKING).fetchall(), what="the question who uses it")
+        db.close()
+
+    assert restoring.result().rows["run"] == 15
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "no manifest", "no zip", "fewer rows"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -34,6 +35,8 @@ where n.nspname = current_schema() and c.relkind = 'r' and a.attidentity <> ''""
 _USED = """select count(*) from pg_stat_activity
 where datname = current_database() and application_name = 'trigger' and pid <> pg_backend_pid()"""
 _PAGE = 2_000
+_ENDING_S = 5.0
+_LOOK_AGAIN_S = 0.05
 
 
 class _PostgresSource:
@@ -147,11 +150,20 @@ def _continue_numbers(tx: PostgresTx) -> None:
 
 
 def _refuse_used(tx: PostgresTx, address: Address) -> None:
-    [(count,)] = tx.plain(_USED)
-    if count:
+    """Connections outlive their clients a little, also those of a server just stopped: wait for these."""
+    deadline = time.monotonic() + _ENDING_S
+    while count := _others(tx):
+        if time.monotonic() < deadline:
+            time.sleep(_LOOK_AGAIN_S)
+            continue
         raise StoreError(
             f"the database {address.shown} is in use",
             code="STORE_IN_USE",
             because=f"there are {count} other connections of servers",
             hint="stop the servers first",
         )
+
+
+def _others(tx: PostgresTx) -> int:
+    [(count,)] = tx.plain(_USED)
+    return int(count)
