@@ -104,6 +104,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     traces.read_trace,
     traces.read_events,
     traces.read_span,
+    traces.read_data_points,
     runs.explain_run,
     runs.follow_run,
     realtime.follow_one,

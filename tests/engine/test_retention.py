@@ -206,15 +206,29 @@ def test_the_size_of_each_table_is_known(engine: Engine) -> None:
     assert all(size.count > 0 for size in sizes)
 
 
-def test_spans_go_with_the_lines(engine: Engine) -> None:
+@pytest.mark.parametrize(
+    ("what", "insert"),
+    [
+        (
+            "spans",
+            (
+                "insert into span (run_id, span_id, trace_id, name, started_ns, bytes, received_at)"
+                " values (:id, 's', 't', 'n', 1, 1, :now)"
+            ),
+        ),
+        (
+            "points",
+            (
+                "insert into metric_point (run_id, number, name, kind, time_ns, bytes, received_at)"
+                " values (:id, 1, 'n', 'sum', 1, 1, :now)"
+            ),
+        ),
+    ],
+)
+def test_spans_and_data_points_go_with_the_lines(engine: Engine, what: str, insert: str) -> None:
     """After two weeks, by when they came; what a run has told in all is counted for as long as it stays."""
     run_id = _done(engine)
-    engine.sql(
-        "insert into span (run_id, span_id, trace_id, name, started_ns, bytes, received_at)"
-        " values (:id, 's', 't', 'n', 1, 1, :now)",
-        id=run_id,
-        now=engine.clock.now(),
-    )
+    engine.sql(insert, id=run_id, now=engine.clock.now())
     engine.sql(
         "insert into telemetry (run_id, records, bytes, refused) values (:id, 1, 1, 0)", id=run_id
     )
@@ -222,7 +236,7 @@ def test_spans_go_with_the_lines(engine: Engine) -> None:
     assert _removed(engine) == {}
 
     engine.advance(1)
-    assert _removed(engine)["spans"] == 1
+    assert _removed(engine)[what] == 1
     assert _rows(engine)["telemetry"] == 1
     engine.advance(30 * DAY)
     _removed(engine)

@@ -245,16 +245,140 @@ async def test_the_part_that_is_refused_is_told(platform: Platform) -> None:
     assert partial.rejected_spans == 1
 
 
-async def test_metrics_are_not_kept_and_the_answer_says_so(platform: Platform) -> None:
-    """Each data point is counted as refused."""
-    points = [{"asInt": "1"}, {"asInt": "2"}]
-    body = {
-        "resourceMetrics": [
-            {"scopeMetrics": [{"metrics": [{"name": "m", "sum": {"dataPoints": points}}]}]}
-        ]
+def _metrics(who: dict[str, Any], *metrics: dict[str, Any]) -> dict[str, Any]:
+    resource = {"attributes": otlp.attributes(who)}
+    return {"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": metrics}]}]}
+
+
+async def _points(platform: Platform, who: dict[str, Any], **query: str) -> list[dict[str, Any]]:
+    path = f"/api/v1/runs/{who['ctx.run.id']}/metrics"
+    answer = await platform.http.get(path, params=query)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["hasMore"] is False
+    return list(answer.json()["data"])
+
+
+@both
+async def test_data_points_of_metrics_are_kept_and_read_back(platform: Platform) -> None:
+    """One number, or a distribution; sent again they are there once."""
+    who = await _started(platform)
+    at = {"timeUnixNano": "1764000000000000000"}
+    body = _metrics(
+        who,
+        {
+            "name": "orders",
+            "unit": "{order}",
+            "sum": {
+                "aggregationTemporality": 2,
+                "isMonotonic": True,
+                "dataPoints": [
+                    at | {"asInt": "3", "attributes": otlp.attributes({"kind": "vip"})},
+                    {"timeUnixNano": "1764000001000000000", "asInt": "5"},
+                ],
+            },
+        },
+        {
+            "name": "latency",
+            "unit": "ms",
+            "histogram": {
+                "aggregationTemporality": 1,
+                "dataPoints": [
+                    at
+                    | {
+                        "startTimeUnixNano": "1763999999000000000",
+                        "count": "3",
+                        "sum": 7.5,
+                        "min": 0.5,
+                        "explicitBounds": [1, 5],
+                        "bucketCounts": ["1", "1", "1"],
+                    }
+                ],
+            },
+        },
+        {"name": "load", "gauge": {"dataPoints": [at | {"asDouble": 0.5}]}},
+    )
+    for _ in range(2):
+        assert await _export(platform, "metrics", body) == {}
+
+    sums = {"kind": "sum", "unit": "{order}"}
+    details = {"temporality": "cumulative", "isMonotonic": True}
+    first = {"name": "orders", "time": "2025-11-24T16:00:00.000Z", "value": 3, "details": details}
+    second = {"name": "orders", "time": "2025-11-24T16:00:01.000Z", "value": 5, "details": details}
+    latency = {
+        "name": "latency",
+        "kind": "histogram",
+        "unit": "ms",
+        "startTime": "2025-11-24T15:59:59.000Z",
+        "time": "2025-11-24T16:00:00.000Z",
+        "details": {
+            "temporality": "delta",
+            "count": 3,
+            "bounds": [1, 5],
+            "counts": [1, 1, 1],
+            "sum": 7.5,
+            "min": 0.5,
+        },
     }
+    load = {"name": "load", "kind": "gauge", "time": "2025-11-24T16:00:00.000Z", "value": 0.5}
+    orders = [first | sums | {"attributes": {"kind": "vip"}}, second | sums]
+    assert await _points(platform, who) == [latency, load, *orders]
+    assert await _points(platform, who, name="orders") == orders
+
+
+@both
+async def test_data_points_come_as_protobuf_too(platform: Platform) -> None:
+    """Each of the five kinds, with what it says."""
+    who = await _started(platform)
+    message = ExportMetricsServiceRequest()
+    resource = message.resource_metrics.add()
+    for name, value in who.items():
+        if isinstance(value, str):
+            resource.resource.attributes.add(key=name).value.string_value = value
+    add = resource.scope_metrics.add().metrics.add
+    at = {"time_unix_nano": 1_764_000_000_000_000_000}
+    add(name="a").gauge.data_points.add(as_int=-1, **at)
+    add(name="b").sum.data_points.add(as_double=2.5, **at)
+    add(name="c").histogram.data_points.add(
+        count=2, sum=3, explicit_bounds=[1], bucket_counts=[1, 1], **at
+    )
+    spread = add(name="d").exponential_histogram.data_points.add(count=1, scale=-2, **at)
+    spread.positive.offset = 4
+    spread.positive.bucket_counts.extend([0, 1])
+    last = add(name="e").summary.data_points.add(count=4, sum=9, **at)
+    last.quantile_values.add(quantile=0.5, value=2)
+
+    answer = await platform.http.post(
+        "/otel/v1/metrics", content=message.SerializeToString(), headers=PROTOBUF
+    )
+    assert answer.content == b""
+    told = {one["name"]: one for one in await _points(platform, who)}
+    assert [one["kind"] for one in told.values()] == [
+        "gauge",
+        "sum",
+        "histogram",
+        "exponentialHistogram",
+        "summary",
+    ]
+    assert (told["a"]["value"], told["b"]["value"]) == (-1, 2.5)
+    assert told["c"]["details"] == {"count": 2, "sum": 3, "bounds": [1], "counts": [1, 1]}
+    assert told["d"]["details"]["positive"] == {"offset": 4, "counts": [0, 1]}
+    assert told["e"]["details"] == {"count": 4, "sum": 9, "quantiles": [[0.5, 2]]}
+
+
+async def test_data_points_that_cannot_be_are_refused(platform: Platform) -> None:
+    """Without a moment, without a number, of nobody's run."""
+    who = await _started(platform)
+    at = {"timeUnixNano": "1764000000000000000"}
+    points = [{"asInt": "1"}, at, at | {"asDouble": "NaN"}, at | {"asDouble": 1}]
+    body = _metrics(who, {"name": "m", "gauge": {"dataPoints": points}})
+    stranger = who | {"ctx.run.id": "run_of_nobody"}
+    body["resourceMetrics"] += _metrics(
+        stranger, {"name": "m", "gauge": {"dataPoints": [at | {"asInt": "1"}]}}
+    )["resourceMetrics"]
+
     told = (await _export(platform, "metrics", body))["partialSuccess"]
-    assert told == {"rejectedDataPoints": "2", "errorMessage": "2 refused: metrics are not kept"}
+    assert told["rejectedDataPoints"] == "4"
+    assert [one["value"] for one in await _points(platform, who)] == [1]
 
     message = ExportMetricsServiceRequest()
     metric = message.resource_metrics.add().scope_metrics.add().metrics.add(name="m")

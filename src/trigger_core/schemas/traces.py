@@ -1,4 +1,4 @@
-"""Reading the trace of a run (protocol A.8): the tree, one span, and everything in the order it happened."""
+"""Reading the trace of a run (protocol A.8): the tree, one span, everything in its order; and its metrics."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from trigger_core.schemas.base import WireModel
 
 __all__ = [
     "AiCall",
+    "DataPoint",
     "RunEvent",
     "RunEvents",
+    "RunMetrics",
     "RunTrace",
     "SpanData",
     "SpanDetail",
@@ -147,3 +149,26 @@ class SpanDetail(WireModel):
     def _with_parent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         given: dict[str, Any] = handler(self)
         return {"parentId": None} | given
+
+
+class DataPoint(WireModel):
+    """A data point of a metric: one number, or in ``details`` a distribution of many."""
+
+    name: str
+    kind: Literal["gauge", "sum", "histogram", "exponentialHistogram", "summary"]
+    unit: str | None = None
+    start_time: str | None = None
+    time: str
+    value: float | None = None
+    details: dict[str, Any] | None = None
+    attributes: dict[str, Any] | None = None
+
+
+class RunMetrics(WireModel):
+    """Data points that the code of a run exported, by name and in the order of their moments.
+
+    ``hasMore`` says that there are more than one answer holds: ask for one metric by its ``name``.
+    """
+
+    data: list[DataPoint]
+    has_more: bool

@@ -13,9 +13,9 @@ from trigger_core.redaction import Redactor
 from trigger_core.schemas.workers import Completion, Failed, LogLine, TaskError
 from trigger_platform.engine import variable
 from trigger_platform.engine.unit import Unit
-from trigger_platform.store.rows import EnvironmentRow, LogRow, SpanRow
+from trigger_platform.store.rows import EnvironmentRow, LogRow, PointRow, SpanRow
 
-__all__ = ["NOTHING", "completions", "lines", "of", "record", "redactor", "span"]
+__all__ = ["NOTHING", "completions", "lines", "of", "point", "record", "redactor", "span"]
 
 NOTHING = Redactor()
 
@@ -76,6 +76,13 @@ def span(hide: Redactor, row: SpanRow) -> SpanRow:
         events=_json(hide, row.events),
         links=_json(hide, row.links),
     )
+
+
+def point(hide: Redactor, row: PointRow) -> PointRow:
+    """Return a data point without secrets."""
+    if not hide:
+        return row
+    return replace(row, name=hide.text(row.name), attributes=_json(hide, row.attributes))
 
 
 def _record(hide: Redactor, told: LogLine) -> object:

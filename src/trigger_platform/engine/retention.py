@@ -19,6 +19,12 @@ __all__ = ["SWEEPS", "Periods", "Place", "Slice"]
 _RUNS = 200
 _LINES = 2_000
 _KEYS = 1_000
+_MANY_OF_RUNS = (
+    "remove_logs_of_runs",
+    "remove_spans_of_runs",
+    "remove_points_of_runs",
+    "remove_stream_chunks",
+)
 _DAY_MS = 86_400_000
 
 Place = Mapping[str, Any]
@@ -106,7 +112,7 @@ def runs(u: Unit, periods: Periods, place: Place) -> Slice:
     removable = u.tx.all("removable_runs", _Removable, ids=old, now=u.now)
     ids = [one.id for one in removable]
     gone = json.dumps(ids)
-    for many in ("remove_logs_of_runs", "remove_spans_of_runs", "remove_stream_chunks"):
+    for many in _MANY_OF_RUNS:
         if u.tx.run(many, ids=gone, limit=_LINES) == _LINES:
             return Slice(0, place)
     for statement in (
@@ -158,20 +164,17 @@ def waitpoints(u: Unit, periods: Periods, place: Place) -> Slice:
 
 def logs(u: Unit, periods: Periods, _place: Place) -> Slice:
     """Remove the oldest lines; the first slice without one that is old enough is the last."""
-    page = u.tx.all("oldest_logs", _Line, limit=_LINES)
-    if not page:
-        return Slice(0, None)
-    removed = u.tx.run("remove_logs", last=page[-1].id, before=u.now - periods.logs_ms)
-    return Slice(removed, {} if removed else None)
+    return _told(u, periods, "logs")
 
 
 def spans(u: Unit, periods: Periods, _place: Place) -> Slice:
     """Remove the oldest spans, likewise."""
-    page = u.tx.all("oldest_spans", _Line, limit=_LINES)
-    if not page:
-        return Slice(0, None)
-    removed = u.tx.run("remove_spans", last=page[-1].id, before=u.now - periods.logs_ms)
-    return Slice(removed, {} if removed else None)
+    return _told(u, periods, "spans")
+
+
+def points(u: Unit, periods: Periods, _place: Place) -> Slice:
+    """Remove the oldest data points of metrics, likewise."""
+    return _told(u, periods, "points")
 
 
 def requests(u: Unit, periods: Periods, place: Place) -> Slice:
@@ -223,6 +226,14 @@ def blobs(u: Unit, periods: Periods, place: Place) -> Slice:
     return Slice(removed, keys[-1] if len(page) == _KEYS else None)
 
 
+def _told(u: Unit, periods: Periods, what: str) -> Slice:
+    page = u.tx.all(f"oldest_{what}", _Line, limit=_LINES)
+    if not page:
+        return Slice(0, None)
+    removed = u.tx.run(f"remove_{what}", last=page[-1].id, before=u.now - periods.logs_ms)
+    return Slice(removed, {} if removed else None)
+
+
 def _expired(u: Unit, statement: str) -> Slice:
     removed = u.tx.run(statement, now=u.now, limit=_KEYS)
     return Slice(removed, {} if removed == _KEYS else None)
@@ -235,6 +246,7 @@ def _after(page: list[_Old], size: int) -> Place | None:
 SWEEPS: Mapping[str, Callable[[Unit, Periods, Place], Slice]] = {
     "logs": logs,
     "spans": spans,
+    "points": points,
     "runs": runs,
     "batches": batches,
     "waitpoints": waitpoints,

@@ -1,4 +1,4 @@
-"""What the code of runs exports over OpenTelemetry: spans and log lines, each written once, within limits.
+"""What the code of runs exports over OpenTelemetry: spans, lines, data points; each once, within limits.
 
 With a key, a record counts that names a run of the key's environment. With the proof that is part of an
 address, one that names a run the proof is for (:mod:`~trigger_platform.engine.export_proof`). With neither,
@@ -13,6 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from trigger_core import ids
 from trigger_core.redaction import Redactor
@@ -20,12 +21,14 @@ from trigger_platform.engine import hiding, run_log
 from trigger_platform.engine.export_proof import ExportProof
 from trigger_platform.engine.unit import Unit
 from trigger_platform.otlp.offered import Offer, Offered
-from trigger_platform.store.rows import LogRow, SpanRow, TelemetryRow
+from trigger_platform.store.rows import LogRow, PointRow, SpanRow, TelemetryRow
 
 __all__ = ["Taken", "Teller", "refuse", "take"]
 
 Teller = str | ExportProof | None
 """Who tells: the environment of a key, what an address proves, or nobody known."""
+
+R = TypeVar("R", LogRow, PointRow)
 
 _RECORDS = 20_000
 _BYTES = 32 * 1024 * 1024
@@ -35,7 +38,6 @@ _STRANGER = "they name no run that takes them"
 _TOO_MANY = "their run has told too much already"
 _INVALID = "their ids or moments cannot be"
 _SURPLUS = "there were too many at once"
-_POINTS = "metrics are not kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class _Known:
 
 
 @dataclass(frozen=True, slots=True)
-class _KnownLine:
+class _KnownNumber:
     run_id: str
     number: int
 
@@ -79,10 +81,16 @@ def take(u: Unit, teller: Teller, request: Offered) -> Taken:
     """Write what is offered, as far as the teller may tell it."""
     work = _Work(u, teller, request)
     spans = work.fresh([offer.row for offer in work.admitted if isinstance(offer.row, SpanRow)])
-    lines = work.unwritten([offer.row for offer in work.admitted if isinstance(offer.row, LogRow)])
+    lines = work.unwritten(
+        "lines_known", [offer.row for offer in work.admitted if isinstance(offer.row, LogRow)]
+    )
+    points = work.unwritten(
+        "points_known", [offer.row for offer in work.admitted if isinstance(offer.row, PointRow)]
+    )
     work.write(
         [row for row in spans if work.has_room(row.run_id, row.bytes)],
         [work.completed(row) for row in lines if work.has_room(row.run_id, _size(row))],
+        [row for row in points if work.has_room(row.run_id, row.bytes)],
     )
     return _taken(work.refused)
 
@@ -93,7 +101,7 @@ def refuse(request: Offered) -> Taken:
 
 
 def _hopeless(request: Offered) -> Counter[str]:
-    return Counter({_INVALID: request.invalid, _SURPLUS: request.surplus, _POINTS: request.points})
+    return Counter({_INVALID: request.invalid, _SURPLUS: request.surplus})
 
 
 def _taken(refused: Counter[str]) -> Taken:
@@ -163,16 +171,16 @@ class _Work:
             if key not in known or (known[key] is None and row.ended_ns is not None)
         ]
 
-    def unwritten(self, rows: Sequence[LogRow]) -> list[LogRow]:
-        """Leave out the lines that are there."""
+    def unwritten(self, statement: str, rows: Sequence[R]) -> list[R]:
+        """Leave out the lines or points that are there."""
         if not rows:
             return []
         latest = {(row.run_id, row.number): row for row in rows}
         known = {
             (one.run_id, one.number)
             for one in self._u.tx.all(
-                "lines_known",
-                _KnownLine,
+                statement,
+                _KnownNumber,
                 runs=json.dumps(sorted({row.run_id for row in rows})),
                 numbers=json.dumps([str(row.number) for row in rows]),
             )
@@ -194,14 +202,20 @@ class _Work:
         attempt = row.attempt or self._runs[row.run_id].attempt
         return replace(row, attempt=attempt, time=run_log.moment(self._u, row.time))
 
-    def write(self, spans: Sequence[SpanRow], lines: Sequence[LogRow]) -> None:
+    def write(
+        self, spans: Sequence[SpanRow], lines: Sequence[LogRow], points: Sequence[PointRow]
+    ) -> None:
         """Write, note how much the runs have told, and let those hear who look at them."""
         self._u.insert("span_insert", [hiding.span(self._hide(row.run_id), row) for row in spans])
         self._u.record("log_insert", [hiding.record(self._hide(row.run_id), row) for row in lines])
+        self._u.insert(
+            "point_insert", [hiding.point(self._hide(row.run_id), row) for row in points]
+        )
         records: Counter[str] = Counter()
         size: Counter[str] = Counter()
         told = [(row.run_id, row.bytes) for row in spans]
         told += [(row.run_id, _size(row)) for row in lines]
+        told += [(row.run_id, row.bytes) for row in points]
         for run_id, count in told:
             records[run_id] += 1
             size[run_id] += count

@@ -1,4 +1,4 @@
-"""Traces as the API shows them (protocol A.8).
+"""Traces and metrics as the API shows them (protocol A.8).
 
 Ten thousand spans are shown in one answer: trees and lists are plain dictionaries, in the shape of the
 models in ``trigger_core.schemas.traces``, which a test compares.
@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from trigger_core import clock
-from trigger_core.schemas.traces import SpanDetail, TraceLevel, TriggeredRun
+from trigger_core.schemas.traces import DataPoint, SpanDetail, TraceLevel, TriggeredRun
 from trigger_platform.engine import trace
 from trigger_platform.engine.why import public_status
 from trigger_platform.http import present_ai
 from trigger_platform.reads.trace_tree import LineRow, Node, Tree, walk
-from trigger_platform.store.rows import SpanRow
+from trigger_platform.store.rows import PointRow, SpanRow
 
-__all__ = ["detail", "events", "tree"]
+__all__ = ["detail", "events", "point", "tree"]
 
 Json: TypeAlias = dict[str, Any]
 
@@ -214,6 +214,22 @@ def _duration(found: Tree, node: Node) -> int:
         over = node.run.completed_at
         ended = found.now_ns if over is None else over * _NS
     return max(0, ended - node.started_ns)
+
+
+def point(row: PointRow) -> DataPoint:
+    """Return a data point of a metric."""
+    return DataPoint.model_validate(
+        {
+            "name": row.name,
+            "kind": row.kind,
+            "unit": row.unit,
+            "start_time": None if row.started_ns is None else _iso(row.started_ns),
+            "time": _iso(row.time_ns),
+            "value": row.value,
+            "details": None if row.details is None else json.loads(row.details),
+            "attributes": None if row.attributes is None else json.loads(row.attributes),
+        }
+    )
 
 
 def _iso(ns: int) -> str:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from trigger_core.errors import UsageError
 
-__all__ = ["ATTRIBUTES", "Exported", "Line", "MalformedError", "Span", "cut", "is_id", "kept"]
+__all__ = [
+    "ATTRIBUTES",
+    "Exported",
+    "Line",
+    "MalformedError",
+    "Point",
+    "Span",
+    "cut",
+    "is_id",
+    "kept",
+]
 
 ATTRIBUTES = 256
 """How many attributes of a record are kept."""
@@ -66,13 +77,41 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """A data point of a metric: one number, or with ``details`` a distribution of many.
+
+    ``details`` of a sum say how it goes on from one point to the next.
+    """
+
+    name: str
+    kind: str
+    unit: str
+    started_ns: int
+    time_ns: int
+    value: float | None
+    details: Mapping[str, Any]
+    attributes: Mapping[str, Any]
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether it has a name, a moment that can be, and says something."""
+        says = bool(self.details) if self.value is None else isfinite(self.value)
+        return (
+            bool(self.name)
+            and 0 <= self.started_ns <= _LAST_NS
+            and 0 < self.time_ns <= _LAST_NS
+            and says
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Exported:
-    """What one resource sent; ``points`` is how many data points of metrics there were."""
+    """What one resource sent."""
 
     resource: Mapping[str, Any]
     spans: list[Span] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
-    points: int = 0
+    points: list[Point] = field(default_factory=list)
 
 
 def is_id(text: str, length: int) -> bool:

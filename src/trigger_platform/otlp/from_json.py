@@ -7,12 +7,21 @@ from typing import Any
 from pydantic_core import from_json
 
 from trigger_core.errors import PayloadTooLargeError
-from trigger_platform.otlp.exported import Exported, Line, MalformedError, Span, cut, kept
+from trigger_platform.otlp.exported import (
+    Exported,
+    Line,
+    MalformedError,
+    Point,
+    Span,
+    cut,
+    kept,
+)
 from trigger_platform.otlp.room import Room
 
 __all__ = ["read"]
 
 _POINT_KINDS = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
+_TEMPORALITIES = {1: "delta", 2: "cumulative"}
 _DEEPEST = 16
 _EVENTS = 128
 _LINKS = 32
@@ -67,13 +76,65 @@ def _lines(one: Json, room: Room) -> Exported:
 
 
 def _points(one: Json, room: Room) -> Exported:
-    points = sum(
-        len(_list(_object(metric, kind), "dataPoints"))
+    points = [
+        _point(metric, kind, point, room)
         for scope in room.groups(_objects(one, "scopeMetrics"))
         for metric in room.groups(_objects(scope, "metrics"))
         for kind in _POINT_KINDS
-    )
+        for point in room.records(_objects(_object(metric, kind), "dataPoints"))
+    ]
     return Exported(_resource(one, room), points=points)
+
+
+def _point(metric: Json, kind: str, one: Json, room: Room) -> Point:
+    return Point(
+        name=cut(_text(metric, "name"), 256),
+        kind=kind,
+        unit=cut(_text(metric, "unit"), 64),
+        started_ns=_number(one, "startTimeUnixNano"),
+        time_ns=_number(one, "timeUnixNano"),
+        value=_measure(one, "asDouble") if "asDouble" in one else _measure(one, "asInt"),
+        details=_details(_object(metric, kind), one, room),
+        attributes=_attributes(one, room),
+    )
+
+
+def _details(whole: Json, one: Json, room: Room) -> Json:
+    """Return what a point says besides one number, as far as it says it."""
+    found: Json = {
+        "temporality": _TEMPORALITIES.get(_number(whole, "aggregationTemporality")),
+        "isMonotonic": whole.get("isMonotonic") is True or None,
+        "count": _number(one, "count") if "count" in one else None,
+        "bounds": _measures(one, "explicitBounds", room),
+        "counts": _measures(one, "bucketCounts", room),
+        "scale": _number(one, "scale", signed=True) if "scale" in one else None,
+        "zeroCount": _number(one, "zeroCount") if "zeroCount" in one else None,
+        "quantiles": [
+            [_measure(each, "quantile"), _measure(each, "value")]
+            for each in room.values(_objects(one, "quantileValues"))
+        ],
+    }
+    found |= {name: _measure(one, name) for name in ("sum", "min", "max")}
+    for side in ("positive", "negative"):
+        buckets = _object(one, side)
+        if counts := _measures(buckets, "bucketCounts", room):
+            found[side] = {"offset": _number(buckets, "offset", signed=True), "counts": counts}
+    return {name: value for name, value in found.items() if value is not None and value != []}
+
+
+def _measures(one: Json, name: str, room: Room) -> list[float | None]:
+    return [_measure({name: value}, name) for value in room.values(_list(one, name))]
+
+
+def _measure(one: Json, name: str) -> float | None:
+    """Return a number that may have a fraction; it may be a text, as in ``"NaN"``."""
+    found = one.get(name)
+    if found is None:
+        return None
+    try:
+        return float(found)
+    except (TypeError, ValueError, OverflowError):
+        raise MalformedError(f"Invalid JSON: {name} must be a number") from None
 
 
 def _resource(one: Json, room: Room) -> Json:

@@ -20,7 +20,15 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from trigger_platform.otlp.exported import Exported, Line, MalformedError, Span, cut, kept
+from trigger_platform.otlp.exported import (
+    Exported,
+    Line,
+    MalformedError,
+    Point,
+    Span,
+    cut,
+    kept,
+)
 from trigger_platform.otlp.room import Room
 
 if TYPE_CHECKING:
@@ -32,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["answer", "read"]
 
 _ERROR = 2
+_KINDS = {"exponential_histogram": "exponentialHistogram"}
+_TEMPORALITIES = {1: "delta", 2: "cumulative"}
 _DEEPEST = 16
 _EVENTS = 128
 _LINKS = 32
@@ -98,17 +108,54 @@ def _lines(one: ResourceLogs, room: Room) -> Exported:
 
 
 def _points(one: ResourceMetrics, room: Room) -> Exported:
-    points = sum(
-        _count(metric)
+    points = [
+        _point(metric, kind, point, room)
         for scope in room.groups(one.scope_metrics)
         for metric in room.groups(scope.metrics)
-    )
+        if (kind := metric.WhichOneof("data")) is not None
+        for point in room.records(getattr(metric, kind).data_points)
+    ]
     return Exported(_attributes(one.resource.attributes, room), points=points)
 
 
-def _count(metric: Metric) -> int:
-    kind = metric.WhichOneof("data")
-    return 0 if kind is None else len(getattr(metric, kind).data_points)
+def _point(metric: Metric, kind: str, one: Any, room: Room) -> Point:
+    """Read a point; those of the five kinds have little in common, and their names are what they share."""
+    is_number = kind in {"gauge", "sum"}
+    filled = one.WhichOneof("value") if is_number else None
+    return Point(
+        name=cut(metric.name, 256),
+        kind=_KINDS.get(kind, kind),
+        unit=cut(metric.unit, 64),
+        started_ns=one.start_time_unix_nano,
+        time_ns=one.time_unix_nano,
+        value=float(getattr(one, filled)) if filled else None,
+        details=_details(getattr(metric, kind), kind, one, room),
+        attributes=_attributes(one.attributes, room),
+    )
+
+
+def _details(whole: Any, kind: str, one: Any, room: Room) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "temporality": _TEMPORALITIES.get(getattr(whole, "aggregation_temporality", 0)),
+        "isMonotonic": getattr(whole, "is_monotonic", False) or None,
+    }
+    if kind not in {"gauge", "sum"}:
+        found["count"] = one.count
+    if kind == "summary":
+        found["sum"] = one.sum
+        found["quantiles"] = [[q.quantile, q.value] for q in room.values(one.quantile_values)]
+    if kind in {"histogram", "exponential_histogram"}:
+        found |= {name: getattr(one, name) for name in ("sum", "min", "max") if one.HasField(name)}
+    if kind == "histogram":
+        found["bounds"] = list(room.values(one.explicit_bounds))
+        found["counts"] = list(room.values(one.bucket_counts))
+    if kind == "exponential_histogram":
+        found |= {"scale": one.scale, "zeroCount": one.zero_count}
+        for side in ("positive", "negative"):
+            buckets = getattr(one, side)
+            if counts := list(room.values(buckets.bucket_counts)):
+                found[side] = {"offset": buckets.offset, "counts": counts}
+    return {name: value for name, value in found.items() if value is not None and value != []}
 
 
 def _span(one: trace_pb2.Span, room: Room) -> Span:

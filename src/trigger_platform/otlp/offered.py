@@ -9,8 +9,8 @@ from typing import Any
 
 import pydantic_core
 
-from trigger_platform.otlp.exported import Exported, Line, Span, cut, is_id
-from trigger_platform.store.rows import LogRow, SpanRow
+from trigger_platform.otlp.exported import Exported, Line, Point, Span, cut, is_id
+from trigger_platform.store.rows import LogRow, PointRow, SpanRow
 
 __all__ = ["Offer", "Offered", "offered"]
 
@@ -28,17 +28,16 @@ class Offer:
     """A record: the environment it names, and its row; the attempt of a line is 0 when it names none."""
 
     environment_id: str
-    row: SpanRow | LogRow
+    row: SpanRow | LogRow | PointRow
 
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """The records of one request; how many cannot be, how many were too many, how many points there were."""
+    """The records of one request; how many cannot be, and how many were too many."""
 
     offers: list[Offer]
     invalid: int = 0
     surplus: int = 0
-    points: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +51,17 @@ def offered(exported: Sequence[Exported], surplus: int, now: int) -> Offered:
     """Return what a request offers, at a moment; ``surplus`` records were not read."""
     made = [_offer(place, record, now) for place, record in _records(exported)]
     offers = [offer for offer in made if offer is not None]
-    return Offered(
-        offers,
-        invalid=len(made) - len(offers),
-        surplus=surplus,
-        points=sum(one.points for one in exported),
-    )
+    return Offered(offers, invalid=len(made) - len(offers), surplus=surplus)
 
 
-def _records(exported: Sequence[Exported]) -> Iterator[tuple[_Place, Span | Line]]:
+def _records(exported: Sequence[Exported]) -> Iterator[tuple[_Place, Span | Line | Point]]:
     for one in exported:
         for span in one.spans:
             yield _place(one.resource, span.attributes), _meant(span)
         for line in one.lines:
             yield _place(one.resource, line.attributes), _announced(line) or line
+        for point in one.points:
+            yield _place(one.resource, point.attributes), point
 
 
 def _place(resource: Mapping[str, Any], attributes: Mapping[str, Any]) -> _Place:
@@ -110,12 +106,14 @@ def _announced(line: Line) -> Span | None:
     )
 
 
-def _offer(place: _Place, record: Span | Line, now: int) -> Offer | None:
+def _offer(place: _Place, record: Span | Line | Point, now: int) -> Offer | None:
     """Return what a record would become; ``None`` when it cannot be."""
     if isinstance(record, Line):
         return Offer(place.environment_id, _log_row(place, record, now))
     if not record.is_valid:
         return None
+    if isinstance(record, Point):
+        return Offer(place.environment_id, _point_row(place, record, now))
     return Offer(place.environment_id, _span_row(place, record, now))
 
 
@@ -155,6 +153,27 @@ def _log_row(place: _Place, line: Line, now: int) -> LogRow:
         attributes=attributes,
         span_id=line.span_id if is_id(line.span_id, 16) else None,
         number=int.from_bytes(digest, signed=True),
+    )
+
+
+def _point_row(place: _Place, point: Point, now: int) -> PointRow:
+    attributes = _plain(point.attributes)
+    details = _json(point.details) if point.details else None
+    what = [point.name, point.kind, point.unit, point.time_ns, point.value, details, attributes]
+    digest = blake2b(pydantic_core.to_json(what), digest_size=8).digest()
+    return PointRow(
+        run_id=place.run_id,
+        number=int.from_bytes(digest, signed=True),
+        name=point.name,
+        kind=point.kind,
+        unit=point.unit or None,
+        started_ns=point.started_ns or None,
+        time_ns=point.time_ns,
+        value=point.value,
+        details=details,
+        attributes=attributes,
+        bytes=len(point.name) + len(details or "") + len(attributes or ""),
+        received_at=now,
     )
 
 

@@ -11,9 +11,17 @@ from trigger_platform.engine import trace
 from trigger_platform.engine.unit import Unit
 from trigger_platform.reads import trace_tree
 from trigger_platform.reads.trace_tree import LineRow, Rows, SpanPartRow, Tree
-from trigger_platform.store.rows import Count, EnvironmentRow, SnapshotRow, SpanRow, TraceRunRow
+from trigger_platform.store.rows import (
+    Count,
+    EnvironmentRow,
+    PointRow,
+    RunRow,
+    SnapshotRow,
+    SpanRow,
+    TraceRunRow,
+)
 
-__all__ = ["Limits", "of_run", "stored_span"]
+__all__ = ["Limits", "of_run", "points", "stored_span"]
 
 R = TypeVar("R")
 
@@ -111,3 +119,16 @@ def of_run(u: Unit, environment: EnvironmentRow, run_id: str, limits: Limits = L
 def stored_span(u: Unit, _environment: EnvironmentRow, run_id: str, span_id: str) -> SpanRow | None:
     """Return an exported span with everything, if the run has one of this id."""
     return u.tx.maybe("span_of_run", SpanRow, run_id=run_id, span_id=span_id)
+
+
+def points(
+    u: Unit, environment: EnvironmentRow, run_id: str, name: str, limit: int
+) -> list[PointRow]:
+    """Return data points of metrics that a run exported, of one metric if it is named.
+
+    Raises:
+        NotFoundError: the environment has no such run.
+    """
+    if u.tx.maybe("run_by_id", RunRow, id=run_id, environment_id=environment.id) is None:
+        raise RunNotFoundError(run_id)
+    return u.tx.all("points_of_run", PointRow, run_id=run_id, name=name, limit=limit)

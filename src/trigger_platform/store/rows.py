@@ -31,6 +31,7 @@ __all__ = [
     "OutputRow",
     "PayloadRow",
     "PlainKeyRow",
+    "PointRow",
     "ProjectRow",
     "QueueRow",
     "RunMoveRow",
@@ -600,6 +601,24 @@ class SpanRow:
     attributes: str | None
     events: str | None
     links: str | None
+    bytes: int
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PointRow:
+    """A data point of a metric that a run exported; ``number`` is a digest of it. Moments in ns."""
+
+    run_id: str
+    number: int
+    name: str
+    kind: str
+    unit: str | None
+    started_ns: int | None
+    time_ns: int
+    value: float | None
+    details: str | None
+    attributes: str | None
     bytes: int
     received_at: int
 

@@ -2,7 +2,6 @@
 
 The official worker sends no key. Deployed, it is given an address with a proof in it. In development such a
 request is let in. What counts of it is decided for each record (:mod:`trigger_platform.engine.telemetry`).
-Data points of metrics are counted and refused: nobody keeps them.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ async def export_logs(call: Incoming[None]) -> Response:
 
 @endpoint("POST", "/otel/v1/metrics", access=Access.OPEN)
 async def export_metrics(call: Incoming[None]) -> Response:
-    """Count data points of metrics; they are not kept, and the answer says so."""
+    """Take data points of metrics of runs."""
     return await _export(call, "metrics")
 
 
@@ -73,7 +72,7 @@ async def export_proven_logs(call: Incoming[None]) -> Response:
 
 @endpoint("POST", "/otel/{proof}/v1/metrics", access=Access.EXPORTER)
 async def export_proven_metrics(call: Incoming[None]) -> Response:
-    """Count data points of metrics likewise."""
+    """Take data points of metrics of the runs that the address is for."""
     return await _export(call, "metrics")
 
 

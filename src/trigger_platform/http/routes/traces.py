@@ -1,4 +1,4 @@
-"""Reading traces of runs (protocol A.8)."""
+"""Reading what runs told: traces (protocol A.8) and metrics."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from trigger_core.errors import NotFoundError
-from trigger_core.schemas.traces import RunEvents, RunTrace, SpanDetail
+from trigger_core.schemas.traces import RunEvents, RunMetrics, RunTrace, SpanDetail
 from trigger_platform.http import present_traces
 from trigger_platform.http.auth import Access
 from trigger_platform.http.endpoint import Incoming, endpoint
 from trigger_platform.reads import trace_tree, traces
 
-__all__ = ["read_events", "read_span", "read_trace"]
+__all__ = ["read_data_points", "read_events", "read_span", "read_trace"]
+
+_POINTS = 1_000
 
 
 @endpoint("GET", "/api/v1/runs/{run_id}/trace", access=Access.RUN_READER, returns=RunTrace)
@@ -51,6 +53,22 @@ async def read_span(call: Incoming[None]) -> SpanDetail:
             traces.stored_span, call.environment_id, node.run.id, span_id
         )
     return present_traces.detail(found, node, stored)
+
+
+@endpoint(
+    "GET",
+    "/api/v1/runs/{run_id}/metrics",
+    access=Access.RUN_READER,
+    returns=RunMetrics,
+    query=("name",),
+)
+async def read_data_points(call: Incoming[None]) -> RunMetrics:
+    """Read the data points of metrics that the code of a run exported; ``name`` asks for one metric."""
+    found = await call.server.read(
+        traces.points, call.environment_id, call.path("run_id"), call.query("name"), _POINTS + 1
+    )
+    shown = [present_traces.point(row) for row in found[:_POINTS]]
+    return RunMetrics(data=shown, has_more=len(found) > _POINTS)
 
 
 def _json(answer: dict[str, Any]) -> Response:

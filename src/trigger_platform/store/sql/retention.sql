@@ -11,6 +11,7 @@ union all select 'waitpoint', count(*) from waitpoint
 union all select 'edge', count(*) from edge
 union all select 'run_log', count(*) from run_log
 union all select 'span', count(*) from span
+union all select 'metric_point', count(*) from metric_point
 union all select 'telemetry', count(*) from telemetry
 union all select 'batch', count(*) from batch
 union all select 'batch_item', count(*) from batch_item
@@ -61,6 +62,12 @@ delete from run_log where id in (
 -- Some of the spans of runs.
 delete from span where id in (
     select id from span where run_id in (select value from {each :ids}) limit :limit
+);
+
+-- name: remove_points_of_runs
+-- Some of the data points of runs.
+delete from metric_point where id in (
+    select id from metric_point where run_id in (select value from {each :ids}) limit :limit
 );
 
 -- name: remove_telemetry
@@ -170,6 +177,14 @@ select id, received_at as time from span order by id limit :limit;
 -- name: remove_spans
 -- Some spans.
 delete from span where id <= :last and received_at < :before;
+
+-- name: oldest_points
+-- The data points that came first.
+select id, received_at as time from metric_point order by id limit :limit;
+
+-- name: remove_points
+-- Some data points.
+delete from metric_point where id <= :last and received_at < :before;
 
 -- name: requests_page
 -- Remembered answers, from a place on.

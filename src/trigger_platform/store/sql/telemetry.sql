@@ -24,6 +24,23 @@ where run_id in (select value from {each :runs}) and lease = 0
 insert into span ({SpanRow}) values ({:SpanRow})
 on conflict (run_id, span_id) do update set {=excluded.SpanRow} where span.ended_ns is null;
 
+-- name: points_known
+-- Which of some data points are there.
+select run_id, number from metric_point
+where run_id in (select value from {each :runs})
+    and number in (select cast(value as bigint) from {each :numbers});
+
+-- name: point_insert
+-- Data points of metrics; those that are there stay as they are.
+insert into metric_point ({PointRow}) values ({:PointRow}) on conflict do nothing;
+
+-- name: points_of_run
+-- The data points of a run, or those of one metric, in the order of their moments.
+select {PointRow} from metric_point
+where run_id = :run_id and (:name = '' or name = :name)
+order by name, time_ns, id
+limit :limit;
+
 -- name: telemetry_add
 -- How much runs have told.
 insert into telemetry ({TelemetryRow}) values ({:TelemetryRow})
