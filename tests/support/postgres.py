@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
@@ -72,7 +72,8 @@ class Server:
         assert self.process is not None
         pids = self._pids()
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # some end by themselves when others do
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
         while any(_lives(pid) for pid in pids):  # or the next server finds their memory in use
             time.sleep(0.005)

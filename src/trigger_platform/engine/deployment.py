@@ -48,7 +48,6 @@ FINAL = frozenset({"DEPLOYED", "FAILED", "CANCELED", "TIMED_OUT"})
 """States that never change again."""
 
 _STAGE_MS = 60 * 60_000
-_EXTERNAL_ID_LENGTH = 128
 _NEXT: dict[str, DeploymentStatus] = {"PENDING": "INSTALLING", "INSTALLING": "BUILDING"}
 
 
@@ -83,7 +82,7 @@ def initialize(
     What the same code was deployed as under the same external id is not built again, unless it is forced.
 
     Raises:
-        UnprocessableError: the external id is too long, or it is forced without one.
+        UnprocessableError: it is forced without an external id.
         ConflictError: a build under the external id is under way, and it is not forced.
     """
     external_id = _external_id(request)
@@ -311,12 +310,6 @@ def _is_older(one: DeploymentRow, now: DeploymentRow | None) -> bool:
 
 def _external_id(request: InitializeDeployment) -> str | None:
     external_id = (request.external_id or "").strip() or None
-    if external_id is not None and len(external_id) > _EXTERNAL_ID_LENGTH:
-        raise UnprocessableError(
-            f"an external deployment id has at most {_EXTERNAL_ID_LENGTH} characters",
-            status=422,
-            code="EXTERNAL_ID_TOO_LONG",
-        )
     if request.force and external_id is None:
         raise UnprocessableError(
             "only a build under an external id can be forced", status=422, code="NOTHING_TO_FORCE"
