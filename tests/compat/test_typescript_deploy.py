@@ -233,7 +233,8 @@ def test_a_runner_whose_run_is_over_executes_the_next_one(running: Running) -> N
     ts, ways = running.ts, set()
     for n in range(6):
         run_id = ts.trigger("ts-double", {"n": n})
-        assert ts.result(run_id)["output"] == 2 * n
+        ended = ts.result(run_id)
+        assert ended.get("output") == 2 * n, ended
         ways.add(running.supervisor.given(run_id)[0])
     assert "given" in ways
 
