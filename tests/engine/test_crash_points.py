@@ -472,7 +472,9 @@ def _export(engine: Engine, one: Assignment) -> int:
         json.dumps(otlp.traces(who, otlp.span("a" * 16))).encode(), "traces", Room()
     )
     lines = from_json.read(json.dumps(otlp.logs(who, otlp.line("hello"))).encode(), "logs", Room())
-    told = offered([*spans, *lines], 0, engine.clock.now())
+    load = {"name": "load", "gauge": {"dataPoints": [{"timeUnixNano": "1", "asInt": "1"}]}}
+    points = from_json.read(json.dumps(otlp.metrics(who, load)).encode(), "metrics", Room())
+    told = offered([*spans, *lines, *points], 0, engine.clock.now())
     taken: telemetry.Taken = engine.call(telemetry.take, engine.environment.id, told)
     return taken.refused
 

@@ -245,11 +245,6 @@ async def test_the_part_that_is_refused_is_told(platform: Platform) -> None:
     assert partial.rejected_spans == 1
 
 
-def _metrics(who: dict[str, Any], *metrics: dict[str, Any]) -> dict[str, Any]:
-    resource = {"attributes": otlp.attributes(who)}
-    return {"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": metrics}]}]}
-
-
 async def _points(platform: Platform, who: dict[str, Any], **query: str) -> list[dict[str, Any]]:
     path = f"/api/v1/runs/{who['ctx.run.id']}/metrics"
     answer = await platform.http.get(path, params=query)
@@ -263,7 +258,7 @@ async def test_data_points_of_metrics_are_kept_and_read_back(platform: Platform)
     """One number, or a distribution; sent again they are there once."""
     who = await _started(platform)
     at = {"timeUnixNano": "1764000000000000000"}
-    body = _metrics(
+    body = otlp.metrics(
         who,
         {
             "name": "orders",
@@ -370,9 +365,9 @@ async def test_data_points_that_cannot_be_are_refused(platform: Platform) -> Non
     who = await _started(platform)
     at = {"timeUnixNano": "1764000000000000000"}
     points = [{"asInt": "1"}, at, at | {"asDouble": "NaN"}, at | {"asDouble": 1}]
-    body = _metrics(who, {"name": "m", "gauge": {"dataPoints": points}})
+    body = otlp.metrics(who, {"name": "m", "gauge": {"dataPoints": points}})
     stranger = who | {"ctx.run.id": "run_of_nobody"}
-    body["resourceMetrics"] += _metrics(
+    body["resourceMetrics"] += otlp.metrics(
         stranger, {"name": "m", "gauge": {"dataPoints": [at | {"asInt": "1"}]}}
     )["resourceMetrics"]
 

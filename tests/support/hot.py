@@ -40,6 +40,8 @@ HOT = [
     "runs_telling",
     "spans_known",
     "lines_known",
+    "points_known",
+    "points_of_run",
     "trace_run",
     "trace_children",
     "trace_steps",

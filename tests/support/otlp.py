@@ -74,6 +74,18 @@ def traces(resource: dict[str, Any], *spans: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def metrics(resource: dict[str, Any], *found: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of an export of metrics."""
+    return {
+        "resourceMetrics": [
+            {
+                "resource": {"attributes": attributes(resource)},
+                "scopeMetrics": [{"metrics": list(found)}],
+            }
+        ]
+    }
+
+
 def logs(resource: dict[str, Any], *lines: dict[str, Any]) -> dict[str, Any]:
     """Return the body of an export of log records."""
     return {
