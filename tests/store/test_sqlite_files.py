@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
+from support.dev import until
 from support.hot import HOT
 from trigger_core.errors import StoreDamagedError, StoreError, StoreTooNewError
 from trigger_platform.store import statements
@@ -106,3 +108,24 @@ def test_looking_for_queues_and_keys_leaps_through_the_index_of_the_queued(
     leaps = [step for step in steps if step != found]
     assert leaps
     assert all("INDEX run_claim_by_queue (<expr>=?" in step for step in leaps), steps
+
+
+def test_no_commit_moves_the_log_into_the_file(tmp_path: Path) -> None:
+    """A thread beside the writer does: what the file alone holds catches up by itself."""
+    file = tmp_path / "store.db"
+    db = open_database(file)
+    rows = [{"name": f"n{n}", "value": "v"} for n in range(1_200)]
+    db.submit(lambda tx: tx.many("setting_set", rows)).result()
+
+    def moved() -> bool:
+        alone = sqlite3.connect(f"file:{file}?immutable=1", uri=True)
+        with (
+            closing(alone),
+            suppress(sqlite3.DatabaseError),
+        ):  # nothing, or half of it, is there yet
+            found = alone.execute("select count(*) from setting where name like 'n%'").fetchone()
+            return bool(found[0] == len(rows))
+        return False
+
+    until(moved, what="the move")
+    db.close()

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from trigger_core.clock import Clock, SystemClock
 from trigger_core.errors import NumberOutOfRangeError, StoreError, TriggerError
 from trigger_platform.store import behind, migrate, statements
+from trigger_platform.store.checkpointer import Checkpointer
 from trigger_platform.store.group_writer import GroupWriter, Job, Tally
 from trigger_platform.store.notice import Notice
 from trigger_platform.store.positional import Positional, positional
@@ -44,6 +45,8 @@ DIALECT = Dialect(
 _GROUP_LIMIT = 64
 _READERS = 2
 _BUSY_MS = 5_000
+_LONGEST_LOG = 16_000
+"""Pages in the log at which a commit moves them itself, because the checkpointer does not keep up."""
 
 
 class SqliteTx:
@@ -139,6 +142,7 @@ class SqliteDatabase:
         self._local = threading.local()
         self._reader_connections: list[sqlite3.Connection] = []
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
+        self._checkpointer = None if self._path == MEMORY else Checkpointer(self._path)
         self._writer = GroupWriter(self._commit, limit=_GROUP_LIMIT, at_once=not durable)
 
     @property
@@ -182,6 +186,8 @@ class SqliteDatabase:
         """Finish the writes that were accepted and close the connections."""
         if not self._writer.close():
             return
+        if self._checkpointer is not None:
+            self._checkpointer.close()
         self._readers.shutdown()
         for connection in self._reader_connections:
             connection.close()
@@ -218,6 +224,8 @@ class SqliteDatabase:
             failure = _translate(error, self._path) if isinstance(error, sqlite3.Error) else error
             for job in group:
                 job.error = job.error or failure
+        if self._checkpointer is not None:
+            self._checkpointer.committed(self._connection.total_changes)
 
     def _run(self, job: Job) -> None:
         execute = self._connection.execute
@@ -263,7 +271,7 @@ def _open(path: str, *, durable: bool, migrates: bool) -> sqlite3.Connection:
         connection.execute(
             "pragma secure_delete = fast"
         )  # what was replaced does not linger in its page
-        connection.execute("pragma wal_autocheckpoint = 4000")
+        connection.execute(f"pragma wal_autocheckpoint = {_LONGEST_LOG}")
         migrate.migrate(connection, known)
     except sqlite3.Error as error:
         connection.close()
