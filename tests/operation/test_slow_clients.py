@@ -172,3 +172,13 @@ def test_two_hundred_slow_clients_hold_nobody_up(tmp_path: Path) -> None:
         assert client.post("/api/v1/tasks/t/trigger", json={}).status_code == 200
         assert time.monotonic() - began < 2
     server.stop()
+
+
+def test_an_answer_comes_in_one_piece(server: Started) -> None:
+    """Its head does not go out before its body: a server that dies in between has told nothing."""
+    with _connect(server) as connection:
+        for _ in range(5):
+            connection.sendall(_head(server, 2) + b"{}")
+            answer = connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200")
+            assert answer.endswith(b"}")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from trigger_platform.http import peer
+from trigger_platform.http.whole_answers import WholeAnswers
 
 __all__ = ["Connection", "Gate", "cut", "protocol"]
 
@@ -59,6 +60,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Let it in, unless there are too many."""
         super().connection_made(transport)
+        self.transport = WholeAnswers(transport, self.loop)  # type: ignore[assignment]  # for all that is used
         self._began = self.loop.time()
         if len(self.connections) > self.gate.most:
             self._refuse(b"503 Service Unavailable", b"too many connections")
@@ -123,6 +125,7 @@ class Connection(HttpToolsProtocol):
         """Leave the connection to the protocol of web sockets."""
         self._unwatch()
         self._flows()
+        self.transport = cast("WholeAnswers", self.transport).transport
         super().handle_websocket_upgrade()
 
     def end_with_answer(self) -> None:
