@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from support.http import Platform, serving
-from support.login import ORIGIN, PASSWORD, csrf_of, log_in
+from support.login import ORIGIN, PASSWORD, csrf_of, give_passwords, log_in
 from support.tenants import Tenant, bearer, settle
 from trigger_platform import passwords
 from trigger_platform.engine import user
@@ -26,9 +26,7 @@ async def platform() -> AsyncIterator[Platform]:
 @pytest.fixture
 async def acme(platform: Platform) -> Tenant:
     tenant = await settle(platform, "acme")
-    kept = await passwords.hash_of(PASSWORD)
-    for user_id in tenant.users.values():
-        await platform.server.units.write(user.set_password, user_id, kept)
+    await give_passwords(platform, tenant)
     return tenant
 
 

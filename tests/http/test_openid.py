@@ -13,12 +13,12 @@ from pydantic import ValidationError
 
 from support import postgres
 from support.http import Platform, serving
+from support.login import PASSWORD, give_passwords
 from support.openid import CLIENT, SECRET, Provider, fresh_key, providing
 from support.server import Started
 from support.tenants import Tenant, settle
 from trigger_core.clock import VirtualClock
 from trigger_core.errors import UsageError
-from trigger_platform import passwords
 from trigger_platform.engine import user
 from trigger_platform.http import setup_link
 from trigger_platform.settings import Settings
@@ -137,14 +137,9 @@ async def test_who_is_not_invited_does_not_get_in(site: tuple[Platform, Provider
     assert await _is_out(platform)
 
 
-PASSWORD = "correct horse battery"
-
-
 async def _tenant_with_passwords(platform: Platform) -> Tenant:
     tenant = await settle(platform, "acme")
-    kept = await passwords.hash_of(PASSWORD)
-    for user_id in tenant.users.values():
-        await platform.server.units.write(user.set_password, user_id, kept)
+    await give_passwords(platform, tenant)
     return tenant
 
 

@@ -9,10 +9,8 @@ import httpx
 import pytest
 
 from support.http import Platform, serving
-from support.login import ORIGIN, PASSWORD, csrf_of, log_in
+from support.login import ORIGIN, csrf_of, give_passwords, log_in
 from support.tenants import Tenant, bearer, settle
-from trigger_platform import passwords
-from trigger_platform.engine import user
 from trigger_platform.engine.role import Role
 
 _MADE = re.compile(r'<section class="made".*?<code>(.*?)</code>', re.DOTALL)
@@ -30,9 +28,7 @@ async def platform() -> AsyncIterator[Platform]:
 async def acme(platform: Platform) -> Tenant:
     """A tenant whose people have a password each."""
     made = await settle(platform, "acme")
-    kept = await passwords.hash_of(PASSWORD)
-    for person in made.users.values():
-        await platform.server.units.write(user.set_password, person, kept)
+    await give_passwords(platform, made)
     return made
 
 

@@ -126,8 +126,13 @@ class Session:
         return self.result(self.trigger(task, payload, **options))
 
     def logs(self, run_id: str) -> list[LogRecord]:
-        """Read what a run wrote."""
-        return self.client.send(run_calls.logs(run_id)).data
+        """Read what a run wrote, page by page."""
+        found: list[LogRecord] = []
+        after = 0
+        while (page := self.client.send(run_calls.logs(run_id, after=after))).data:
+            found += page.data
+            after = page.next
+        return found
 
     def cancel(self, run_id: str) -> None:
         """Cancel a run."""

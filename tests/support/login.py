@@ -9,8 +9,10 @@ import httpx
 
 from support.http import Platform
 from support.tenants import Tenant
+from trigger_platform import passwords
+from trigger_platform.engine import user
 
-__all__ = ["ORIGIN", "PASSWORD", "Site", "csrf_of", "log_in"]
+__all__ = ["ORIGIN", "PASSWORD", "Site", "csrf_of", "give_passwords", "log_in"]
 
 PASSWORD = "correct horse battery"
 ORIGIN = {"origin": "http://127.0.0.1:8030"}
@@ -30,6 +32,13 @@ class Site:
         transport = httpx.ASGITransport(app, client=(client, 1))
         http = httpx.AsyncClient(transport=transport, base_url=self.platform.http.base_url)
         return Platform(self.platform.server, self.platform.clock, http)
+
+
+async def give_passwords(platform: Platform, tenant: Tenant) -> None:
+    """Let everybody of a tenant log in with :data:`PASSWORD`."""
+    kept = await passwords.hash_of(PASSWORD)
+    for user_id in tenant.users.values():
+        await platform.server.units.write(user.set_password, user_id, kept)
 
 
 async def log_in(

@@ -6,28 +6,29 @@ import os
 from pathlib import Path
 from typing import Any
 
-from support.dev import Event, descendants, until, write_project
+from support.dev import Event, Session, descendants, until, write_project
 from support.program import Program
 from trigger_core.api.calls import runs as run_calls
-from trigger_core.api.calls import tasks as task_calls
-from trigger_core.api.client import Client
-from trigger_core.schemas.runs import LogRecord, RunDetail
-from trigger_core.schemas.trigger import TriggerOptions, TriggerTask
 
 __all__ = ["Pair", "group_members"]
 
 _PROJECT = "proj_abcdefghijklmnopqrst"
 
 
-class Pair:
+class Pair(Session):
     """A platform and a worker on one project."""
 
     def __init__(self, folder: Path, tasks: str, *, config: str = "") -> None:
+        super().__init__()
         self.folder = write_project(folder, tasks, config=config)
         self.platform = self.start_platform("0")
         self.ready = self.platform.event("ready")
-        self.client = Client(self.ready["url"], self.ready["secretKey"])
         self.worker = self.start_worker()
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """Address and key."""
+        return {"apiUrl": self.ready["url"], "secretKey": self.ready["secretKey"]}
 
     def start_platform(self, port: str) -> Program:
         """Start a platform on the project's database."""
@@ -67,43 +68,11 @@ class Pair:
         error: Event = self.worker.event("load_failed", before)["error"]
         return error
 
-    def trigger(self, task: str, payload: Any = None, **options: Any) -> str:
-        """Trigger a run."""
-        request = TriggerTask(payload=payload, options=TriggerOptions(**options))
-        return self.client.send(task_calls.trigger(task, request)).id
-
-    def get(self, run_id: str) -> RunDetail:
-        """Read a run."""
-        return self.client.send(run_calls.retrieve(run_id))
-
-    def result(self, run_id: str, seconds: float = 30) -> RunDetail:
-        """Wait for a run's end."""
-
-        def ended() -> RunDetail | None:
-            run = self.get(run_id)
-            return run if run.is_completed else None
-
-        found: RunDetail = until(ended, seconds, f"the end of {run_id}")
-        return found
-
-    def run(self, task: str, payload: Any = None, **options: Any) -> RunDetail:
-        """Trigger a run and wait for its end."""
-        return self.result(self.trigger(task, payload, **options))
-
     def started(self, task: str, payload: Any = None, **options: Any) -> str:
         """Trigger a run and wait until its code runs: it says so by a line in its log."""
         run_id = self.trigger(task, payload, **options)
         until(lambda: self.logs(run_id), what=f"the first line of {run_id}")
         return run_id
-
-    def logs(self, run_id: str) -> list[LogRecord]:
-        """Read what a run wrote, page by page."""
-        found: list[LogRecord] = []
-        after = 0
-        while (page := self.client.send(run_calls.logs(run_id, after=after))).data:
-            found += page.data
-            after = page.next
-        return found
 
     def messages(self, run_id: str) -> list[str]:
         """Read the lines a run wrote."""

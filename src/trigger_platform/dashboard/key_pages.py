@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from trigger_core import clock, duration
+from trigger_core import clock
 from trigger_core.schemas.access_tokens import CreateEnvironmentKey
 from trigger_platform.dashboard.forms import answered, filled, place
 from trigger_platform.dashboard.rendering import html
@@ -79,13 +79,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (keys_page, replace_form, create_form, revoke_
 def _create(
     u: Unit, home: EnvironmentRow, wanted: CreateEnvironmentKey, call: Incoming[None]
 ) -> str:
-    life = wanted.expires_in
     return additional_key.create(
         u,
         home,
         wanted.name,
         wanted.scopes,
-        expires_at=None if life is None else u.now + duration.parse_ms(life),
+        expires_at=access_token.expiry(u, wanted.expires_in),
         created_by=call.principal.user_id,
     ).key
 

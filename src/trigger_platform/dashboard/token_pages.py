@@ -6,7 +6,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from trigger_core import duration
 from trigger_core.schemas.access_tokens import CreateAccessToken
 from trigger_platform.dashboard.forms import answered, filled
 from trigger_platform.dashboard.rendering import html
@@ -61,8 +60,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (tokens_page, create_form, revoke_form)
 
 
 def _create(u: Unit, wanted: CreateAccessToken, user_id: str) -> str:
-    life = wanted.expires_in
-    expires_at = None if life is None else u.now + duration.parse_ms(life)
+    expires_at = access_token.expiry(u, wanted.expires_in)
     return access_token.create(u, wanted.name, user_id, expires_at=expires_at).token
 
 

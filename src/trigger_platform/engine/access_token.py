@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from trigger_core import ids
+from trigger_core import duration, ids
 from trigger_core.errors import NotFoundError
 from trigger_platform.engine.role import Role
 from trigger_platform.engine.unit import Unit
@@ -16,6 +16,7 @@ __all__ = [
     "Made",
     "create",
     "create_for_organization",
+    "expiry",
     "find",
     "hash_of",
     "hint_of",
@@ -35,6 +36,15 @@ class Made:
 
     token: str
     row: AccessTokenRow
+
+
+def expiry(u: Unit, life: str | None) -> int | None:
+    """Return when what is made now ends, if it is good for so long; ``None`` means until it is revoked.
+
+    Raises:
+        InvalidDurationError: the text is no duration.
+    """
+    return None if life is None else u.now + duration.parse_ms(life)
 
 
 def create(u: Unit, name: str, user_id: str, *, expires_at: int | None = None) -> Made:

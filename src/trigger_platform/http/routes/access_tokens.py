@@ -5,7 +5,6 @@ What is made is shown in the answer and never again, but to whom repeats the req
 
 from __future__ import annotations
 
-from trigger_core import duration
 from trigger_core.schemas.access_tokens import (
     AccessTokenCreated,
     AccessTokens,
@@ -61,7 +60,7 @@ async def create_access_token(call: Incoming[CreateAccessToken]) -> Reply:
     body, user_id = call.body, call.principal.user_id or ""
 
     def work(u: Unit) -> AccessTokenCreated:
-        expires_at = _expiry(u, body.expires_in)
+        expires_at = access_token.expiry(u, body.expires_in)
         return _created(access_token.create(u, body.name, user_id, expires_at=expires_at))
 
     return _shown(await call.once_for_caller(AccessTokenCreated, work, shows_secret=True))
@@ -100,7 +99,7 @@ async def create_organization_token(call: Incoming[CreateOrganizationToken]) -> 
     call.principal.require_role(role)
 
     def work(u: Unit) -> AccessTokenCreated:
-        expires_at = _expiry(u, body.expires_in)
+        expires_at = access_token.expiry(u, body.expires_in)
         return _created(
             access_token.create_for_organization(u, body.name, home.id, role, expires_at=expires_at)
         )
@@ -145,7 +144,7 @@ async def create_environment_key(call: Incoming[CreateEnvironmentKey]) -> Reply:
             caller.environment,
             body.name,
             body.scopes,
-            expires_at=_expiry(u, body.expires_in),
+            expires_at=access_token.expiry(u, body.expires_in),
             created_by=caller.user_id,
         )
         return EnvironmentKeyCreated(id=made.row.id, api_key=made.key, obfuscated_key=made.row.hint)
@@ -171,7 +170,3 @@ def _created(made: Made) -> AccessTokenCreated:
 
 def _shown(made: AccessTokenCreated | EnvironmentKeyCreated) -> Reply:
     return Reply(made, {"cache-control": "no-store"}, 201)
-
-
-def _expiry(u: Unit, given: str | None) -> int | None:
-    return None if given is None else u.now + duration.parse_ms(given)
